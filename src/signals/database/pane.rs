@@ -1,0 +1,31 @@
+//! Draws database.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::history::DatabaseHistory;
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Selected, Verdict};
+
+/// What is so, in one line.
+pub fn verdict(history: &DatabaseHistory, cx: &PaneCx) -> Verdict {
+    let _ = (history, cx);
+    Verdict::new(Level::Unknown, "nothing watched")
+}
+
+/// The pane in a few words, for when it is hidden.
+pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
+    let _ = (history, cx);
+    Glance { level: Level::Unknown, text: "database -".into() }
+}
+
+/// Draws the pane below its title; the verdict is its first line.
+pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
+    let _ = (history, cx, area, buf);
+    PaneFrame::default()
+}
+
+/// The row under the cursor.
+pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
+    let _ = (history, cx);
+    None
+}

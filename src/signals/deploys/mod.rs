@@ -1,0 +1,7 @@
+//! The deploys slice.
+
+pub mod config;
+pub mod event;
+pub mod history;
+pub mod pane;
+pub mod sources;

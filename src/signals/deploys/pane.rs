@@ -1,0 +1,31 @@
+//! Draws deploys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::history::DeploysHistory;
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Selected, Verdict};
+
+/// What is so, in one line.
+pub fn verdict(history: &DeploysHistory, cx: &PaneCx) -> Verdict {
+    let _ = (history, cx);
+    Verdict::new(Level::Unknown, "nothing watched")
+}
+
+/// The pane in a few words, for when it is hidden.
+pub fn glance(history: &DeploysHistory, cx: &PaneCx) -> Glance {
+    let _ = (history, cx);
+    Glance { level: Level::Unknown, text: "deploys -".into() }
+}
+
+/// Draws the pane below its title; the verdict is its first line.
+pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
+    let _ = (history, cx, area, buf);
+    PaneFrame::default()
+}
+
+/// The row under the cursor.
+pub fn select(history: &DeploysHistory, cx: &PaneCx) -> Option<Selected> {
+    let _ = (history, cx);
+    None
+}

@@ -1,0 +1,102 @@
+//! What the stream carries of log files: that they were opened, what was appended, and where they broke.
+//!
+//! Lines older than the start are content of the store, never events, with one exception: the *seed*, counts of the
+//! half hour before the start, so that the strip and a replay are not blind to what led to the page. A seed has
+//! observed time = event time and carries no bytes.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::timeline::Ts;
+use crate::timeline::counts::Counts;
+
+/// Facts about one log source. A *generation* is one file (device, inode) or one run of a command; it starts at 0 and
+/// grows with each rotation, truncation or restart. (source, generation, offset) is the identity of a row for ever.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum LogEvent {
+    /// A generation began.
+    Opened(LogOpened),
+    /// Bytes that are whole lines were appended.
+    Appended(LogAppended),
+    /// The source broke here: rotated, truncated, deleted, restarted.
+    Seam {
+        /// The generation that ended.
+        generation: u32,
+        /// In words: `renamed to app.log.1`, `truncated, up to 3 lines may be lost`.
+        why: String,
+    },
+}
+
+/// A generation began.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogOpened {
+    /// Its number.
+    pub generation: u32,
+    /// Path of the file; `None` for commands and standard input, whose bytes travel with the events.
+    pub path: Option<String>,
+    /// Device and inode of the file.
+    pub file: Option<(u64, u64)>,
+    /// Size when it was opened; rows before it are content of the store.
+    pub size: u64,
+    /// Hash of the first (at most) 4 KiB, and how many bytes it covers, to know the file again.
+    pub head: Option<(u32, u32)>,
+}
+
+/// Whole lines that were appended to a generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogAppended {
+    /// Which generation.
+    pub generation: u32,
+    /// Offset of the first byte.
+    pub start: u64,
+    /// Offset after the last byte (always after a newline, or the end of the generation).
+    pub end: u64,
+    /// Lines in it.
+    pub lines: u32,
+    /// Lines that no format knew.
+    pub unknown: u32,
+    /// Records by second of event time and severity, in order of the second.
+    pub counts: Vec<(i64, Counts)>,
+    /// Earliest and latest event time in it.
+    pub span: Option<(Ts, Ts)>,
+    /// Name of the format its lines were read with.
+    pub format: CompactString,
+    /// A seed: counts from before the start.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seed: bool,
+    /// The bytes themselves. Always there inside the program; in a recording only where they must be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "bytes_text")]
+    pub bytes: Option<Arc<[u8]>>,
+}
+
+/// Bytes as text where they are UTF-8, else as a list of numbers.
+mod bytes_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Bytes<'a> {
+        Text(std::borrow::Cow<'a, str>),
+        Raw(Vec<u8>),
+    }
+
+    pub fn serialize<S: Serializer>(bytes: &Option<Arc<[u8]>>, s: S) -> Result<S::Ok, S::Error> {
+        let bytes = bytes.as_deref().unwrap_or_default();
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Bytes::Text(text.into()).serialize(s),
+            Err(_) => Bytes::Raw(bytes.to_vec()).serialize(s),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Arc<[u8]>>, D::Error> {
+        Ok(Some(match Bytes::deserialize(d)? {
+            Bytes::Text(text) => text.as_bytes().into(),
+            Bytes::Raw(raw) => raw.into(),
+        }))
+    }
+}

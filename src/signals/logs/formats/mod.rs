@@ -1,0 +1,116 @@
+//! Formats: one file each, one row in [`FORMATS`], one fixture folder.
+//!
+//! A format is asked two questions. [`Format::head`] is cheap and runs on every line: does a record start here, when
+//! and how severe is it. [`Format::parse`] is thorough and runs only on records somebody looks at.
+
+pub mod plain;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use compact_str::CompactString;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::timeline::{RequestId, Severity, Ts};
+
+/// What a time stamp without year or zone is completed from.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Zone of stamps that name none.
+    pub zone: TimeZone,
+    /// A time near the lines: the file's modification time, or now. Gives the year where a stamp has none.
+    pub near: Ts,
+}
+
+/// The cheap half of a record.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Head {
+    /// Event time.
+    pub time: Option<Ts>,
+    /// Whether year or zone of the time were inferred.
+    pub inferred: bool,
+    /// Normalised severity.
+    pub severity: Option<Severity>,
+}
+
+/// A record in full.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    /// Time and severity.
+    pub head: Head,
+    /// The severity as it was written.
+    pub severity_text: Option<CompactString>,
+    /// The message without time, severity and fields.
+    pub message: String,
+    /// Fields in order of appearance; nested ones joined by dots.
+    pub fields: Vec<(CompactString, Value)>,
+    /// Its request ID, under whatever name it came.
+    pub request_id: Option<RequestId>,
+}
+
+/// One way of writing log lines.
+pub trait Format: Sync + std::fmt::Debug {
+    /// Its name, as shown and as set in the configuration.
+    fn name(&self) -> &'static str;
+    /// Time and severity when `line` starts a record of this format. No allocation, no backtracking.
+    fn head(&self, line: &[u8], cx: &Context) -> Option<Head>;
+    /// The whole record; `record` may hold continuation lines.
+    fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed>;
+}
+
+/// All formats, most telling first; the last one, plain text, knows every line.
+pub static FORMATS: &[&dyn Format] = &[&plain::Plain];
+
+/// The format that fits most lines of `sample`, and the share of lines that it fits.
+pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
+    let _ = (sample, cx);
+    (FORMATS[FORMATS.len() - 1], 1.0)
+}
+
+/// A format by name.
+pub fn by_name(name: &str) -> Option<&'static dyn Format> {
+    FORMATS.iter().copied().find(|f| f.name() == name)
+}
+
+/// One record inside a block of bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Its bytes, without the last newline.
+    pub range: Range<usize>,
+    /// Lines in it, at least 1.
+    pub lines: u32,
+    /// Time and severity; all `None` where no format knew the line.
+    pub head: Head,
+    /// Whether a format knew its first line.
+    pub known: bool,
+}
+
+/// The records of `block`, which begins at the start of a line. Lines are read with `format` first and, line by line,
+/// with any other where that does not fit; what continues a record (stack traces, indented lines) belongs to it.
+pub fn records<'a>(block: &'a [u8], format: &'static dyn Format, cx: &'a Context) -> impl Iterator<Item = Span> + 'a {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        if at >= block.len() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |i| at + i);
+        let range = at..end;
+        at = end + 1;
+        let head = format.head(&block[range.clone()], cx);
+        Some(Span { range, lines: 1, known: head.is_some(), head: head.unwrap_or_default() })
+    })
+}
+
+/// The whole of a record, read with `format` or, where that does not fit, with the one that does. Plain text at worst.
+pub fn parse(record: &[u8], format: &'static dyn Format, cx: &Context) -> (&'static dyn Format, Parsed) {
+    match format.parse(record, cx) {
+        Some(p) => (format, p),
+        None => (&plain::Plain, plain::Plain.parse(record, cx).unwrap_or_default()),
+    }
+}
+
+/// Bytes of foreign text as a string; what is not UTF-8 becomes U+FFFD.
+pub fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes)
+}

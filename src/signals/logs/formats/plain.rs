@@ -1,0 +1,21 @@
+//! Plain text: every line is a record and its own message.
+
+use super::{Context, Format, Head, Parsed, lossy};
+
+/// Knows every line, and nothing about it.
+#[derive(Debug)]
+pub struct Plain;
+
+impl Format for Plain {
+    fn name(&self) -> &'static str {
+        "text"
+    }
+
+    fn head(&self, _line: &[u8], _cx: &Context) -> Option<Head> {
+        Some(Head::default())
+    }
+
+    fn parse(&self, record: &[u8], _cx: &Context) -> Option<Parsed> {
+        Some(Parsed { message: lossy(record).into_owned(), ..Parsed::default() })
+    }
+}

@@ -1,0 +1,1 @@
+//! The log store: files are their own store.

@@ -1,0 +1,1 @@
+//! What the log pane shows: query, anchor, resident rows, progress.

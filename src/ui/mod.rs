@@ -1,0 +1,11 @@
+//! Pure drawing blocks that know no signal: theme roles, text that cannot hurt, widgets, what a pane is handed.
+
+pub mod glyphs;
+pub mod pane;
+pub mod text;
+pub mod theme;
+pub mod widgets;
+
+pub use glyphs::Glyphs;
+pub use pane::{Glance, Level, PaneCx, PaneFrame, RowSpot, Selected, Verdict};
+pub use theme::{Role, Theme};

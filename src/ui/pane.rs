@@ -1,0 +1,106 @@
+//! What a pane is handed and what it gives back.
+//!
+//! Every slice's `pane.rs` has the same four functions, each taking its own history and a [`PaneCx`]:
+//! `verdict` (one line that says what is so), `glance` (the pane when it is hidden), `draw`, and `select` (the row under
+//! the cursor, as evidence for a note). All are pure.
+
+use jiff::tz::TimeZone;
+use ratatui::layout::Rect;
+
+use super::{Glyphs, Theme};
+use crate::timeline::facts::Facts;
+use crate::timeline::{RequestId, Ts};
+
+/// What every pane is drawn from, besides its own history.
+#[derive(Clone, Copy)]
+pub struct PaneCx<'a> {
+    /// Colours by role.
+    pub theme: &'a Theme,
+    /// Marks and bars, in Unicode or ASCII.
+    pub glyphs: &'a Glyphs,
+    /// The playhead.
+    pub now: Ts,
+    /// Zone that times are shown in.
+    pub zone: &'a TimeZone,
+    /// What the other panes know.
+    pub facts: &'a Facts,
+    /// Whether keys go here.
+    pub focused: bool,
+    /// Whether it has the whole screen.
+    pub zoomed: bool,
+    /// Row under the cursor, counted from 0 over all rows of the pane.
+    pub cursor: usize,
+    /// Whether the playhead follows the clock.
+    pub live: bool,
+}
+
+/// How bad something is; decides the role a verdict is drawn in.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Nothing deviates.
+    Calm,
+    /// Not known: no data, no rights, not configured.
+    Unknown,
+    /// Worth a look.
+    Warn,
+    /// Wrong.
+    Bad,
+}
+
+/// The first line of a pane.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// How bad.
+    pub level: Level,
+    /// In words a tired person understands, with the numbers.
+    pub text: String,
+}
+
+impl Verdict {
+    /// A verdict of any level.
+    pub fn new(level: Level, text: impl Into<String>) -> Verdict {
+        Verdict { level, text: text.into() }
+    }
+}
+
+/// A fact of a hidden pane: `pool 20/20 wait 7`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glance {
+    /// How bad.
+    pub level: Level,
+    /// A few words.
+    pub text: String,
+}
+
+/// Where a row landed on the screen.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RowSpot {
+    /// Its rectangle.
+    pub area: Rect,
+    /// Its number, as in [`PaneCx::cursor`].
+    pub index: usize,
+}
+
+/// What drawing a pane gives back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaneFrame {
+    /// Rows that can be selected, as drawn.
+    pub rows: Vec<RowSpot>,
+    /// How many rows there are in all.
+    pub total: usize,
+}
+
+/// The row under the cursor, ready to become evidence.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selected {
+    /// Event time of the row.
+    pub at: Option<Ts>,
+    /// Where it comes from: the source's name, `file:line`.
+    pub source: String,
+    /// The row in one line, unredacted.
+    pub text: String,
+    /// Its request ID, if it has one.
+    pub request_id: Option<RequestId>,
+    /// All that is known of it, name and value, for the detail view and for top values.
+    pub fields: Vec<(String, String)>,
+}

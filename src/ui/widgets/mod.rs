@@ -1,0 +1,1 @@
+//! Small drawings: chart, bar, rule.
