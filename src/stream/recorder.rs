@@ -46,6 +46,7 @@ pub struct RecorderStatus {
 enum Order {
     Record(Arc<[Envelope]>),
     Save(PathBuf, bool, SyncSender<Result<u64, String>>),
+    Listen(SyncSender<Vec<u8>>),
     Finish(SyncSender<()>),
 }
 
@@ -111,6 +112,12 @@ impl Recorder {
         rx.recv().map_err(|_| "the recorder ended while saving".to_owned())?
     }
 
+    /// From now on frames go to `listener` as well, beginning with what the ring holds. A listener that is behind by more
+    /// than its channel holds is let go.
+    pub fn listen(&self, listener: SyncSender<Vec<u8>>) {
+        let _ = self.orders.send(Order::Listen(listener));
+    }
+
     /// Writes out what it holds and ends. Waits at most `patience`.
     pub fn finish(&self, patience: Duration) {
         let (tx, rx) = sync_channel(1);
@@ -130,8 +137,13 @@ struct Desk {
     written: u64,
     /// Declarations and opened log generations: without them the ring could not be read.
     preamble: Vec<Envelope>,
-    ring: VecDeque<(Vec<u8>, u64)>,
+    /// The newest frames, for saving and for listeners.
+    ring: VecDeque<(Arc<[u8]>, u64)>,
     ring_bytes: usize,
+    /// Frames that wait for the disk.
+    pending: VecDeque<Arc<[u8]>>,
+    pending_bytes: usize,
+    listeners: Vec<SyncSender<Vec<u8>>>,
     evicted: u64,
     error: Option<String>,
     gathered: Vec<Envelope>,
@@ -152,6 +164,9 @@ impl Desk {
             preamble: Vec::new(),
             ring: VecDeque::new(),
             ring_bytes: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            listeners: Vec::new(),
             evicted: 0,
             error: None,
             gathered: Vec::new(),
@@ -174,6 +189,10 @@ impl Desk {
                 Ok(Order::Save(path, go_on, answer)) => {
                     self.flush();
                     let _ = answer.send(self.save(&path, go_on));
+                }
+                Ok(Order::Listen(listener)) => {
+                    self.flush();
+                    self.greet(listener);
                 }
                 Ok(Order::Finish(answer)) => {
                     self.flush();
@@ -255,28 +274,46 @@ impl Desk {
         }
     }
 
-    /// A frame goes to the file behind those that still wait for it; without a file, or while the disk refuses, it waits
-    /// in the ring. A torn write leaves damage that a reader steps over, and the whole frame follows it.
+    /// A frame goes to the ring, to who listens, and to the file behind those that still wait for it. A torn write leaves
+    /// damage that a reader steps over, and the whole frame follows it.
     fn keep(&mut self, frame: Vec<u8>, envelopes: u64) {
+        let frame: Arc<[u8]> = frame.into();
+        self.listeners.retain(|l| l.try_send(frame.to_vec()).is_ok());
         self.ring_bytes += frame.len();
-        self.ring.push_back((frame, envelopes));
+        self.ring.push_back((Arc::clone(&frame), envelopes));
+        while self.ring_bytes > self.options.ring {
+            if let Some((old, n)) = self.ring.pop_front() {
+                self.ring_bytes -= old.len();
+                self.evicted += n;
+            }
+        }
         if let Some((file, path)) = &mut self.file {
-            while let Some((frame, _)) = self.ring.front() {
+            self.pending_bytes += frame.len();
+            self.pending.push_back(frame);
+            while let Some(frame) = self.pending.front() {
                 if let Err(e) = file.write_all(frame) {
                     self.error = Some(format!("{}: {e}", path.display()));
                     break;
                 }
                 self.error = None;
                 self.written += frame.len() as u64;
-                self.ring_bytes -= frame.len();
-                self.ring.pop_front();
+                self.pending_bytes -= frame.len();
+                self.pending.pop_front();
+            }
+            while self.pending_bytes > self.options.ring {
+                if let Some(old) = self.pending.pop_front() {
+                    self.pending_bytes -= old.len();
+                }
             }
         }
-        while self.ring_bytes > self.options.ring {
-            if let Some((old, n)) = self.ring.pop_front() {
-                self.ring_bytes -= old.len();
-                self.evicted += n;
-            }
+    }
+
+    /// A new listener gets everything that is held, then every new frame.
+    fn greet(&mut self, listener: SyncSender<Vec<u8>>) {
+        let head = encode_events(&self.preamble);
+        let held = self.ring.iter().map(|(f, _)| f.to_vec());
+        if std::iter::once(head).chain(held).all(|f| listener.send(f).is_ok()) {
+            self.listeners.push(listener);
         }
     }
 
@@ -319,9 +356,6 @@ impl Desk {
         let result = self.save_ring(path);
         if result.is_err() || !go_on {
             self.file = None;
-        } else {
-            self.ring.clear();
-            self.ring_bytes = 0;
         }
         result.map(|()| self.written - before)
     }

@@ -1,1 +1,3 @@
 //! The log store: files are their own store.
+pub mod query;
+pub use query::*;
