@@ -23,13 +23,20 @@ struct Pen<'a, 'b> {
     buf: &'b mut Buffer,
     used: u16,
     stale: bool,
+    /// Width of every chart: the same, so that a moment stands in the same column in all of them.
+    columns: u16,
 }
 
 /// Draws as many lines as there is room for; returns how many.
 pub(super) fn draw(h: &HostHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> u16 {
     let Some(e) = h.latest(cx.now) else { return reason(h, cx, area, buf) };
     let stale = cx.now.since(e.at) > STALE;
-    let mut pen = Pen { cx, area, buf, used: 0, stale };
+    let columns = match area.width {
+        0..28 => 0,
+        w if cx.zoomed => w.saturating_sub(60).clamp(w / 5, 80),
+        w => (w / 5).clamp(8, 40),
+    };
+    let mut pen = Pen { cx, area, buf, used: 0, stale, columns };
     let s = &e.value;
     pen.chart("cpu", &h.series.cpu, Some(100.0), &cpu_text(s), s.cpu.busy_pct() >= 90.0);
     pen.chart("mem", &h.series.memory, Some(100.0), &memory_text(s), false);
@@ -132,7 +139,8 @@ fn disk_text(s: &HostSample) -> String {
             pct(d.util_pct)
         )
     };
-    s.disks.iter().take(2).enumerate().filter(|(i, d)| *i == 0 || d.util_pct >= 1.0).map(|(_, d)| one(d)).collect::<Vec<_>>().join("  ")
+    let busy = s.disks.iter().take(2).enumerate().filter(|(i, d)| *i == 0 || d.util_pct >= 1.0);
+    busy.map(|(_, d)| one(d)).collect::<Vec<_>>().join("  ")
 }
 
 impl Pen<'_, '_> {
@@ -149,10 +157,7 @@ impl Pen<'_, '_> {
         self.used += 1;
         let dim = cx.theme.style(Role::Dim);
         put(self.buf, area.x, y, area.width, label, dim);
-        let left = area.width.saturating_sub(4);
-        let want = width(text) as u16 + 1;
-        let most = if cx.zoomed { 80 } else { 40 };
-        let columns = left.saturating_sub(want).max(if left >= 24 { 8 } else { 0 }).min(most).min(left);
+        let columns = self.columns;
         if columns > 0 {
             self.spark(series, top, area.x + 4, y, columns, hot);
         }
@@ -167,8 +172,10 @@ impl Pen<'_, '_> {
     fn spark(&mut self, series: &Series, top: Option<f64>, x: u16, y: u16, columns: u16, hot: bool) {
         let cx = self.cx;
         let values = series.peaks(window(cx), columns as usize, cx.now);
-        let highest = values.iter().flatten().fold(0.0f64, |a, &b| a.max(b));
-        let top = top.unwrap_or(highest).max(f64::MIN_POSITIVE);
+        let (highest, sum, n) =
+            values.iter().flatten().fold((0.0f64, 0.0, 0.0), |(h, s, n), &v| (h.max(v), s + v, n + 1.0));
+        // Without a natural top an even flow is drawn half high, so that only a peak looks like one.
+        let top = top.unwrap_or_else(|| highest.max(2.0 * sum / n)).max(f64::MIN_POSITIVE);
         let style = cx.theme.style(if hot { Role::ChartHot } else { Role::Chart });
         for (i, v) in values.iter().enumerate() {
             // A gap stays blank.
@@ -224,13 +231,14 @@ impl Pen<'_, '_> {
         }
     }
 
-    /// Mounts that deviate; all of them when zoomed. Then deleted files that still take space.
+    /// All mounts when zoomed, those that deviate first (unzoomed they are told in words above). Then deleted files that
+    /// still take space.
     fn mounts(&mut self, h: &HostHistory, most: u16) {
         let cx = self.cx;
         let stop = self.used + most;
         let mut all: Vec<(Option<bool>, MountNow)> =
             h.mounts(cx.now).into_iter().map(|m| (mount(h, &m, cx.now, cx.zone).map(|(bad, _)| bad), m)).collect();
-        all.retain(|(deviates, _)| cx.zoomed || deviates.is_some());
+        all.retain(|_| cx.zoomed);
         all.sort_by_key(|(deviates, _)| match deviates {
             Some(true) => 0,
             Some(false) => 1,

@@ -15,34 +15,43 @@ use super::findings::{STALE, findings};
 use super::history::HostHistory;
 use crate::timeline::TimeRange;
 use crate::timeline::time::short;
-use crate::ui::text::put;
+use crate::ui::text::{put, width};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, Verdict};
 use rows::Rows;
 
 /// What is so, in one line.
 pub fn verdict(history: &HostHistory, cx: &PaneCx) -> Verdict {
+    let (level, mut parts) = sentences(history, cx);
+    parts.truncate(3);
+    Verdict::new(level, parts.join(" · "))
+}
+
+/// Everything there is to say, most important first; never empty.
+fn sentences(history: &HostHistory, cx: &PaneCx) -> (Level, Vec<String>) {
     let Some(e) = history.latest(cx.now) else {
-        return Verdict::new(Level::Unknown, "no figures of the machine at this time");
+        return (Level::Unknown, vec!["no figures of the machine at this time".into()]);
     };
     let found = findings(history, cx.now, cx.zone);
     let age = cx.now.since(e.at);
-    let stale = (age > STALE).then(|| format!("no figures for {}", short(age)));
-    let mut parts: Vec<&str> = stale.iter().map(String::as_str).collect();
-    parts.extend(found.iter().take(3).map(|f| f.text.as_str()));
-    let level = match (found.first(), stale.is_some()) {
-        (Some(f), _) if f.bad => Level::Bad,
-        (Some(_), _) => Level::Warn,
-        (None, true) => Level::Unknown,
-        (None, false) => Level::Calm,
+    let mut parts = Vec::new();
+    let mut level = match found.first() {
+        Some(f) if f.bad => Level::Bad,
+        Some(_) => Level::Warn,
+        None => Level::Calm,
     };
-    if !parts.is_empty() {
-        return Verdict::new(level, parts.join(" · "));
+    if age > STALE {
+        parts.push(format!("no figures for {}", short(age)));
+        level = level.max(Level::Unknown);
     }
-    let (used, total, of_container) = e.value.memory_used_of();
-    let whose = if of_container { " (container)" } else { "" };
-    let busy = e.value.cpu.busy_pct();
-    let word = if busy >= 60.0 { "busy but not short" } else { "quiet" };
-    Verdict::new(Level::Calm, format!("{word}: CPU {} %, memory {}{whose}", pct(busy), of(used, total)))
+    parts.extend(found.into_iter().map(|f| f.text));
+    if parts.is_empty() {
+        let (used, total, of_container) = e.value.memory_used_of();
+        let whose = if of_container { " (container)" } else { "" };
+        let busy = e.value.cpu.busy_pct();
+        let word = if busy >= 60.0 { "busy but not short" } else { "quiet" };
+        parts.push(format!("{word}: CPU {} %, memory {}{whose}", pct(busy), of(used, total)));
+    }
+    (level, parts)
 }
 
 /// The pane in a few words, for when it is hidden: `host 71 % 5.1/8.0G`.
@@ -70,15 +79,28 @@ pub fn draw(history: &HostHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) ->
     if area.is_empty() {
         return frame;
     }
-    let v = verdict(history, cx);
-    let role = match v.level {
+    let (level, parts) = sentences(history, cx);
+    let role = match level {
         Level::Calm => Role::Calm,
         Level::Unknown => Role::Unknown,
         Level::Warn => Role::Warn,
         Level::Bad => Role::Bad,
     };
-    put(buf, area.x, area.y, area.width, &v.text, cx.theme.style(role));
-    let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    // Whole sentences side by side as far as they fit; the rest on lines of their own.
+    let mut top = parts[0].clone();
+    let mut next = 1;
+    while let Some(part) = parts.get(next).filter(|p| width(&top) + 3 + width(p) <= area.width as usize) {
+        top = format!("{top} · {part}");
+        next += 1;
+    }
+    let style = cx.theme.style(role);
+    put(buf, area.x, area.y, area.width, &top, style);
+    let mut used = 1;
+    for part in parts.iter().skip(next).take((area.height / 4) as usize) {
+        put(buf, area.x, area.y + used, area.width, part, style);
+        used += 1;
+    }
+    let below = Rect { y: area.y + used, height: area.height - used, ..area };
     let used = lines::draw(history, cx, below, buf);
     let rest = Rect { y: below.y + used, height: below.height - used, ..below };
     table::draw(&rows, cx, rest, buf, &mut frame);

@@ -42,7 +42,7 @@ pub(super) fn draw(rows: &Rows, cx: &PaneCx, area: Rect, buf: &mut Buffer, frame
 fn list(rows: &Rows, shown: &[Row], offset: usize, by: &str, cx: &PaneCx, area: Rect, buf: &mut Buffer, frame: &mut PaneFrame) {
     let dim = cx.theme.style(Role::Dim);
     let t = &rows.table;
-    let mut head = format!("{:>7} {:>5} {:>5} ", "PID", "CPU%¹", "MEM");
+    let mut head = format!("{:>7} {:>5} {:>5} ", "PID", "%CORE", "MEM");
     if area.width >= USER {
         head.push_str(&format!("{:<9}", "USER"));
     }
@@ -50,7 +50,8 @@ fn list(rows: &Rows, shown: &[Row], offset: usize, by: &str, cx: &PaneCx, area: 
         head.push_str(&format!("{:<22}", "UNIT"));
     }
     head.push_str("COMMAND");
-    let mut note = format!("  ¹of one core, {by}; {} processes", t.total);
+    // "%CORE": percent of one core; a process on two cores has 200.
+    let mut note = format!("  {by}; {} processes", t.total);
     if t.uninterruptible > 0 {
         note.push_str(&format!(", {} in D", t.uninterruptible));
     }
@@ -60,7 +61,7 @@ fn list(rows: &Rows, shown: &[Row], offset: usize, by: &str, cx: &PaneCx, area: 
     if rows.stale {
         note.push_str(&format!(", {} old", short(cx.now.since(rows.at))));
     }
-    let head = if cx.glyphs == &crate::ui::Glyphs::ASCII { (head + &note).replace('¹', "*") } else { head + &note };
+    head.push_str(&note);
     put(buf, area.x, area.y, area.width, &head, dim);
     let room = (area.height - 1) as usize;
     let cursor = cx.cursor.checked_sub(offset).filter(|&c| c < shown.len());
@@ -92,10 +93,11 @@ fn draw_row(rows: &Rows, row: Row, area: Rect, style: Style, cx: &PaneCx, buf: &
     match row {
         Row::Unit(i) => {
             let Some(u) = rows.table.units.get(i) else { return };
-            cell(&format!("{:>7}", u.processes), 7, style);
+            cell("", 7, style);
             cell(&format!("{:>5}", cpu(Some(u.cpu_pct_of_one_core))), 5, style);
             cell(&format!("{:>5}", bytes(u.rss_bytes)), 5, style);
-            cell(&u.unit, right.saturating_sub(area.x).saturating_sub(20).max(1), style.patch(cx.theme.style(Role::Title)));
+            let name = format!("{}  {} processes", u.unit, u.processes);
+            cell(&name, area.width.saturating_sub(20).max(1), style.patch(cx.theme.style(Role::Title)));
         }
         Row::Process(i, below) => {
             let Some(p) = rows.table.rows.get(i) else { return };

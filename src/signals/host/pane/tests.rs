@@ -122,7 +122,7 @@ fn normal() -> Scene {
     for i in 0..120 {
         s.at(T0 - 120 + i, HostEvent::Sample(Box::new(sample(20.0 + (i as f32) * 0.43))));
     }
-    s.at(T0 - 3, HostEvent::Mounts { mounts: vec![mount("/", 40_000), mount("/var", 50_000)] });
+    s.at(T0 - 130, HostEvent::Mounts { mounts: vec![mount("/", 40_000), mount("/var", 50_000)] });
     s.at(T0 - 1, HostEvent::Processes(Box::new(processes(6))));
     s
 }

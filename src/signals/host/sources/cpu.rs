@@ -93,8 +93,8 @@ mod tests {
         let a = parse_stat("cpu 100 0 100 1000 50 0 0 0 0 0\ncpu0 100 0 100 1000 50 0 0 0\nbtime 7\n").unwrap();
         let b = parse_stat("cpu 150 2 110 1010 60 5 5 8 0 0\ncpu0 150 2 110 1010 60 5 5 8\nprocs_running 3\n").unwrap();
         let m = modes(&a, &b);
-        assert_eq!([m.user_pct, m.system_pct, m.iowait_pct, m.steal_pct], [57.8, 22.2, 11.1, 8.9].map(|x: f32| x));
-        assert_eq!(cores(&a, &b), [[58, 22, 11, 9]]);
+        assert_eq!([m.user_pct, m.system_pct, m.iowait_pct, m.steal_pct], [52.0, 20.0, 10.0, 8.0]);
+        assert_eq!(cores(&a, &b), [[52, 20, 10, 8]]);
         assert_eq!((a.boot_s, b.running), (7, 3));
     }
 
