@@ -1,1 +1,3 @@
-//! stream
+//! Between the sources and the histories.
+
+pub mod derive;
