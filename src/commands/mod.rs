@@ -1,1 +1,4 @@
 //! commands
+pub mod export;
+pub mod incident;
+pub mod note;
