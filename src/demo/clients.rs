@@ -55,8 +55,8 @@ fn request(rng: &mut Rng, lists: u64, orders: u64) -> String {
         (n, _) if n < lists => ("GET", format!("/orders?user={user}")),
         (_, 0..=3) => ("GET", format!("/orders/{}", rng.below(orders) + 1)),
         (_, 4..=5) => ("POST", format!("/carts?user={user}")),
-        // One in four has closed the account since the link was made.
-        (_, 6) => ("GET", format!("/users/{}/email", USERS + user)),
+        // Half of these have closed the account since the link was made.
+        (_, 6..=7) => ("GET", format!("/users/{}/email", USERS + user)),
         _ => ("GET", format!("/users/{user}/email")),
     };
     let id = match rng.below(10) {

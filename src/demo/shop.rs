@@ -47,13 +47,14 @@ const FILL_USERS: &str = "
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
     INSERT INTO users SELECT i, 'user' || i || '@example.com', 'User ' || i FROM n";
 
-// Products of primes spread users and prices without a random source: equal rows on every run.
+// `||` binds tighter than `%`. Products of primes spread users and prices without a random source: equal rows on every run.
 const FILL_ORDERS: &str = "
     WITH RECURSIVE n(i) AS (SELECT ?1 + 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
     INSERT INTO orders SELECT i, i * 7919 % ?3 + 1,
         CASE i % 11 WHEN 0 THEN 'returned' WHEN 1 THEN 'open' WHEN 2 THEN 'paid' ELSE 'sent' END,
         i * 104729 % 19900 + 100, 1700000000 + i * 37,
-        '[{\"sku\":\"A-' || i % 4999 || '\",\"qty\":' || (i % 4 + 1) || '},{\"sku\":\"B-' || i % 811 || '\",\"qty\":1}]'
+        '[{\"sku\":\"A-' || (i % 4999) || '\",\"qty\":' || (i % 4 + 1) || ',\"cents\":' || (i * 389 % 9900 + 100)
+        || '},{\"sku\":\"B-' || (i % 811) || '\",\"qty\":1,\"gift\":false}]'
     FROM n";
 
 /// How every connection to the file is opened. Nothing is synced: the file is thrown away.
@@ -126,6 +127,8 @@ mod tests {
         add_orders(&mut db, 0, 500).await.unwrap();
         finish(&mut db).await.unwrap();
         assert!(plan(&mut db).await.contains("USING INDEX orders_user_id"));
+        let items: String = sqlx::query_scalar("SELECT items FROM orders WHERE id = 500").fetch_one(&mut db).await.unwrap();
+        assert!(serde_json::from_str::<serde_json::Value>(&items).unwrap()[1]["sku"].is_string(), "{items}");
         migrate(&file, DROP_INDEX).await.unwrap();
         assert!(plan(&mut db).await.contains("SCAN orders"));
         migrate(&file, CREATE_INDEX).await.unwrap();
