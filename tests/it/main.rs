@@ -1,0 +1,3 @@
+//! Tests against real servers, files and terminals: one crate, so that they link once.
+
+mod demo_backend;
