@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use ratatui::style::{Color, Modifier, Style};
 
 pub use depth::ColorDepth;
+pub(crate) use depth::{ANSI, indexed_rgb};
 pub use read::ThemeError;
 
 /// What a piece of the screen means.
@@ -271,7 +272,10 @@ mod tests {
             let theme = Theme::builtin(name).unwrap().down_to(ColorDepth::None);
             for (role, role_name) in Role::ALL {
                 let s = theme.style(role);
-                assert!(s.fg.is_none_or(|c| c == Color::Reset) && s.bg.is_none_or(|c| c == Color::Reset), "{role_name}");
+                assert!(
+                    s.fg.is_none_or(|c| c == Color::Reset) && s.bg.is_none_or(|c| c == Color::Reset),
+                    "{role_name}"
+                );
             }
             let of = |r| theme.style(r).add_modifier;
             assert_ne!(of(Role::Cursor), of(Role::Text), "{name}: cursor");

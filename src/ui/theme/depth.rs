@@ -24,9 +24,15 @@ impl ColorDepth {
         }
         let colorterm = env("COLORTERM").unwrap_or_default().to_ascii_lowercase();
         let is_true = ["truecolor", "24bit"].iter().any(|w| colorterm.contains(w));
-        if is_true || ["direct", "truecolor", "kitty", "alacritty", "ghostty", "wezterm"].iter().any(|w| term.contains(w)) {
+        if is_true
+            || ["direct", "truecolor", "kitty", "alacritty", "ghostty", "wezterm"].iter().any(|w| term.contains(w))
+        {
             // GNU screen claims nothing and passes nothing through, whatever the terminal around it says.
-            return if term.starts_with("screen") && env("TMUX").is_none() { ColorDepth::Indexed256 } else { ColorDepth::True };
+            return if term.starts_with("screen") && env("TMUX").is_none() {
+                ColorDepth::Indexed256
+            } else {
+                ColorDepth::True
+            };
         }
         match term.as_str() {
             t if t.contains("256") => ColorDepth::Indexed256,
@@ -139,7 +145,10 @@ mod tests {
             ColorDepth::detect(|k| vars.iter().find(|(n, _)| *n == k).map(|(_, v)| (*v).to_owned()))
         };
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")]), ColorDepth::True);
-        assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "1"), ("COLORTERM", "truecolor")]), ColorDepth::None);
+        assert_eq!(
+            depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "1"), ("COLORTERM", "truecolor")]),
+            ColorDepth::None
+        );
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), ColorDepth::Indexed256);
         assert_eq!(depth(&[("TERM", "dumb")]), ColorDepth::None);
         assert_eq!(depth(&[("TERM", "linux")]), ColorDepth::Ansi16);

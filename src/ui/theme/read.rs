@@ -23,7 +23,9 @@ impl ThemeError {
 
     pub(super) fn unknown_theme(name: &str) -> ThemeError {
         let names: Vec<_> = Theme::names().collect();
-        ThemeError { message: format!("no theme `{name}`; there are {}, or give a path to a .toml file", names.join(", ")) }
+        ThemeError {
+            message: format!("no theme `{name}`; there are {}, or give a path to a .toml file", names.join(", ")),
+        }
     }
 
     pub(super) fn in_file(file: &str, text: &str, mistake: Mistake, parent: Option<ThemeError>) -> ThemeError {
@@ -83,7 +85,10 @@ pub(super) fn theme(text: &str, name: &str, find: FindParent) -> Result<Theme, M
     let table = document.get_ref();
     for (key, _) in table {
         if !["name", "inherits", "roles"].contains(&key.get_ref().as_ref()) {
-            return mistake(&key.span(), format!("unknown key `{}`; there are name, inherits and [roles]", key.get_ref()));
+            return mistake(
+                &key.span(),
+                format!("unknown key `{}`; there are name, inherits and [roles]", key.get_ref()),
+            );
         }
     }
     let mut out = match table.get("inherits") {
@@ -92,7 +97,10 @@ pub(super) fn theme(text: &str, name: &str, find: FindParent) -> Result<Theme, M
             Some(parent) => match find(parent) {
                 Ok(t) => t,
                 Err(known) => {
-                    return mistake(&v.span(), format!("no theme `{parent}` to inherit from; there are {}", known.join(", ")));
+                    return mistake(
+                        &v.span(),
+                        format!("no theme `{parent}` to inherit from; there are {}", known.join(", ")),
+                    );
                 }
             },
             None => return mistake(&v.span(), "inherits is the name of a theme, in quotes"),
@@ -135,7 +143,10 @@ fn style(value: &Spanned<DeValue>) -> Result<Style, Mistake> {
             _ => {
                 let Some((_, modifier)) = SETTINGS.iter().find(|(n, _)| *n == name) else {
                     let known: Vec<_> = SETTINGS.iter().map(|(n, _)| *n).collect();
-                    return mistake(&key.span(), format!("unknown setting `{name}`; there are fg, bg, {}", known.join(", ")));
+                    return mistake(
+                        &key.span(),
+                        format!("unknown setting `{name}`; there are fg, bg, {}", known.join(", ")),
+                    );
                 };
                 match value.get_ref().as_bool() {
                     Some(true) => style = style.add_modifier(*modifier),
