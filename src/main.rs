@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use warroom::cli::{Cli, Command};
 use warroom::commands::{check, demo, deploy, export, incident, note, query, record, screen, texts};
-use warroom::config::ConfigError;
+use warroom::config::{Config, ConfigError};
 use warroom::runtime::{attach, live, replay};
 
 fn main() -> ExitCode {
@@ -44,13 +44,18 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Record(args)) => record::run(args).await,
         Some(Command::Query(args)) => query::run(args).await,
         Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
-        Some(Command::Note(args)) => note::run(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Deploy(args)) => deploy::run(args).map(|()| ExitCode::SUCCESS),
-        Some(Command::Incident(args)) => incident::run(args).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Export(args)) => export::run(args).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Incident(args)) => incident::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Export(args)) => export::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Themes) => texts::themes(),
         Some(Command::Check(args)) => check::run(args).await,
         Some(Command::Completions { shell }) => texts::completions(shell),
         Some(Command::Man) => texts::man(),
     }
+}
+
+/// Where the incident log is, for the commands that write to it without a screen.
+fn incident_config() -> anyhow::Result<warroom::signals::incident::config::IncidentConfig> {
+    Ok(Config::find(None)?.0.incident)
 }

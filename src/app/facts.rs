@@ -14,8 +14,8 @@ pub fn facts(state: &State, width: u16) -> Facts {
     let mut marks: Vec<Mark> = Vec::new();
     marks.extend(t.deploys.marks(window, now));
     marks.extend(t.health.marks(window, now));
-    marks.extend(t.incident.marks(window, now));
-    marks.extend(t.host.marks(window, now));
+    marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
+    marks.extend(t.host.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
     marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
         at,
         kind: MarkKind::User,
@@ -33,7 +33,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
         errors_baseline: t.logs.error_baseline(now),
         errors_since: t.logs.errors_since(now),
         last_deploy: t.deploys.last_deploy(now),
-        incident_since: t.incident.since(now),
+        incident_since: t.incident.current(now).map(|i| i.incident.since()),
         host: t.host_name().to_owned(),
         behind: (!state.player.is_live()).then(|| state.player.clock.since(now)),
     }

@@ -38,19 +38,20 @@ pub fn save(state: &mut State, text: &str, selected: Option<Selected>) -> Vec<Ef
 }
 
 fn evidence(state: &State, selected: Option<Selected>) -> Vec<Evidence> {
-    let filter = (!state.view.filter.is_empty()).then(|| state.view.filter.to_string());
+    let filter = state.view.filter.to_string();
+    let range = state.view.layout.strip.map(|(_, range)| range);
     match selected {
         Some(s) => vec![Evidence {
-            pane: state.view.focus.name().to_lowercase(),
+            pane: Some(state.view.focus.kind()),
             source: s.source,
             at: s.at,
             text: s.text,
             request_id: s.request_id,
             filter,
-            range: None,
+            range,
         }],
-        None if filter.is_some() => {
-            vec![Evidence { pane: state.view.focus.name().to_lowercase(), filter, ..Evidence::default() }]
+        None if !filter.is_empty() => {
+            vec![Evidence { pane: Some(state.view.focus.kind()), filter, range, ..Evidence::default() }]
         }
         None => Vec::new(),
     }

@@ -226,10 +226,7 @@ fn next_change(state: &mut State, forward: bool) -> Vec<Effect> {
     let (now, horizon) = (state.now(), state.horizon());
     let found = if forward { state.timeline.deploys.next_change(now, horizon) } else { state.timeline.deploys.previous_change(now, horizon) };
     match found {
-        Some((at, what)) => {
-            state.say(Level::Calm, what);
-            go_to(state, at)
-        }
+        Some(at) => go_to(state, at),
         None => {
             state.say(Level::Warn, if forward { "no later change" } else { "no earlier change" });
             Vec::new()
@@ -337,7 +334,7 @@ fn next_mark(state: &mut State) -> Vec<Effect> {
         .marks(all, horizon)
         .into_iter()
         .chain(t.health.marks(all, horizon))
-        .chain(t.incident.marks(all, horizon))
+        .chain(t.incident.marks(horizon))
         .map(|m| (m.at, m.kind, m.label))
         .chain(state.view.marks.iter().map(|&at| (at, MarkKind::User, "your mark".into())))
         .collect();

@@ -16,7 +16,7 @@ use crate::timeline::Filter;
 
 /// With a screen, or headless for scripts and tests.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    demo::clean_stale();
+    demo::clean_stale(None);
     let options = DemoOptions {
         deploy_after: args.deploy_at,
         rollback_at: args.rollback_at,

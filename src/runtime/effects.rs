@@ -83,12 +83,12 @@ impl Shell {
                 Ok("incident saved".into())
             }),
             Effect::SetSeverity(n) => me.with_open_incident(move |store, id| async move {
-                let severity = format!("SEV{n}").parse::<IncidentSeverity>().map_err(StoreError::invalid)?;
+                let severity = format!("SEV{n}").parse::<IncidentSeverity>().map_err(StoreError::Refused)?;
                 store.set_severity(id, severity).await?;
                 Ok(format!("severity SEV{n} saved"))
             }),
             Effect::SetStatus(status) => me.with_open_incident(move |store, id| async move {
-                let status = status.parse().map_err(StoreError::invalid)?;
+                let status = status.parse().map_err(StoreError::Refused)?;
                 store.set_status(id, status, None).await?;
                 Ok(format!("status {status} saved"))
             }),
@@ -208,7 +208,7 @@ impl Shell {
         self.incident_task(move |store| async move {
             match store.current().await? {
                 Some(open) => f(store, open.id).await,
-                None => Err(StoreError::invalid("no incident is open; `:incident TITLE` opens one".to_owned())),
+                None => Err(StoreError::Refused("no incident is open; `:incident TITLE` opens one".into())),
             }
         });
     }

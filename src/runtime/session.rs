@@ -65,7 +65,7 @@ impl Session {
         }
         logs::sources::name_apart(&mut own);
         all.append(&mut own);
-        all.extend(host::sources::sources(&config.host, roots));
+        all.extend(host::sources::declared(&config.host, roots));
         all.extend(database::sources::sources(&config.database, roots));
         all.extend(deploys::sources::sources(&config.deploys, roots));
         all.extend(health::sources::sources(&config.health, roots));

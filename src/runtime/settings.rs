@@ -44,7 +44,7 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
 /// A theme by name or path, in at most `depth` colours.
 pub fn load(name: &str, depth: ColorDepth) -> anyhow::Result<Theme> {
     let own = crate::config::places().first().and_then(|p| p.parent().map(|d| d.join("themes")));
-    let theme = Theme::load(name, own.as_deref())?;
+    let theme = Theme::load(name, own.as_deref(), &|path| std::fs::read_to_string(path))?;
     Ok(theme.down_to(depth))
 }
 

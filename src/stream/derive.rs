@@ -1,25 +1,3 @@
-<<<<<<< HEAD
-//! What log lines tell other panes.
-
-use crate::signals::Event;
-use crate::signals::logs::event::LogEvent;
-use crate::timeline::SourceId;
-
-/// Finds slow statements, pool figures and the like in log batches.
-#[derive(Debug, Default)]
-pub struct Derive {}
-
-impl Derive {
-    /// Ready for the first batch.
-    pub fn new() -> Derive {
-        Derive {}
-    }
-
-    /// The events that the lines of one batch give rise to.
-    pub fn derive(&mut self, source: SourceId, source_name: &str, event: &LogEvent) -> Vec<Event> {
-        let _ = (source, source_name, event);
-        Vec::new()
-=======
 //! What log lines tell other panes: one search per batch for all needles, then the slice's own reading of the few lines
 //! that hold one. Runs where log batches come in, live and in replay from raw logs; what it gives is recorded and names
 //! the line it came from. A line without a needle costs the search and nothing else.
@@ -291,6 +269,5 @@ mod tests {
             derive(&format!("{before}{}{after}", NEEDLES[i].0));
             derive(&format!("{{\"message\":\"{}\"}}", NEEDLES[i].0));
         }
->>>>>>> database
     }
 }

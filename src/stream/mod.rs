@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! From sources to the one ordered stream, and from there to disk and back.
 //!
 //! `supervisor` runs sources, `order` numbers what they say, `derive` adds what log lines tell other panes, `recorder`
@@ -10,8 +9,3 @@ pub mod recorder;
 pub mod recording;
 pub mod replay;
 pub mod supervisor;
-=======
-//! Between the sources and the histories.
-
-pub mod derive;
->>>>>>> database

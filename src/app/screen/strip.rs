@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::ScreenLayout;
 use crate::app::state::State;
-use crate::ui::widgets::strip::{Strip, strip};
+use crate::ui::widgets::strip::Strip;
 use crate::ui::{PaneCx, Role, text};
 
 /// Columns kept at the right for the rate.
@@ -22,14 +22,18 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     if chart.is_empty() {
         return;
     }
-    let columns = state.timeline.logs.columns(window, chart.width as usize, cx.now);
-    strip(
-        &Strip { columns: &columns, window, marks: &cx.facts.marks, now: cx.now, pinned: state.view.pinned, zone: cx.zone },
-        cx.theme,
-        cx.glyphs,
-        chart,
-        buf,
-    );
+    let counts = state.timeline.logs.columns(window, chart.width as usize, cx.now);
+    Strip {
+        counts: &counts,
+        marks: &cx.facts.marks,
+        window,
+        now: cx.now,
+        span: cx.facts.request_span,
+        zone: cx.zone,
+        theme: cx.theme,
+        glyphs: cx.glyphs,
+    }
+    .draw(chart, buf);
     out.strip = Some((chart, window));
     if rate > 0 {
         let f = cx.facts;

@@ -67,6 +67,13 @@ pub fn glance(history: &IncidentHistory, cx: &PaneCx) -> Glance {
     }
 }
 
+/// For the header of the screen: `checkout · SEV2 · investigating 31 m`; `None` when no incident is open.
+pub fn header(history: &IncidentHistory, cx: &PaneCx) -> Option<String> {
+    let now = history.current(cx.now)?;
+    let i = &now.incident;
+    Some(format!("{} · {} · {} {}", i.title, i.severity_word(), i.status, short(now.elapsed)))
+}
+
 fn level(i: &Incident) -> Level {
     match (i.status, i.severity) {
         (Status::Mitigated | Status::Resolved | Status::Closed, _) => Level::Calm,
