@@ -1,0 +1,3 @@
+//! Tests against real files, processes and servers.
+
+mod logs;
