@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! What a user may set: found, read, checked. Every section belongs to a slice; this file adds the screen, the keys and
 //! the recorder.
 
@@ -161,3 +162,8 @@ mod tests {
         assert!(e.to_string().contains("note"), "{e}");
     }
 }
+=======
+//! config
+
+pub mod discover;
+>>>>>>> host

@@ -101,9 +101,17 @@ fn figures(s: &HostSample, add: &mut impl FnMut(bool, &'static str, String)) {
         add(thrash || share >= 98.0, "memory", text);
     }
     if psi.io_full_pct >= 10.0 {
-        add(psi.io_full_pct >= 25.0, "io", format!("stalled on IO: psi io full {} %{}", pct(psi.io_full_pct), slowest(s)));
+        add(
+            psi.io_full_pct >= 25.0,
+            "io",
+            format!("stalled on IO: psi io full {} %{}", pct(psi.io_full_pct), slowest(s)),
+        );
     } else if s.pressure.is_none() && s.cpu.iowait_pct >= 25.0 {
-        add(s.cpu.iowait_pct >= 50.0, "io", format!("waiting for IO: iowait {} %{}", pct(s.cpu.iowait_pct), slowest(s)));
+        add(
+            s.cpu.iowait_pct >= 50.0,
+            "io",
+            format!("waiting for IO: iowait {} %{}", pct(s.cpu.iowait_pct), slowest(s)),
+        );
     }
     if let Some(c) = s.cgroup.filter(|c| c.throttled_pct.is_some_and(|t| t >= 10.0)) {
         let (hit, quota) = (c.throttled_pct.unwrap_or(0.0), c.cpu_quota_cores.unwrap_or(0.0));

@@ -15,8 +15,11 @@ const SAMPLES: usize = 7_200;
 const MOUNT_TABLES: usize = 720;
 /// OOM kills kept.
 const KILLS: usize = 256;
-/// How far back the slope of a mount looks, and how much it must have seen.
-const SLOPE: (Duration, Duration) = (Duration::from_secs(900), Duration::from_secs(60));
+/// The slope of a mount is the lesser of those over these two spans: one large file is no trend, nor is a trend that has
+/// ended.
+const SLOPES: [Duration; 2] = [Duration::from_secs(900), Duration::from_secs(120)];
+/// A mount watched for less has no slope.
+const SLOPE_LEAST: Duration = Duration::from_secs(60);
 
 /// Headline figures over time; percent unless said otherwise.
 #[derive(Clone, Debug, Default)]
@@ -164,24 +167,28 @@ impl HostHistory {
         e.value.iter().map(|m| MountNow { at: e.at, mount: m.clone(), full_in: self.full_in(m, e.at) }).collect()
     }
 
-    /// When a mount is full at the pace between the oldest and the newest look in the last quarter of an hour.
-    /// `None` when it does not fill, is silent, or has been watched for less than a minute.
+    /// When a mount is full at its recent pace. `None` when it does not fill, is silent, has been watched for less than a
+    /// minute, or has more than a week left.
     fn full_in(&self, m: &Mount, at: Ts) -> Option<Duration> {
         if m.silent_since.is_some() || m.read_only {
             return None;
         }
-        let window = TimeRange::ending(at, SLOPE.0);
-        let first = self.mounts.within(window, at).find_map(|e| {
-            let then = e.value.iter().find(|o| o.path == m.path && o.device == m.device && o.total_bytes == m.total_bytes)?;
-            Some((e.at, then.used_bytes))
-        })?;
-        let seconds = at.since(first.0);
-        let grown = m.used_bytes.checked_sub(first.1)?;
-        if seconds < SLOPE.1 || grown == 0 {
-            return None;
+        let mut pace = f64::INFINITY;
+        for span in SLOPES {
+            pace = pace.min(self.bytes_per_second(m, TimeRange::ending(at, span))?);
         }
-        let left = m.available_bytes as f64 / (grown as f64 / seconds.as_secs_f64());
+        let left = m.available_bytes as f64 / pace;
         (left < 7.0 * 86_400.0).then(|| Duration::from_secs_f64(left))
+    }
+
+    /// Growth between the first look inside `range` and the mount as given at its end; `None` when there was none.
+    fn bytes_per_second(&self, m: &Mount, range: TimeRange) -> Option<f64> {
+        let (first, used) = self.mounts.within(range, range.end).find_map(|e| {
+            let then = e.value.iter().find(|o| o.path == m.path && o.device == m.device)?;
+            (then.total_bytes == m.total_bytes && then.silent_since.is_none()).then_some((e.at, then.used_bytes))
+        })?;
+        let (seconds, grown) = (range.end.since(first), m.used_bytes.checked_sub(used)?);
+        (seconds >= SLOPE_LEAST && grown > 0).then(|| grown as f64 / seconds.as_secs_f64())
     }
 
     /// Whether a mount was writable at some earlier look that is still held: then read-only is news.

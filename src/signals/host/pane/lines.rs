@@ -95,7 +95,12 @@ fn memory_text(s: &HostSample) -> String {
     }
     match s.pressure {
         Some(p) => {
-            text.push_str(&format!("  psi cpu {} mem {} io {}", pct(p.cpu_some_pct), pct(p.memory_some_pct), pct(p.io_some_pct)));
+            text.push_str(&format!(
+                "  psi cpu {} mem {} io {}",
+                pct(p.cpu_some_pct),
+                pct(p.memory_some_pct),
+                pct(p.io_some_pct)
+            ));
         }
         None => text.push_str("  no psi (kernel)"),
     }

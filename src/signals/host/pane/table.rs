@@ -39,7 +39,16 @@ pub(super) fn draw(rows: &Rows, cx: &PaneCx, area: Rect, buf: &mut Buffer, frame
 }
 
 #[allow(clippy::too_many_arguments)]
-fn list(rows: &Rows, shown: &[Row], offset: usize, by: &str, cx: &PaneCx, area: Rect, buf: &mut Buffer, frame: &mut PaneFrame) {
+fn list(
+    rows: &Rows,
+    shown: &[Row],
+    offset: usize,
+    by: &str,
+    cx: &PaneCx,
+    area: Rect,
+    buf: &mut Buffer,
+    frame: &mut PaneFrame,
+) {
     let dim = cx.theme.style(Role::Dim);
     let t = &rows.table;
     let mut head = format!("{:>7} {:>5} {:>5} ", "PID", "%CORE", "MEM");

@@ -79,7 +79,13 @@ fn sample(busy: f32) -> HostSample {
         },
         swap: Swap { total_bytes: 1 << 30, ..Swap::default() },
         pressure: Some(Pressure { cpu_some_pct: 18.0, io_some_pct: 3.0, ..Pressure::default() }),
-        disks: vec![DiskIo { name: "sda".into(), write_bytes_per_s: 12 << 20, await_ms: 3.0, util_pct: 41.0, ..DiskIo::default() }],
+        disks: vec![DiskIo {
+            name: "sda".into(),
+            write_bytes_per_s: 12 << 20,
+            await_ms: 3.0,
+            util_pct: 41.0,
+            ..DiskIo::default()
+        }],
         network: Network { rx_bytes_per_s: 1_300_000, tx_bytes_per_s: 310_000, ..Network::default() },
         ..HostSample::default()
     }
@@ -93,7 +99,11 @@ fn processes(n: u32) -> ProcessTable {
         rss_bytes: (u64::from(i) + 1) * 300 << 20,
         state: if i == 3 { 'D' } else { 'S' },
         name: "postgres".into(),
-        command: if i == 0 { "postgres: shop orders SELECT".into() } else { format!("python worker.py --queue={i}").into() },
+        command: if i == 0 {
+            "postgres: shop orders SELECT".into()
+        } else {
+            format!("python worker.py --queue={i}").into()
+        },
         unit: Some(if i == 0 { "postgresql.service" } else { "checkout.service" }.into()),
         ..ProcessRow::default()
     };
@@ -101,7 +111,14 @@ fn processes(n: u32) -> ProcessTable {
         UnitUse { unit: "checkout.service".into(), processes: n - 1, cpu_pct_of_one_core: 160.0, rss_bytes: 4 << 30 },
         UnitUse { unit: "postgresql.service".into(), processes: 1, cpu_pct_of_one_core: 118.0, rss_bytes: 1 << 30 },
     ];
-    ProcessTable { total: 143, uninterruptible: 1, interval_ms: 2000, rows: (0..n).map(row).collect(), units, ..Default::default() }
+    ProcessTable {
+        total: 143,
+        uninterruptible: 1,
+        interval_ms: 2000,
+        rows: (0..n).map(row).collect(),
+        units,
+        ..Default::default()
+    }
 }
 
 fn mount(path: &str, used: u64) -> Mount {
@@ -118,19 +135,29 @@ fn mount(path: &str, used: u64) -> Mount {
 }
 
 fn normal() -> Scene {
+    let mut s = figures();
+    s.at(T0 - 130, HostEvent::Mounts { mounts: vec![mount("/", 40_000), mount("/var", 50_000)] });
+    s
+}
+
+fn figures() -> Scene {
     let mut s = Scene::new();
     for i in 0..120 {
         s.at(T0 - 120 + i, HostEvent::Sample(Box::new(sample(20.0 + (i as f32) * 0.43))));
     }
-    s.at(T0 - 130, HostEvent::Mounts { mounts: vec![mount("/", 40_000), mount("/var", 50_000)] });
     s.at(T0 - 1, HostEvent::Processes(Box::new(processes(6))));
     s
 }
 
 fn failing() -> Scene {
-    let mut s = normal();
+    let mut s = figures();
     for i in 0..12 {
-        let nfs = Mount { silent_since: Some(Ts::from_secs(T0 - 900)), device: "files:/x".into(), fs: "nfs4".into(), ..mount("/mnt/nfs", 0) };
+        let nfs = Mount {
+            silent_since: Some(Ts::from_secs(T0 - 900)),
+            device: "files:/x".into(),
+            fs: "nfs4".into(),
+            ..mount("/mnt/nfs", 0)
+        };
         s.at(T0 - 120 + i * 10, HostEvent::Mounts { mounts: vec![mount("/", 98_000 + i as u64 * 100), nfs] });
     }
     let mut bad = sample(40.0);

@@ -160,7 +160,8 @@ mod tests {
             .put("sys/fs/cgroup/kubepods/memory.current", "900")
             .put("sys/fs/cgroup/kubepods/memory.stat", "active_file 3\ninactive_file 300\n")
             .put("sys/fs/cgroup/kubepods/memory.events", "oom 4\noom_kill 2\n");
-        let (l, _) = CgroupReader::find(&t.roots()).unwrap().read(Some(Throttling { periods: 50, throttled: 20 })).unwrap();
+        let (l, _) =
+            CgroupReader::find(&t.roots()).unwrap().read(Some(Throttling { periods: 50, throttled: 20 })).unwrap();
         assert_eq!((l.memory_limit_bytes, l.memory_used_bytes, l.oom_kills), (Some(1000), Some(600), Some(2)));
         assert_eq!((l.cpu_quota_cores, l.throttled_pct), (Some(1.5), Some(40.0)));
     }
@@ -186,7 +187,8 @@ mod tests {
             .put("sys/fs/cgroup/init.scope/memory.max", "max");
         assert!(CgroupReader::find(&t.roots()).unwrap().read(None).is_none());
         let v1 = Tree::new();
-        v1.put("proc/1/cgroup", "4:memory:/\n").put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
+        v1.put("proc/1/cgroup", "4:memory:/\n")
+            .put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712");
         assert!(CgroupReader::find(&v1.roots()).unwrap().read(None).is_none());
     }
 }

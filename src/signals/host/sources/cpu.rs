@@ -53,7 +53,13 @@ pub fn parse_stat(text: &str) -> Option<CpuCounters> {
 /// user nice system idle iowait irq softirq steal; guest time is already inside user and nice.
 fn ticks(mut number: impl FnMut() -> u64) -> Ticks {
     let [user, nice, system, idle, iowait, irq, softirq, steal] = std::array::from_fn(|_| number());
-    Ticks { user: user.saturating_add(nice), system: system.saturating_add(irq).saturating_add(softirq), idle, iowait, steal }
+    Ticks {
+        user: user.saturating_add(nice),
+        system: system.saturating_add(irq).saturating_add(softirq),
+        idle,
+        iowait,
+        steal,
+    }
 }
 
 /// Shares between two looks: user, system, iowait, steal in percent. iowait may run backwards; that counts as none.

@@ -29,9 +29,10 @@ pub fn parse(text: &str, roots: &Roots) -> BTreeMap<String, DiskCounters> {
     for line in text.lines() {
         let mut words = line.split_ascii_whitespace().skip(2);
         let Some(name) = words.next() else { continue };
-        if ["loop", "ram", "zram", "sr", "fd"].iter().any(|p| {
-            name.strip_prefix(p).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit()))
-        }) {
+        if ["loop", "ram", "zram", "sr", "fd"]
+            .iter()
+            .any(|p| name.strip_prefix(p).is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit())))
+        {
             continue;
         }
         // sysfs writes `cciss!c0d0` for `cciss/c0d0`.

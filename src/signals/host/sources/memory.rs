@@ -38,7 +38,8 @@ pub fn parse_meminfo(text: &str) -> (Memory, Swap) {
         dirty_bytes: of("Dirty"),
     };
     let swap_total = of("SwapTotal");
-    let swap = Swap { total_bytes: swap_total, used_bytes: swap_total.saturating_sub(of("SwapFree")), ..Swap::default() };
+    let swap =
+        Swap { total_bytes: swap_total, used_bytes: swap_total.saturating_sub(of("SwapFree")), ..Swap::default() };
     (memory, swap)
 }
 

@@ -32,10 +32,8 @@ pub struct OomWatch {
 impl OomWatch {
     /// Opens the kernel's log where that is allowed; without it only the number of kills is known.
     pub fn new(kmsg: &Path) -> OomWatch {
-        let open = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32)
-            .open(kmsg);
+        let open =
+            std::fs::OpenOptions::new().read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(kmsg);
         OomWatch { kmsg: open.ok(), counted: None, unnamed: (0, 0), first: true }
     }
 
@@ -148,7 +146,10 @@ mod tests {
         let seen = w.look(Some(7), 1_000);
         assert_eq!(seen.len(), 1);
         let k = &seen[0];
-        assert_eq!((k.victim.as_deref(), k.pid, k.cgroup.as_deref()), (Some("java"), Some(81), Some("checkout.service")));
+        assert_eq!(
+            (k.victim.as_deref(), k.pid, k.cgroup.as_deref()),
+            (Some("java"), Some(81), Some("checkout.service"))
+        );
         assert_eq!((k.at, k.rss_bytes, k.by_cgroup_limit), (Some(Ts(1_005_000_100_000)), Some(4 << 20), true));
         assert_eq!(w.look(Some(7), 1_000), []);
         let mut log = std::fs::OpenOptions::new().append(true).open(t.path("dev/kmsg")).unwrap();

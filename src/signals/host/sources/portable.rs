@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use sysinfo::{
-    CpuRefreshKind, MemoryRefreshKind, Networks, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, RefreshKind, System,
-    UpdateKind,
+    CpuRefreshKind, MemoryRefreshKind, Networks, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, RefreshKind,
+    System, UpdateKind,
 };
 
 use crate::signals::host::event::{CpuModes, HostSample, Memory, Network, ProcessRow, ProcessTable, Swap, tenth};
@@ -63,7 +63,8 @@ impl Portable {
     }
 
     fn refresh_processes(&mut self) {
-        let kind = ProcessRefreshKind::nothing().with_cpu().with_memory().with_cmd(UpdateKind::OnlyIfNotSet).without_tasks();
+        let kind =
+            ProcessRefreshKind::nothing().with_cpu().with_memory().with_cmd(UpdateKind::OnlyIfNotSet).without_tasks();
         self.system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
         self.looked = Instant::now();
     }
@@ -105,7 +106,9 @@ impl Portable {
             });
         }
         let cpu = |r: &ProcessRow| r.cpu_pct_of_one_core.unwrap_or(0.0);
-        table.rows.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then(b.rss_bytes.cmp(&a.rss_bytes)).then(a.pid.cmp(&b.pid)));
+        table
+            .rows
+            .sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then(b.rss_bytes.cmp(&a.rss_bytes)).then(a.pid.cmp(&b.pid)));
         table.rows.truncate(30);
         table
     }

@@ -6,7 +6,9 @@ use crate::signals::host::event::{Pressure, tenth};
 
 /// Reads the three files; `None` on a kernel that has none, or has them switched off (`psi=0`).
 pub fn read(roots: &Roots) -> Option<Pressure> {
-    let of = |name: &str| read::text(&roots.proc.join("pressure").join(name)).map(|t| (avg10(&t, "some"), avg10(&t, "full")));
+    let of = |name: &str| {
+        read::text(&roots.proc.join("pressure").join(name)).map(|t| (avg10(&t, "some"), avg10(&t, "full")))
+    };
     let (cpu, _) = of("cpu")?;
     let (memory_some, memory_full) = of("memory").unwrap_or_default();
     let (io_some, io_full) = of("io").unwrap_or_default();

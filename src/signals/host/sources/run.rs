@@ -3,6 +3,7 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::deleted;
 use super::mounts::{self, Mounts};
 use super::oom::{self, OomWatch};
 use super::own::Own;
@@ -10,7 +11,6 @@ use super::portable::Portable;
 use super::processes::Processes;
 use super::sampler::Sampler;
 use super::throttle::Throttle;
-use super::deleted;
 use crate::signals::host::config::HostConfig;
 use crate::signals::host::event::HostEvent;
 use crate::signals::{Event, Out, Roots, SourceError};
@@ -100,7 +100,8 @@ pub fn figures(roots: &Roots, out: &Out, stopped: &Stopped) -> Result<(), Source
             say(out, HostEvent::Sample(Box::new(sample)));
         }
         if began >= next_list {
-            let table = processes.look(began.duration_since(listed).as_secs_f64(), boot_s).map_err(SourceError::retry)?;
+            let table =
+                processes.look(began.duration_since(listed).as_secs_f64(), boot_s).map_err(SourceError::retry)?;
             listed = began;
             say(out, HostEvent::Processes(Box::new(table)));
             if let Some(why) = throttle.after(began.elapsed(), psi_cpu) {

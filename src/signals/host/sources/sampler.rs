@@ -90,9 +90,15 @@ mod tests {
             .put("proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 400 kB\n")
             .put("proc/vmstat", "pswpin 0\npswpout 10\noom_kill 3\n")
             .put("proc/loadavg", "1.50 0.70 0.20 2/300 4242\n")
-            .put("proc/diskstats", "8 0 sda 10 0 100 50 10 0 200 50 0 1000 100\n8 1 sda1 10 0 100 50 10 0 200 50 0 9 9\n")
+            .put(
+                "proc/diskstats",
+                "8 0 sda 10 0 100 50 10 0 200 50 0 1000 100\n8 1 sda1 10 0 100 50 10 0 200 50 0 9 9\n",
+            )
             .put("sys/block/sda/size", "1")
-            .put("proc/net/dev", "h\nh\n eth0: 1000 1 0 0 0 0 0 0 500 1 0 0 0 0 0 0\n    lo: 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9\n")
+            .put(
+                "proc/net/dev",
+                "h\nh\n eth0: 1000 1 0 0 0 0 0 0 500 1 0 0 0 0 0 0\n    lo: 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9 9\n",
+            )
             .put("proc/net/snmp", "Tcp: InSegs RetransSegs\nTcp: 100 7\n");
         t
     }

@@ -59,10 +59,16 @@ mod tests {
         let id = "1f3a9c0b2d4e".to_owned() + &"0".repeat(52);
         for (text, unit) in [
             ("0::/system.slice/checkout.service\n".to_owned(), Some("checkout.service")),
-            ("0::/system.slice/system-postgresql.slice/postgresql@14-main.service".into(), Some("postgresql@14-main.service")),
+            (
+                "0::/system.slice/system-postgresql.slice/postgresql@14-main.service".into(),
+                Some("postgresql@14-main.service"),
+            ),
             (format!("0::/system.slice/docker-{id}.scope"), Some("docker 1f3a9c0b2d4e")),
             (format!("5:memory:/docker/{id}\n1:name=systemd:/docker/{id}"), Some("docker 1f3a9c0b2d4e")),
-            (format!("0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-{id}.scope"), Some("pod 1f3a9c0b2d4e")),
+            (
+                format!("0::/kubepods.slice/kubepods-burstable.slice/cri-containerd-{id}.scope"),
+                Some("pod 1f3a9c0b2d4e"),
+            ),
             ("0::/user.slice/user-1000.slice/user@1000.service/app.slice".into(), None),
             ("0::/user.slice/user-1000.slice/session-3.scope".into(), None),
             ("0::/".into(), None),
