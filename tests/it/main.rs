@@ -1,0 +1,4 @@
+//! Integration tests: one crate, one module for each slice.
+
+mod deploys;
+mod health;
