@@ -1,5 +1,8 @@
 //! Tests against real servers, files and terminals: one crate, so that they link once.
 
 mod demo_backend;
+mod deploys;
+mod health;
 mod logs;
 mod support;
+mod tls;

@@ -19,6 +19,8 @@ use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdi
 const RECENT: Duration = Duration::from_secs(2 * 3_600);
 /// A failure older than this is history.
 const FRESH: Duration = Duration::from_secs(30 * 60);
+/// Longest name in the glance, in characters.
+const GLANCE: usize = 16;
 /// Restarts in a row that make a loop.
 const LOOP: u32 = 3;
 
@@ -28,7 +30,7 @@ pub fn verdict(history: &DeploysHistory, cx: &PaneCx) -> Verdict {
 }
 
 fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
-    let ago = |t: Ts| format!("{} ago", short(cx.now.since(t)));
+    let ago = |t: Ts| ago(t, cx);
     let name = |r: &Row<'_>| words::subject(r, cx.zone, times(cx));
     if let Some(since) = cx.facts.errors_since.filter(|t| *t <= cx.now)
         && let Some((row, lag)) = history.suspect(rows, since)
@@ -88,6 +90,12 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
     }
 }
 
+fn ago(t: Ts, cx: &PaneCx) -> String {
+    let d = cx.now.since(t);
+    let text = if d < Duration::from_secs(60) { words::exact(d) } else { short(d) };
+    format!("{text} ago")
+}
+
 fn verb(row: &Row<'_>) -> &'static str {
     match row.change.kind {
         ChangeKind::Deploy => " deployed",
@@ -110,12 +118,20 @@ pub fn glance(history: &DeploysHistory, cx: &PaneCx) -> Glance {
     let text = match suspect.or(last) {
         Some(r) => {
             let what = if r.change.version.is_empty() { &r.change.service } else { &r.change.version };
-            format!("{}{what} {} ago", glyph(r, cx).0, short(cx.now.since(r.at)))
+            format!("{}{} {}", glyph(r, cx).0, cut(what, cx), ago(r.at, cx))
         }
         None if level == Level::Calm => "no change".into(),
         None => "deploys -".into(),
     };
     Glance { level, text: text::clean(&text).into_owned() }
+}
+
+/// A long version, such as a digest, cut for the line that all panes share.
+fn cut(name: &str, cx: &PaneCx) -> String {
+    match name.char_indices().nth(GLANCE) {
+        Some((end, _)) => format!("{}{}", &name[..end], cx.glyphs.ellipsis),
+        None => name.to_owned(),
+    }
 }
 
 fn glyph<'a>(row: &Row<'_>, cx: &PaneCx<'a>) -> (&'a str, Role) {

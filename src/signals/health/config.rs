@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -41,6 +42,9 @@ pub struct ProbeConfig {
     /// Text that the first 64 KiB of the body must hold; `/…/` is a regular expression.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_body: Option<String>,
+    /// Certificates (PEM) trusted besides those of the system, for a company's own authority.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
     /// Sent with every request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,

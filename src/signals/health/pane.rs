@@ -266,7 +266,11 @@ fn spark(probe: &ProbeHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             *f = true;
         }
     }
-    let top = peaks.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
+    // The middle of what there is stands at two fifths of the height: an even latency is a low line, not a wall.
+    let mut heights: Vec<f64> = peaks.iter().flatten().copied().collect();
+    heights.sort_by(f64::total_cmp);
+    let middle = heights.get(heights.len() / 2).copied().unwrap_or(0.0);
+    let top = heights.last().copied().unwrap_or(0.0).max(middle * 2.5).max(f64::MIN_POSITIVE);
     for (i, (peak, failed)) in peaks.iter().zip(failed).enumerate() {
         let (glyph, role) = match peak {
             _ if failed => (cx.glyphs.fail, Role::MarkProbe),

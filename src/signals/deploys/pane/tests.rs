@@ -99,7 +99,7 @@ fn before_the_errors_began_nobody_is_blamed() {
     let mut s = outage();
     s.now = t("13:56:05");
     let v = s.with(verdict);
-    assert_eq!((v.level, v.text.as_str()), (Level::Calm, "api 1.4.2 deployed 7.0 s ago"));
+    assert_eq!((v.level, v.text.as_str()), (Level::Calm, "api 1.4.2 deployed 7 s ago"));
 }
 
 #[test]

@@ -84,7 +84,15 @@ impl Http {
             headers.insert(name, value);
         }
         let dns = Arc::new(AtomicU64::new(0));
-        let client = client(url.scheme() == "https", &headers, &dns)?;
+        let trusted = match &config.ca {
+            Some(path) => {
+                let wrong = |e: &dyn Error| format!("ca {}: {e}; it must be a readable PEM file", path.display());
+                let pem = std::fs::read(path).map_err(|e| wrong(&e))?;
+                Certificate::from_pem_bundle(&pem).map_err(|e| wrong(&e))?
+            }
+            None => Vec::new(),
+        };
+        let client = client(url.scheme() == "https", &headers, &trusted, &dns)?;
         Ok(Http { client, url, expect, body, dns })
     }
 
@@ -153,7 +161,7 @@ impl Http {
     }
 }
 
-fn client(tls: bool, headers: &HeaderMap, dns: &Arc<AtomicU64>) -> Result<Client, String> {
+fn client(tls: bool, headers: &HeaderMap, trusted: &[Certificate], dns: &Arc<AtomicU64>) -> Result<Client, String> {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         // An error means that somebody else installed one already.
@@ -173,10 +181,10 @@ fn client(tls: bool, headers: &HeaderMap, dns: &Arc<AtomicU64>) -> Result<Client
         // No roots are loaded for plain HTTP: quicker, and it works on a box that has none.
         return base().tls_certs_only([]).build().map_err(|e| words(&e));
     }
-    base().build().or_else(|_| {
+    base().tls_certs_merge(trusted.iter().cloned()).build().or_else(|_| {
         // A box without a CA bundle: the roots that came with the program.
         let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|c| Certificate::from_der(c).ok());
-        base().tls_certs_only(roots).build().map_err(|e| words(&e))
+        base().tls_certs_only(roots.chain(trusted.iter().cloned())).build().map_err(|e| words(&e))
     })
 }
 
