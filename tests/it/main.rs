@@ -1,0 +1,3 @@
+//! Tests through the public interface, against real files, processes and servers. One crate, one module a subject.
+
+mod incident;
