@@ -147,8 +147,8 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
     let time = |t: &Option<String>| t.as_deref().map(typed_time).transpose();
     let mut hints = Vec::new();
     let out = match what {
-        What::List { json, .. } => list(store, *json).await?,
-        What::Open { title, severity, started, .. } => {
+        What::List { json } => list(store, *json).await?,
+        What::Open { title, severity, started } => {
             let started = time(started)?;
             let already = store.list().await?.into_iter().filter(Incident::is_open).count();
             let incident = store.open_incident(title, *severity).await?;
@@ -160,7 +160,7 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             }
             format!("{} {}\n", incident.opened_at, incident.id)
         }
-        What::Close { id, .. } => {
+        What::Close { id } => {
             let incident = open_one(store, id.as_deref()).await?;
             store.set_status(incident.id, Status::Closed, None).await?;
             if incident.reached(MilestoneKind::Resolved).is_none() {
@@ -171,22 +171,22 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             }
             told(store, incident.id).await?
         }
-        What::Status { status, at, incident, .. } => {
+        What::Status { status, at, incident } => {
             let id = open_one(store, incident.as_deref()).await?.id;
             store.set_status(id, *status, time(at)?).await?;
             told(store, id).await?
         }
-        What::Severity { severity, incident, .. } => {
+        What::Severity { severity, incident } => {
             let id = open_one(store, incident.as_deref()).await?.id;
             store.set_severity(id, *severity).await?;
             told(store, id).await?
         }
-        What::Title { title, incident, .. } => {
+        What::Title { title, incident } => {
             let id = open_one(store, incident.as_deref()).await?.id;
             store.set_title(id, title).await?;
             told(store, id).await?
         }
-        What::Milestone { milestone, at, clear, incident, .. } => {
+        What::Milestone { milestone, at, clear, incident } => {
             let id = open_one(store, incident.as_deref()).await?.id;
             match clear {
                 true => store.clear_milestone(id, *milestone).await?,
@@ -194,9 +194,9 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             }
             told(store, id).await?
         }
-        What::Confirm { note, .. } => settle(store, note, HypothesisState::Confirmed).await?,
-        What::Refute { note, .. } => settle(store, note, HypothesisState::Refuted).await?,
-        What::Edit { note, text, at, .. } => {
+        What::Confirm { note } => settle(store, note, HypothesisState::Confirmed).await?,
+        What::Refute { note } => settle(store, note, HypothesisState::Refuted).await?,
+        What::Edit { note, text, at } => {
             if text.is_none() && at.is_none() {
                 bail!("nothing to change: give new words or --at T");
             }
@@ -210,11 +210,11 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             let saved = store.edit(id, edit).await?;
             format!("{} {}\n", saved.note.event_at, saved.note.root())
         }
-        What::Delete { note, .. } => {
+        What::Delete { note } => {
             let saved = store.delete(find_note(store, note).await?).await?;
             format!("{} {} deleted\n", saved.note.event_at, saved.note.root())
         }
-        What::Show { id, json, utc, .. } => {
+        What::Show { id, json, utc } => {
             let incident = find(store, id.as_deref()).await?;
             let records = store.records(incident.id).await?;
             match json {

@@ -3,6 +3,7 @@
 mod demo_backend;
 mod deploys;
 mod health;
+mod incident;
 mod logs;
 mod support;
 mod tls;
