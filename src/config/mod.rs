@@ -1,6 +1,7 @@
-<<<<<<< HEAD
 //! What a user may set: found, read, checked. Every section belongs to a slice; this file adds the screen, the keys and
 //! the recorder.
+
+pub mod discover;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -162,8 +163,3 @@ mod tests {
         assert!(e.to_string().contains("note"), "{e}");
     }
 }
-=======
-//! config
-
-pub mod discover;
->>>>>>> host

@@ -6,4 +6,3 @@ mod health;
 mod incident;
 mod logs;
 mod support;
-mod tls;
