@@ -63,8 +63,6 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::End => end(state),
         Action::Open => open(state),
         Action::Back => back(state),
-        Action::MoreContext => context(state, 1),
-        Action::LessContext => context(state, -1),
         Action::Zoom => {
             state.view.zoom = !state.view.zoom;
             Vec::new()
@@ -416,11 +414,6 @@ pub fn put_cursor(state: &mut State, pane: Pane, index: usize) -> Vec<Effect> {
     } else {
         state.view.cursor[pane as usize] = index;
     }
-    Vec::new()
-}
-
-fn context(state: &mut State, by: i32) -> Vec<Effect> {
-    state.logs.change_context(by);
     Vec::new()
 }
 

@@ -144,7 +144,7 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
 pub fn verdict(state: &State, cx: &PaneCx, pane: Pane) -> Verdict {
     let t = &state.timeline;
     match pane {
-        Pane::Logs => logs::pane::verdict(&t.logs, cx),
+        Pane::Logs => logs::pane::verdict(&t.logs, &state.logs, cx),
         Pane::Host => host::pane::verdict(&t.host, cx),
         Pane::Database => database::pane::verdict(&t.database, cx),
         Pane::Deploys => deploys::pane::verdict(&t.deploys, cx),
