@@ -1,0 +1,3 @@
+//! Integration tests: real files, real servers, the real machine.
+
+mod host;
