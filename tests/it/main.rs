@@ -3,6 +3,8 @@
 mod demo_backend;
 mod deploys;
 mod health;
+mod host;
 mod incident;
 mod logs;
 mod support;
+mod tls;
