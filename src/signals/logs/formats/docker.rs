@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::scan::{Members, unescape_into, unquoted};
-use super::{Context, Format, Head, Parsed, enrich, inner, stack, time};
+use super::{Context, Format, Head, Parsed, enrich, inner, time};
 
 /// The wrapper of Docker's default log driver.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Format for Docker {
         })
     }
 
-    fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
         let (Some(a), Some(b)) = (unwrap(before), unwrap(line)) else { return false };
         if a.stream != b.stream {
             return false;
@@ -76,7 +76,7 @@ impl Format for Docker {
             second.clear();
             unescape_into(a.log, 256, first);
             unescape_into(b.log, 256, second);
-            stack::follows(first.trim_ascii_end(), second.trim_ascii_end())
+            inner::continues(first.trim_ascii_end(), second.trim_ascii_end(), cx)
         })
     }
 

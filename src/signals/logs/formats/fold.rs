@@ -116,7 +116,9 @@ impl Iterator for Records<'_> {
             closed = opened && line.first() == Some(&b'}');
         }
         let mut head = first.head;
-        if opened && lines > 1
+        // what the first line does not say may stand further down
+        if lines > 1
+            && (opened || head.severity.is_none())
             && let Some(f) = first.format
         {
             head = f.head(&self.block[first.start..end], self.cx).unwrap_or(head);

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use serde_json::Value;
 
 use super::scan::{Members, unescape_into, unquoted};
-use super::{Context, Format, Head, Parsed, enrich, inner, json, stack};
+use super::{Context, Format, Head, Parsed, enrich, inner, json};
 use crate::timeline::{Severity, Ts};
 
 /// Entries of the systemd journal.
@@ -89,7 +89,7 @@ impl Format for Journal {
         Some(Head { time: e.time, inferred: false, severity })
     }
 
-    fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
         // most messages do not: look at the new line alone first
         let Some(b) = entry(line) else { return false };
         SCRATCH.with_borrow_mut(|(first, second)| {
@@ -101,7 +101,7 @@ impl Format for Journal {
             let Some(a) = entry(before).filter(|a| a.unit == b.unit && a.pid == b.pid) else { return false };
             first.clear();
             message_into(a.message, 256, first);
-            stack::follows(first, second)
+            inner::continues(first, second, cx)
         })
     }
 

@@ -14,6 +14,8 @@ mod enrich;
 mod fixtures;
 mod fold;
 mod inner;
+#[cfg(test)]
+mod hostile;
 pub mod journal;
 pub mod json;
 mod keys;

@@ -15,7 +15,6 @@ pub(super) struct Word<'a> {
     /// The raw value, with its quotes; `None` for a bare word.
     pub value: Option<&'a [u8]>,
     pub start: usize,
-    pub end: usize,
 }
 
 /// The words of a line, split at blanks; quoted values are kept together.
@@ -57,13 +56,13 @@ impl<'a> Iterator for Words<'a> {
                 return None;
             }
             self.at = at;
-            return Some(Word { key: &b[start..at], value: None, start, end: at });
+            return Some(Word { key: &b[start..at], value: None, start });
         }
         let key = &b[start..at];
         let from = at + 1;
         let end = value_end(b, from);
         self.at = end;
-        Some(Word { key, value: Some(&b[from..end]), start, end })
+        Some(Word { key, value: Some(&b[from..end]), start })
     }
 }
 

@@ -66,7 +66,7 @@ impl Mode {
             Mode::Rust(1..) => return self.free_line(),
             _ => {}
         }
-        grave && starts_with_exception(line)
+        grave && (starts_with_exception(line) || is_ruby_frame(line))
     }
 
     fn free_line(&mut self) -> bool {
@@ -85,7 +85,6 @@ pub(super) fn follows(before: &[u8], line: &[u8]) -> bool {
         Some(b'{' | b'0'..=b'9' | b'[') => false,
         _ => {
             fixed(line)
-                || is_traceback(line)
                 || (inside && (ends_python(line) && before.starts_with(b"  ") && !before.starts_with(b"   at")))
                 || (before.starts_with(b"goroutine ") || before.starts_with(b"\t")) && in_go(line)
         }
@@ -109,8 +108,15 @@ pub(super) fn crash(line: &[u8]) -> Option<Severity> {
     }
 }
 
-fn is_traceback(line: &[u8]) -> bool {
+pub(super) fn is_traceback(line: &[u8]) -> bool {
     line.starts_with(b"Traceback (most recent call last)")
+}
+
+/// `app/models/cart.rb:5:in 'total'`, which Rails writes without indentation.
+fn is_ruby_frame(line: &[u8]) -> bool {
+    let near = &line[..line.len().min(256)];
+    matches!(line[0], b'a'..=b'z' | b'/')
+        && memchr::memmem::find(near, b".rb:").is_some_and(|i| memchr::memmem::find(&near[i..], b":in ").is_some())
 }
 
 fn is_rust_panic(line: &[u8]) -> bool {
@@ -161,7 +167,7 @@ fn exception_len(line: &[u8]) -> Option<usize> {
         len -= 1;
     }
     let after = line.get(len);
-    if !matches!(after, None | Some(b':' | b'\r' | b'\n')) && !line[len..].starts_with(b" [") {
+    if !matches!(after, None | Some(b':' | b'\r' | b'\n')) && !line[len..].starts_with(b" [") && !line[len..].starts_with(b" (") {
         return None;
     }
     // `Error:http://x` is no type
@@ -220,7 +226,9 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
             frame = frame.or(Some(place.trim_end_matches(':').to_owned()));
         } else if bare.starts_with("goroutine ") {
             in_go = true;
-            exception = exception.or_else(|| line.contains("panic").then(|| "panic".to_owned()));
+            if exception.is_none() && text.lines().next().is_some_and(|l| l.contains("panic")) {
+                exception = Some("panic".to_owned());
+            }
         } else if in_go && frame.is_none() {
             match go {
                 Some(function) if line.starts_with('\t') => {
