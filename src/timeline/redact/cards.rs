@@ -44,10 +44,7 @@ fn run(text: &[u8], mut at: usize) -> usize {
 fn joins(text: &[u8], at: Option<usize>) -> bool {
     let Some(i) = at else { return false };
     match text.get(i) {
-        Some(b'.') => {
-            text.get(i + 1).is_some_and(u8::is_ascii_digit)
-                || (i > 0 && text[i - 1].is_ascii_digit() && i + 1 < text.len() && text[i + 1].is_ascii_digit())
-        }
+        Some(b'.') => i > 0 && text[i - 1].is_ascii_digit() && text.get(i + 1).is_some_and(u8::is_ascii_digit),
         Some(b) => b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'),
         None => false,
     }
@@ -97,7 +94,7 @@ fn luhn(digits: &[u8]) -> bool {
             v => v,
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Whether the digits are the value of a request ID: `dd.trace_id=4611…`.
