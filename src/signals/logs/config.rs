@@ -1,6 +1,8 @@
 //! What a user may set for logs.
 
-use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The `[logs]` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -8,10 +10,91 @@ use serde::{Deserialize, Serialize};
 pub struct LogsConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
+    /// Files to follow: paths and patterns with `*`, `?` and `[a-z]`. A name with none of these is taken as it stands.
+    pub files: Vec<String>,
+    /// How much of the past is counted at the start, as `30m`, `90s`, `2h`.
+    #[serde(with = "span_text")]
+    pub seed: Duration,
+    /// Sources that need more than a path: `[[logs.source]]`.
+    #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<LogSourceConfig>,
 }
 
 impl Default for LogsConfig {
     fn default() -> LogsConfig {
-        LogsConfig { enabled: true }
+        LogsConfig { enabled: true, files: Vec::new(), seed: Duration::from_secs(30 * 60), sources: Vec::new() }
+    }
+}
+
+/// One `[[logs.source]]`: a path or a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSourceConfig {
+    /// Name on the screen and in `source=`; made from the path or the command when empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// A file, or a pattern. Either this or `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A command whose output is followed, run by `sh -c`. `{since}` becomes the RFC 3339 time of the last line seen,
+    /// `{since_epoch}` the same in seconds, `{cursor}` becomes `--after-cursor=…` of the last journal entry seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// Format by name; found from the lines when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Fields that hold the request ID, besides the usual names.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub request_id: Vec<String>,
+}
+
+/// `90s`, `30m`, `2h`, `1d`; a bare number is seconds.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 =
+        text[..digits].parse().map_err(|_| format!("`{text}` is no length of time; write 90s, 30m, 2h or 1d"))?;
+    let unit = match text[digits..].trim() {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        other => return Err(format!("`{other}` is no unit of time; write s, m, h or d")),
+    };
+    Ok(Duration::from_secs(number.saturating_mul(unit)))
+}
+
+mod span_text {
+    use super::*;
+
+    pub fn serialize<S: Serializer>(d: &Duration, s: S) -> Result<S::Ok, S::Error> {
+        let n = d.as_secs();
+        let text = match n {
+            0 => "0s".to_owned(),
+            n if n % 3_600 == 0 => format!("{}h", n / 3_600),
+            n if n % 60 == 0 => format!("{}m", n / 60),
+            n => format!("{n}s"),
+        };
+        text.serialize(s)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+        parse_span(&String::deserialize(d)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_with_files_and_sources_reads_back_as_it_was_written() {
+        let text = "files = ['/var/log/nginx/*.log']\nseed = '10m'\n[[source]]\nname = 'pod'\ncommand = 'kubectl logs -f x'\n";
+        let config: LogsConfig = toml::from_str(text).unwrap();
+        assert_eq!(config.seed, Duration::from_secs(600));
+        assert_eq!(config.sources[0].name, "pod");
+        let again: LogsConfig = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
+        assert_eq!(again, config);
+        assert!(toml::from_str::<LogsConfig>("seed = '10 moons'").unwrap_err().to_string().contains("unit of time"));
     }
 }

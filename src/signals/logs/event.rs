@@ -43,6 +43,12 @@ pub struct LogOpened {
     pub size: u64,
     /// Hash of the first (at most) 4 KiB, and how many bytes it covers, to know the file again.
     pub head: Option<(u32, u32)>,
+    /// Format the configuration names for it; otherwise it is found from the lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<CompactString>,
+    /// Fields that hold the request ID here, as the configuration names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_id: Vec<CompactString>,
 }
 
 /// Whole lines that were appended to a generation.

@@ -1,1 +1,363 @@
 //! The log store: files are their own store.
+//!
+//! Owns, on threads of its own, the descriptors of log files, the bytes of commands and standard input (bounded, oldest
+//! given up first, counted), and the block directory. It is driven by the same events live and in replay
+//! ([`LogStore::observe`]) and answers questions ([`LogStore::ask`]) as of any playhead. It knows no screen.
+
+pub mod answer;
+pub mod blocks;
+pub mod generation;
+pub mod merge;
+pub mod query;
+pub mod read;
+pub mod scan;
+pub mod segment;
+pub mod top;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use jiff::tz::TimeZone;
+
+use super::event::{LogEvent, LogOpened};
+use super::row::LogRow;
+use crate::timeline::{Filter, SourceId, TimeRange, Ts};
+use blocks::Walk;
+use generation::Generation;
+use merge::{Merge, Way, at};
+pub use query::{Anchor, Ask, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
+pub use read::{LogFeed, read_logs};
+use scan::{Matcher, scan};
+
+/// Bounds of the store.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// Bytes of commands, standard input and recordings that are held.
+    pub memory: u64,
+    /// Bytes of files that are held besides the files, for when one is truncated.
+    pub recent: u64,
+    /// Bytes that one packed file may unpack to.
+    pub unpack: u64,
+    /// Bytes that the background reads to fill the block directory; 0 turns it off.
+    pub background: u64,
+    /// Generations remembered per source.
+    pub generations: usize,
+    /// Zone of stamps that name none.
+    pub zone: TimeZone,
+}
+
+impl Default for StoreOptions {
+    fn default() -> StoreOptions {
+        StoreOptions {
+            memory: 64 << 20,
+            recent: 8 << 20,
+            unpack: 256 << 20,
+            background: 1 << 30,
+            generations: 256,
+            zone: TimeZone::system(),
+        }
+    }
+}
+
+/// What the store holds and gave up.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Bytes of lines held in memory.
+    pub held: u64,
+    /// Lines that were given up and stand nowhere else.
+    pub lost_lines: u64,
+    /// Blocks in the directory.
+    pub blocks: u64,
+}
+
+#[derive(Default)]
+struct SourceEntry {
+    name: String,
+    generations: Vec<Arc<Generation>>,
+}
+
+/// Bytes held in memory, oldest first.
+#[derive(Default)]
+struct Held {
+    order: VecDeque<Weak<Generation>>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Gives up the oldest until no more than `most` bytes are held; lines that are lost by it.
+    fn bound(&mut self, most: u64) -> u64 {
+        let mut lost = 0;
+        while self.bytes > most {
+            let Some(oldest) = self.order.pop_front() else { break };
+            if let Some((bytes, lines)) = oldest.upgrade().and_then(|g| g.evict()) {
+                self.bytes = self.bytes.saturating_sub(bytes);
+                lost += lines;
+            }
+        }
+        lost
+    }
+}
+
+#[derive(Default)]
+struct Known {
+    sources: BTreeMap<SourceId, SourceEntry>,
+    streams: Held,
+    files: Held,
+    lost: u64,
+}
+
+#[derive(Default)]
+struct Desk {
+    /// The newest question of each slot.
+    waiting: BTreeMap<Slot, LogQuery>,
+    /// Slots that have a thread.
+    staffed: Vec<Slot>,
+}
+
+struct Shared {
+    known: Mutex<Known>,
+    desk: Mutex<Desk>,
+    asked: Condvar,
+    newest: [AtomicU64; 4],
+    closed: AtomicBool,
+    deliver: Box<dyn Fn(LogArrival) + Send + Sync>,
+    options: StoreOptions,
+}
+
+/// Ends the threads when the last handle goes.
+struct Close(Arc<Shared>);
+
+impl Drop for Close {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.newest.iter().for_each(|n| {
+            n.fetch_add(1, Ordering::Relaxed);
+        });
+        self.0.asked.notify_all();
+    }
+}
+
+/// A handle; clones are cheap and stand for the same store.
+#[derive(Clone)]
+pub struct LogStore {
+    shared: Arc<Shared>,
+    _close: Arc<Close>,
+}
+
+fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LogStore {
+    /// A store that answers through `deliver`, which is called on the store's threads.
+    pub fn new(deliver: Box<dyn Fn(LogArrival) + Send + Sync>, options: StoreOptions) -> LogStore {
+        let shared = Arc::new(Shared {
+            known: Mutex::default(),
+            desk: Mutex::default(),
+            asked: Condvar::new(),
+            newest: Default::default(),
+            closed: AtomicBool::new(false),
+            deliver,
+            options,
+        });
+        let behind = Arc::clone(&shared);
+        // Without threads the store still takes in events and answers `scan_all`.
+        let _ = std::thread::Builder::new().name("log index".into()).spawn(move || background(&behind));
+        LogStore { _close: Arc::new(Close(Arc::clone(&shared))), shared }
+    }
+
+    /// Takes in one event of the stream. Cheap: opens no file. Events that come twice change nothing.
+    pub fn observe(&self, source: SourceId, name: &str, observed: Ts, event: &LogEvent, replay: bool) {
+        let _ = replay;
+        let options = &self.shared.options;
+        let mut known = lock(&self.shared.known);
+        let known = &mut *known;
+        let entry = known.sources.entry(source).or_default();
+        if entry.name != name {
+            entry.name = name.to_owned();
+        }
+        match event {
+            LogEvent::Opened(opened) => {
+                if entry.generations.iter().any(|g| g.opened.generation == opened.generation) {
+                    return;
+                }
+                for g in entry.generations.iter().filter(|g| g.opened.file.is_some() && g.opened.file == opened.file) {
+                    g.overwritten();
+                }
+                entry.open(source, opened.clone(), observed, options);
+                self.shared.asked.notify_all();
+            }
+            LogEvent::Appended(a) => {
+                let generation = match entry.generations.iter().rev().find(|g| g.opened.generation == a.generation) {
+                    Some(g) => Arc::clone(g),
+                    // The recording was cut out of a longer one.
+                    None => entry.open(source, unnamed(a.generation, a.start), observed, options),
+                };
+                let bytes = generation.append(a, observed);
+                if bytes > 0 {
+                    let of_file = generation.opened.path.is_some() && !replay;
+                    let (held, most) =
+                        if of_file { (&mut known.files, options.recent) } else { (&mut known.streams, options.memory) };
+                    held.bytes += bytes;
+                    held.order.push_back(Arc::downgrade(&generation));
+                    known.lost += held.bound(most);
+                }
+            }
+            LogEvent::Seam { .. } => {}
+        }
+    }
+
+    /// Forgets everything, as before the first event: a replay begins anew.
+    pub fn clear(&self) {
+        *lock(&self.shared.known) = Known::default();
+    }
+
+    /// Takes log files in as they stand, all of their lines as content: for one look at them. Packed ones are unpacked
+    /// within a bound. Gives back their names by source; an error names the file that cannot be read.
+    pub fn open_files(&self, paths: &[std::path::PathBuf]) -> Result<Vec<crate::timeline::SourceDecl>, String> {
+        let mut declared = Vec::new();
+        for (decl, opened, near) in read::declare(paths, self.shared.options.unpack)? {
+            self.observe(decl.id, &decl.name, near, &LogEvent::Opened(opened), true);
+            declared.push(decl);
+        }
+        Ok(declared)
+    }
+
+    /// Asks. The newest question of a slot cancels the one before it.
+    pub fn ask(&self, query: LogQuery) {
+        let mut desk = lock(&self.shared.desk);
+        let slot = query.slot;
+        self.shared.newest[slot as usize].fetch_add(1, Ordering::Relaxed);
+        desk.waiting.insert(slot, query);
+        if !desk.staffed.contains(&slot) {
+            let shared = Arc::clone(&self.shared);
+            if std::thread::Builder::new().name("log query".into()).spawn(move || clerk(&shared, slot)).is_ok() {
+                desk.staffed.push(slot);
+            }
+        }
+        drop(desk);
+        self.shared.asked.notify_all();
+    }
+
+    /// Answers at once, on this thread; for tests and for uses without a screen.
+    pub fn answer(&self, query: &LogQuery, deliver: &dyn Fn(LogArrival)) {
+        answer::answer(query, &self.shared.generations(query.sources.as_deref()), deliver, &|| false);
+    }
+
+    /// Everything in `range` that passes, oldest first, on this thread; ends when `f` breaks.
+    pub fn scan_all(&self, filter: &Filter, range: TimeRange, f: &mut dyn FnMut(LogRow) -> ControlFlow<()>) {
+        let generations = self.shared.generations(None);
+        let matcher = Matcher::new(filter, None, None);
+        let from = (range.start > Ts::MIN).then(|| at(range.start));
+        let mut merge = Merge::new(&generations, &matcher, Way::Forward, from, Ts::MAX);
+        merge.stop_at(range.end);
+        while let Ok(Some(hit)) = merge.next(&mut |_| false) {
+            if !range.contains(hit.place.0) && hit.place.0 >= range.end {
+                break;
+            }
+            if f(hit.row()).is_break() {
+                break;
+            }
+        }
+    }
+
+    /// What is held.
+    pub fn figures(&self) -> StoreFigures {
+        let known = lock(&self.shared.known);
+        StoreFigures {
+            held: known.streams.bytes + known.files.bytes,
+            lost_lines: known.lost,
+            blocks: known.sources.values().flat_map(|s| &s.generations).map(|g| g.directory.len() as u64).sum(),
+        }
+    }
+}
+
+fn unnamed(generation: u32, start: u64) -> LogOpened {
+    LogOpened { generation, path: None, file: None, size: start, head: None, format: None, request_id: Vec::new() }
+}
+
+impl SourceEntry {
+    fn open(&mut self, source: SourceId, opened: LogOpened, observed: Ts, options: &StoreOptions) -> Arc<Generation> {
+        let zone = options.zone.clone();
+        let generation = Arc::new(Generation::new(source, &self.name, opened, observed, zone, options.unpack));
+        self.generations.push(Arc::clone(&generation));
+        if self.generations.len() > options.generations {
+            self.generations.remove(0);
+        }
+        generation
+    }
+}
+
+impl Shared {
+    fn generations(&self, only: Option<&[SourceId]>) -> Vec<Arc<Generation>> {
+        let known = lock(&self.known);
+        let wanted = known.sources.iter().filter(|(id, _)| only.is_none_or(|only| only.contains(id)));
+        wanted.flat_map(|(_, s)| s.generations.iter().cloned()).collect()
+    }
+}
+
+/// Answers the questions of one slot.
+fn clerk(shared: &Shared, slot: Slot) {
+    loop {
+        let (query, number) = {
+            let mut desk = lock(&shared.desk);
+            loop {
+                if shared.closed.load(Ordering::Relaxed) {
+                    return;
+                }
+                if let Some(query) = desk.waiting.remove(&slot) {
+                    break (query, shared.newest[slot as usize].load(Ordering::Relaxed));
+                }
+                desk = shared.asked.wait(desk).unwrap_or_else(PoisonError::into_inner);
+            }
+        };
+        let generations = shared.generations(query.sources.as_deref());
+        let cancelled = || shared.newest[slot as usize].load(Ordering::Relaxed) != number;
+        answer::answer(&query, &generations, &*shared.deliver, &cancelled);
+    }
+}
+
+/// Opens files as they are announced, and fills the block directory, newest blocks first, at a quarter of one core.
+fn background(shared: &Shared) {
+    let _ = rustix::process::setpriority_process(None, 19);
+    let mut left = shared.options.background;
+    let nothing = Matcher::new(&Filter::default(), None, None);
+    while !shared.closed.load(Ordering::Relaxed) {
+        let generations = shared.generations(None);
+        for g in &generations {
+            g.resolve();
+        }
+        let mut busy = false;
+        // Newest first over all sources: one block of each generation in turn, from its end.
+        let mut walks: Vec<_> = generations.iter().map(|g| (g, Walk::new(g, g.end()), g.end())).collect();
+        while left > 0 && !walks.is_empty() {
+            walks.retain_mut(|(g, walk, at)| {
+                if shared.closed.load(Ordering::Relaxed) || left == 0 {
+                    return false;
+                }
+                let Some(step) = walk.before(*at) else { return false };
+                let range = step.range();
+                *at = range.start;
+                if g.directory.info(range.start).is_none() && walk.settled(&range) {
+                    let began = Instant::now();
+                    let read = scan(g, walk, &step, &nothing).bytes;
+                    left = left.saturating_sub(read.max(1));
+                    busy = true;
+                    std::thread::sleep(began.elapsed() * 3);
+                }
+                range.start > 0
+            });
+            if lock(&shared.known).sources.values().map(|s| s.generations.len()).sum::<usize>() != generations.len() {
+                break;
+            }
+        }
+        drop(walks);
+        drop(generations);
+        let desk = lock(&shared.desk);
+        let wait = Duration::from_millis(if busy { 200 } else { 1_000 });
+        drop(shared.asked.wait_timeout(desk, wait).unwrap_or_else(PoisonError::into_inner));
+    }
+}

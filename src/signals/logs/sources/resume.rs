@@ -1,0 +1,124 @@
+//! Where a command that ended goes on: which lines came before, and from which time or cursor to ask again.
+//!
+//! Commands repeat themselves when they are started again (`tail -F` gives its last ten lines, `--since` has whole
+//! seconds). Lines that came before are dropped by their hash, each as often as it had come.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hasher};
+
+use crate::timeline::Ts;
+
+/// Lines remembered; more than a command gives of the second it is asked to repeat.
+const REMEMBERED: usize = 20_000;
+
+/// What is remembered of a command's lines.
+#[derive(Debug, Default)]
+pub struct Resume {
+    last: Option<Ts>,
+    cursor: Option<String>,
+    recent: VecDeque<(u64, Option<Ts>)>,
+    /// Lines that came before and may come again; `None` once something new was seen.
+    repeats: Option<BTreeMap<u64, u32>>,
+}
+
+fn hash(line: &[u8]) -> u64 {
+    let mut h = DefaultHasher::new();
+    h.write(line);
+    h.finish()
+}
+
+impl Resume {
+    /// The command with its placeholders filled in; `start` is where a first run begins.
+    pub fn command(&self, text: &str, start: Ts) -> String {
+        let since = Ts::from_secs(self.last.unwrap_or(start).secs());
+        let cursor = match &self.cursor {
+            Some(c) => format!("--after-cursor='{}'", c.replace('\'', "")),
+            None => format!("--since=@{}", since.secs()),
+        };
+        text.replace("{since}", &since.to_string())
+            .replace("{since_epoch}", &since.secs().to_string())
+            .replace("{cursor}", &cursor)
+    }
+
+    /// The command starts again: from now on, what came before is dropped until something new comes.
+    pub fn restart(&mut self) {
+        let mut repeats = BTreeMap::new();
+        for (h, _) in &self.recent {
+            *repeats.entry(*h).or_insert(0) += 1;
+        }
+        self.repeats = (!self.recent.is_empty()).then_some(repeats);
+    }
+
+    /// Whether this line (without its end, with its event time) is new; remembers it if so.
+    pub fn is_new(&mut self, line: &[u8], time: Option<Ts>) -> bool {
+        let h = hash(line);
+        if let Some(repeats) = &mut self.repeats {
+            if let Some(n) = repeats.get_mut(&h).filter(|n| **n > 0) {
+                *n -= 1;
+                return false;
+            }
+            let oldest = self.recent.iter().find_map(|(_, t)| *t);
+            match (time, self.last, oldest) {
+                // Repeated from so long ago that its hash is forgotten.
+                (Some(t), Some(_), Some(oldest)) if t < oldest && self.recent.len() >= REMEMBERED => return false,
+                (Some(t), Some(last), _) if t.secs() <= last.secs() => {}
+                // What continues a record says nothing about the time.
+                (None, Some(_), _) => {}
+                _ => self.repeats = None,
+            }
+        }
+        self.recent.push_back((h, time));
+        if self.recent.len() > REMEMBERED {
+            self.recent.pop_front();
+        }
+        self.last = self.last.max(time);
+        if let Some(c) = cursor(line) {
+            self.cursor = Some(c);
+        }
+        true
+    }
+}
+
+/// `__CURSOR` of a journal entry in JSON.
+fn cursor(line: &[u8]) -> Option<String> {
+    let i = memchr::memmem::find(line, b"\"__CURSOR\"")? + 10;
+    let rest = line.get(i..)?;
+    let open = memchr::memchr(b'"', rest)? + 1;
+    let len = memchr::memchr(b'"', rest.get(open..)?)?;
+    Some(String::from_utf8_lossy(&rest[open..open + len]).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_repeated_after_a_restart_are_dropped_and_equal_new_ones_are_not() {
+        let mut r = Resume::default();
+        let at = |s| Some(Ts::from_secs(s));
+        assert!(r.is_new(b"a", at(1)) && r.is_new(b"b", at(2)) && r.is_new(b"b", at(2)));
+        r.restart();
+        assert!(!r.is_new(b"b", at(2)) && !r.is_new(b"b", at(2)), "both had come");
+        assert!(r.is_new(b"b", at(2)), "a third one of the same second is new");
+        assert!(r.is_new(b"c", at(3)));
+        assert!(r.is_new(b"c", at(3)), "repetition is over");
+        assert_eq!(r.command("x --since {since}", Ts(0)), "x --since 1970-01-01T00:00:03Z");
+    }
+
+    #[test]
+    fn lines_without_times_are_known_again_too() {
+        let mut r = Resume::default();
+        assert!(r.is_new(b"one", None) && r.is_new(b"two", None));
+        r.restart();
+        assert!(!r.is_new(b"one", None) && !r.is_new(b"two", None));
+        assert!(r.is_new(b"three", None));
+    }
+
+    #[test]
+    fn the_journal_is_asked_again_from_its_cursor() {
+        let mut r = Resume::default();
+        assert_eq!(r.command("j {cursor}", Ts::from_secs(5)), "j --since=@5");
+        r.is_new(br#"{"__CURSOR" : "s=1;i=2","MESSAGE":"x"}"#, None);
+        assert_eq!(r.command("j {cursor}", Ts::from_secs(5)), "j --after-cursor='s=1;i=2'");
+    }
+}

@@ -1,0 +1,350 @@
+//! One generation of a source as the store knows it: what was appended when, and where its bytes lie.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use compact_str::CompactString;
+use jiff::tz::TimeZone;
+
+use super::blocks::Directory;
+use super::segment::{self, Piece, Pieces, Segment};
+use crate::signals::logs::event::{LogAppended, LogOpened};
+use crate::signals::logs::formats::{self, Context, Format};
+use crate::timeline::{SourceId, Ts};
+
+/// Steps of growth kept in full; older ones become coarser.
+const STEPS: usize = 65_536;
+/// First bytes kept, to know a copy of the file again.
+const HEAD: usize = 512;
+
+/// Lines that are known of but not readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gone {
+    /// Their bytes.
+    pub range: Range<u64>,
+    /// How many.
+    pub lines: u64,
+    /// First and last time.
+    pub span: (Ts, Ts),
+}
+
+/// A part of a generation, readable or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Bytes are there.
+    Bytes(Range<u64>),
+    /// Lines are known of, their bytes are not here.
+    Gone(Gone),
+}
+
+impl Extent {
+    /// Its offsets.
+    pub fn range(&self) -> Range<u64> {
+        match self {
+            Extent::Bytes(r) => r.clone(),
+            Extent::Gone(g) => g.range.clone(),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Backing {
+    Unopened,
+    Missing,
+    Found(Arc<dyn Segment>),
+}
+
+impl Backing {
+    /// What it is, once that has been found out.
+    fn known(&self) -> Option<Option<Arc<dyn Segment>>> {
+        match self {
+            Backing::Unopened => None,
+            Backing::Missing => Some(None),
+            Backing::Found(s) => Some(Some(Arc::clone(s))),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    pieces: Pieces,
+    /// Not attached to events, or evicted.
+    gone: Vec<Gone>,
+    /// (observed, end) after each step.
+    growth: Vec<(Ts, u64)>,
+    end: u64,
+    head: Vec<u8>,
+    backing: Backing,
+    overwritten: bool,
+    format: Option<&'static dyn Format>,
+    near: Option<Ts>,
+}
+
+/// One generation.
+#[derive(Debug)]
+pub struct Generation {
+    /// Its source.
+    pub source: SourceId,
+    /// Its source's name.
+    pub name: CompactString,
+    /// How it began.
+    pub opened: LogOpened,
+    /// When it began.
+    pub observed: Ts,
+    /// Zone of stamps without one.
+    pub zone: TimeZone,
+    /// What is known of its blocks.
+    pub directory: Directory,
+    inner: Mutex<Inner>,
+    opening: Mutex<()>,
+    unpack: u64,
+    seen: AtomicU64,
+}
+
+impl Generation {
+    /// A generation that was just opened. Of a packed file at most `unpack` bytes are held.
+    pub fn new(
+        source: SourceId,
+        name: &str,
+        opened: LogOpened,
+        observed: Ts,
+        zone: TimeZone,
+        unpack: u64,
+    ) -> Generation {
+        let format = opened.format.as_deref().and_then(formats::by_name);
+        let backing = if opened.path.is_some() { Backing::Unopened } else { Backing::Missing };
+        let inner = Inner {
+            pieces: Pieces::default(),
+            gone: Vec::new(),
+            growth: Vec::new(),
+            end: opened.size,
+            head: Vec::new(),
+            backing,
+            overwritten: false,
+            format,
+            near: None,
+        };
+        Generation {
+            source,
+            name: name.into(),
+            seen: AtomicU64::new(opened.size),
+            opened,
+            observed,
+            zone,
+            directory: Directory::default(),
+            inner: Mutex::new(inner),
+            opening: Mutex::new(()),
+            unpack,
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in an appended batch; gives back the bytes that are now held in memory.
+    pub fn append(&self, a: &LogAppended, observed: Ts) -> u64 {
+        let mut inner = self.inner();
+        let span = a.span.unwrap_or((observed, observed));
+        if a.seed {
+            inner.lose(Gone { range: a.start..a.end, lines: a.lines.into(), span });
+            return 0;
+        }
+        // It came before: an envelope that is repeated changes nothing.
+        if a.end <= inner.end {
+            return 0;
+        }
+        if inner.format.is_none() && a.format != "text" {
+            inner.format = formats::by_name(&a.format);
+        }
+        let at = inner.growth.last().map_or(observed, |(t, _)| observed.max(*t));
+        inner.end = a.end;
+        self.seen.store(a.end, Ordering::Relaxed);
+        match inner.growth.last_mut() {
+            Some((t, end)) if *t == at => *end = a.end,
+            _ => inner.growth.push((at, a.end)),
+        }
+        if inner.growth.len() > STEPS {
+            // Every other step of the older half: its lines become visible a little later than they were.
+            let mut i = 0;
+            inner.growth.retain(|_| {
+                i += 1;
+                i > STEPS / 2 || i % 2 == 0
+            });
+        }
+        let Some(bytes) = &a.bytes else {
+            inner.lose(Gone { range: a.start..a.end, lines: a.lines.into(), span });
+            return 0;
+        };
+        if inner.head.len() < HEAD && a.start == inner.head.len() as u64 {
+            let more = bytes.len().min(HEAD - inner.head.len());
+            inner.head.extend_from_slice(&bytes[..more]);
+        }
+        inner.pieces.push(Piece { start: a.start, lines: a.lines, span, bytes: Arc::clone(bytes) });
+        bytes.len() as u64
+    }
+
+    /// Gives up the oldest piece held in memory; its size and, when nothing else holds its lines, their number.
+    pub fn evict(&self) -> Option<(u64, u64)> {
+        let mut inner = self.inner();
+        let p = inner.pieces.evict()?;
+        let size = p.bytes.len() as u64;
+        let lost = if matches!(inner.backing, Backing::Missing) { u64::from(p.lines) } else { 0 };
+        inner.lose(Gone { range: p.start..p.start + size, lines: p.lines.into(), span: p.span });
+        Some((size, lost))
+    }
+
+    /// The file was truncated: what stands in it now belongs to the next generation. A copy may lie beside it.
+    pub fn overwritten(&self) {
+        let mut inner = self.inner();
+        inner.overwritten = true;
+        if !matches!(inner.backing, Backing::Missing) {
+            inner.backing = Backing::Unopened;
+        }
+        self.directory.clear();
+    }
+
+    /// Opens the file, if that has not been done. Does IO, and holds nothing that [`Generation::append`] waits for.
+    pub fn resolve(&self) -> Option<Arc<dyn Segment>> {
+        let _one_at_a_time = {
+            if let Some(known) = self.inner().backing.known() {
+                return known;
+            }
+            self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        loop {
+            let (head, overwritten) = {
+                let inner = self.inner();
+                if let Some(known) = inner.backing.known() {
+                    return known;
+                }
+                (inner.head.clone(), inner.overwritten)
+            };
+            let found = segment::find(&self.opened, &head, overwritten, self.unpack);
+            let mut inner = self.inner();
+            // Truncated while it was being opened: look again, with that in mind.
+            if inner.overwritten != overwritten {
+                continue;
+            }
+            inner.backing = match found {
+                Some((segment, modified)) => {
+                    inner.near.get_or_insert(modified);
+                    Backing::Found(segment)
+                }
+                None => Backing::Missing,
+            };
+        }
+    }
+
+    /// End of what was observed by `until`. Lines from before the opening are visible by their own time.
+    pub fn visible_end(&self, until: Ts) -> u64 {
+        let inner = self.inner();
+        if inner.growth.last().is_none_or(|(t, _)| *t <= until) {
+            return inner.end;
+        }
+        let i = inner.growth.partition_point(|(t, _)| *t <= until);
+        i.checked_sub(1).map_or(self.opened.size, |i| inner.growth[i].1)
+    }
+
+    /// End of what was ever observed.
+    pub fn end(&self) -> u64 {
+        self.seen.load(Ordering::Relaxed)
+    }
+
+    /// When the byte at `offset` was observed; for lines from before the opening, the opening.
+    pub fn observed_at(&self, offset: u64) -> Ts {
+        let inner = self.inner();
+        if offset < self.opened.size {
+            return inner.near.unwrap_or(self.observed).min(self.observed);
+        }
+        let i = inner.growth.partition_point(|(_, end)| *end <= offset);
+        inner.growth.get(i).map_or(self.observed, |(t, _)| *t)
+    }
+
+    /// What there is below `end`, in order of offset.
+    pub fn extents(&self, end: u64) -> Vec<Extent> {
+        if let Some(segment) = self.resolve() {
+            let end = end.min(segment.len());
+            return if end == 0 { Vec::new() } else { vec![Extent::Bytes(0..end)] };
+        }
+        let inner = self.inner();
+        let mut all: Vec<Extent> = inner.pieces.runs().into_iter().map(Extent::Bytes).collect();
+        all.extend(inner.gone.iter().cloned().map(Extent::Gone));
+        all.sort_by_key(|e| e.range().start);
+        all.retain_mut(|e| match e {
+            Extent::Bytes(r) => {
+                r.end = r.end.min(end);
+                r.start < r.end
+            }
+            Extent::Gone(g) => g.range.start < end,
+        });
+        all
+    }
+
+    /// The bytes of `range`, fewer where they are not there.
+    pub fn read(&self, range: Range<u64>) -> Vec<u8> {
+        if let Some(bytes) = self.inner().pieces.read(range.clone()) {
+            return bytes;
+        }
+        self.resolve().and_then(|s| s.read_at(range).ok()).unwrap_or_default()
+    }
+
+    /// The format of its lines; found from a sample at its end the first time.
+    pub fn format(&self) -> &'static dyn Format {
+        if let Some(f) = self.inner().format {
+            return f;
+        }
+        let plain = formats::FORMATS[formats::FORMATS.len() - 1];
+        let Some(end) = self.extents(u64::MAX).iter().rev().find_map(|e| match e {
+            Extent::Bytes(r) => Some(r.clone()),
+            Extent::Gone(_) => None,
+        }) else {
+            return plain;
+        };
+        let sample = self.read(end.end.saturating_sub(64 << 10).max(end.start)..end.end);
+        let cut = if end.end - end.start > 64 << 10 { memchr::memchr(b'\n', &sample).map_or(0, |i| i + 1) } else { 0 };
+        let (format, _) = formats::detect(&sample[cut..], &self.context());
+        // Ten lines of text may be the banner of a program that logs JSON.
+        if format.name() != "text" || memchr::memchr_iter(b'\n', &sample).count() > 100 {
+            self.inner().format = Some(format);
+        }
+        format
+    }
+
+    /// What its times are completed from.
+    pub fn context(&self) -> Context {
+        let near = self.inner().near.unwrap_or(self.observed);
+        Context { zone: self.zone.clone(), near }
+    }
+
+    /// Says when the file was last written, for a generation read from an old file.
+    pub fn set_near(&self, near: Ts) {
+        self.inner().near = Some(near);
+    }
+}
+
+impl Inner {
+    fn lose(&mut self, lost: Gone) {
+        match self.gone.last_mut() {
+            Some(g) if g.range.end == lost.range.start => {
+                g.range.end = lost.range.end;
+                g.lines += lost.lines;
+                g.span = (g.span.0.min(lost.span.0), g.span.1.max(lost.span.1));
+            }
+            Some(g) if lost.range.start < g.range.end => {
+                let i = self.gone.partition_point(|g| g.range.start < lost.range.start);
+                self.gone.insert(i, lost);
+            }
+            _ => self.gone.push(lost),
+        }
+        if self.gone.len() > 4_096 {
+            // Bounded: two neighbours become one.
+            let b = self.gone.remove(1);
+            let a = &mut self.gone[0];
+            a.range.end = b.range.end.max(a.range.end);
+            a.lines += b.lines;
+            a.span.1 = a.span.1.max(b.span.1);
+        }
+    }
+}

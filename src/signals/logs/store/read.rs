@@ -1,0 +1,200 @@
+//! Reads whole log files as if their lines were observed when they happened: replay without a recording.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use super::segment::{FileSegment, Segment, Unpacked};
+use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
+use crate::signals::logs::formats::{self, Context, Format};
+use crate::timeline::counts::Counts;
+use crate::timeline::{SourceDecl, SourceId, SourceKind, Ts};
+
+/// Bytes read at once.
+const READ: u64 = 1 << 20;
+/// Bytes that one packed file may unpack to.
+const UNPACK: u64 = 256 << 20;
+
+/// What reading log files gives, in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogFeed {
+    /// A file will speak.
+    Source(SourceDecl),
+    /// It speaks: who, observed when, what.
+    Event(SourceId, Ts, LogEvent),
+}
+
+/// Reads all of `paths` (`.gz` and `.zst`, too) and tells their lines in batches of one second of event time, merged
+/// by time. Sources are numbered from 1. An error names the file that cannot be read; nothing has been told then.
+pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(), String> {
+    let mut files = Vec::new();
+    for (decl, mut opened, near) in declare(paths, UNPACK)? {
+        let path = PathBuf::from(opened.path.clone().unwrap_or_default());
+        let (segment, _) = open(&path, UNPACK)?;
+        opened.size = 0;
+        let cx = Context { zone: TimeZone::system(), near };
+        let sample = segment.read_at(0..64 << 10).unwrap_or_default();
+        let whole = memchr::memrchr(b'\n', &sample).map_or(sample.len(), |i| i + 1);
+        let format = formats::detect(&sample[..whole], &cx).0;
+        let source = decl.id;
+        tell(LogFeed::Source(decl));
+        let mut reader = Reader { segment, cx, format, at: 0, batches: Vec::new(), latest: None };
+        let first = reader.next();
+        tell(LogFeed::Event(source, first.as_ref().map_or(near, |(t, _)| *t), LogEvent::Opened(opened)));
+        files.push((source, reader, first));
+    }
+    loop {
+        let next = files.iter().enumerate().filter_map(|(i, f)| f.2.as_ref().map(|(t, _)| (*t, i))).min();
+        let Some((_, i)) = next else { return Ok(()) };
+        let (source, reader, waiting) = &mut files[i];
+        if let Some((observed, batch)) = waiting.take() {
+            tell(LogFeed::Event(*source, observed, LogEvent::Appended(batch)));
+        }
+        *waiting = reader.next();
+    }
+}
+
+/// Names and opens all of `paths`: declaration, opening with all of the file as content, time of last change.
+pub fn declare(paths: &[PathBuf], unpack: u64) -> Result<Vec<(SourceDecl, LogOpened, Ts)>, String> {
+    let mut out = Vec::new();
+    let names = names(paths);
+    for (i, path) in paths.iter().enumerate() {
+        let (segment, meta) = open(path, unpack)?;
+        let head = segment.read_at(0..4_096).unwrap_or_default();
+        let id = SourceId(i as u32 + 1);
+        let detail = path.to_string_lossy().into_owned();
+        let decl = SourceDecl { id, kind: SourceKind::Logs, name: names[i].clone(), detail: detail.clone() };
+        let opened = LogOpened {
+            generation: 0,
+            path: Some(detail),
+            file: Some((meta.dev(), meta.ino())),
+            size: segment.len(),
+            head: (!head.is_empty()).then(|| (crc32c::crc32c(&head), head.len() as u32)),
+            format: None,
+            request_id: Vec::new(),
+        };
+        out.push((decl, opened, Ts::from_secs(meta.mtime())));
+    }
+    Ok(out)
+}
+
+/// Stems, and where those are doubled the names with their folders.
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let stem = |p: &Path| {
+        let name = p.file_name().unwrap_or(p.as_os_str()).to_string_lossy().into_owned();
+        let name = [".gz", ".zst"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name).to_owned();
+        [".log", ".jsonl"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name).to_owned()
+    };
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    paths.iter().for_each(|p| *count.entry(stem(p)).or_default() += 1);
+    paths
+        .iter()
+        .map(|p| match (count[&stem(p)], p.parent().and_then(Path::file_name)) {
+            (2.., Some(parent)) => format!("{}/{}", parent.to_string_lossy(), stem(p)),
+            _ => stem(p),
+        })
+        .collect()
+}
+
+fn open(path: &Path, unpack: u64) -> Result<(Arc<dyn Segment>, std::fs::Metadata), String> {
+    let fail = |e: io::Error| format!("cannot read {}: {e}", path.display());
+    let meta = path.metadata().map_err(fail)?;
+    if !meta.is_file() {
+        return Err(format!("{} is not a regular file", path.display()));
+    }
+    let segment: Arc<dyn Segment> = match Unpacked::open(path, unpack) {
+        Some(unpacked) => Arc::new(unpacked.map_err(fail)?),
+        None => Arc::new(FileSegment(File::open(path).map_err(fail)?)),
+    };
+    Ok((segment, meta))
+}
+
+struct Reader {
+    segment: Arc<dyn Segment>,
+    cx: Context,
+    format: &'static dyn Format,
+    at: u64,
+    /// Ready, last one first.
+    batches: Vec<(Ts, LogAppended)>,
+    latest: Option<Ts>,
+}
+
+impl Reader {
+    fn next(&mut self) -> Option<(Ts, LogAppended)> {
+        while self.batches.is_empty() {
+            self.fill()?;
+        }
+        self.batches.pop()
+    }
+
+    /// Reads the next piece; `None` at the end.
+    fn fill(&mut self) -> Option<()> {
+        let mut size = READ;
+        let bytes = loop {
+            let mut bytes = self.segment.read_at(self.at..self.at + size).ok()?;
+            if bytes.is_empty() {
+                return None;
+            }
+            if (bytes.len() as u64) < size {
+                break bytes;
+            }
+            // The last record of the piece may go on behind it; it is left for the next one.
+            let last = formats::records(&bytes, self.format, &self.cx).map(|s| s.range.start).last().unwrap_or(0);
+            if last > 0 || size >= 64 << 20 {
+                bytes.truncate(if last > 0 { last } else { bytes.len() });
+                break bytes;
+            }
+            size *= 4;
+        };
+        let mut out: Vec<(Ts, LogAppended)> = Vec::new();
+        for s in formats::records(&bytes, self.format, &self.cx) {
+            // Observed when the newest line so far happened, so that what is visible only ever grows.
+            let t = s.head.time.or(self.latest).unwrap_or(self.cx.near);
+            let observed = self.latest.map_or(t, |l| l.max(t));
+            self.latest = Some(observed);
+            let end = self.at + (s.range.end as u64 + 1).min(bytes.len() as u64);
+            let fresh = out.last().is_none_or(|(o, _)| o.secs() != observed.secs());
+            if fresh {
+                let batch = LogAppended {
+                    generation: 0,
+                    start: self.at + s.range.start as u64,
+                    end,
+                    lines: 0,
+                    unknown: 0,
+                    counts: Vec::new(),
+                    span: None,
+                    format: self.format.name().into(),
+                    seed: false,
+                    bytes: None,
+                };
+                out.push((observed, batch));
+            }
+            let Some((o, batch)) = out.last_mut() else { continue };
+            *o = observed;
+            batch.end = end;
+            batch.lines += s.lines;
+            batch.unknown += if s.known { 0 } else { s.lines };
+            if let Some(t) = s.head.time {
+                batch.span = Some(batch.span.map_or((t, t), |(a, b)| (a.min(t), b.max(t))));
+            }
+            let second = t.secs();
+            let i = match batch.counts.binary_search_by_key(&second, |(s, _)| *s) {
+                Ok(i) => i,
+                Err(i) => {
+                    batch.counts.insert(i, (second, Counts::default()));
+                    i
+                }
+            };
+            batch.counts[i].1.add(s.head.severity, 1);
+        }
+        self.at += bytes.len() as u64;
+        out.reverse();
+        self.batches = out;
+        Some(())
+    }
+}

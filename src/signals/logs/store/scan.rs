@@ -1,0 +1,345 @@
+//! Reads one block: which of its records pass, where they are placed, and the row of each that somebody wants.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memmem::Finder;
+
+use super::blocks::{BlockInfo, Step, Walk};
+use super::generation::{Generation, Gone};
+use super::query::Pattern;
+use crate::signals::logs::formats::{self, Context, Format, Head, Parsed};
+use crate::signals::logs::row::{LogRow, RowKey};
+use crate::timeline::counts::Counts;
+use crate::timeline::{Filter, Record, RequestId, Severity, Ts};
+
+/// Bytes of a record that a row keeps.
+pub const RAW: usize = 64 << 10;
+/// Name of the format of rows that stand for lines that are not here.
+pub const ABSENT: &str = "absent";
+
+/// Place of a row in the merged order: time, source, generation, offset.
+pub type Place = (Ts, RowKey);
+
+/// What a record must be to be wanted.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    filter: Filter,
+    least: Option<Severity>,
+    also: Option<Pattern>,
+    /// One of each inner set must occur.
+    needles: Vec<Vec<Finder<'static>>>,
+}
+
+impl Matcher {
+    /// Wants what passes `filter`, is at least as severe as `least`, and matches `also`.
+    pub fn new(filter: &Filter, least: Option<Severity>, also: Option<Pattern>) -> Matcher {
+        let mut needles = filter.needles();
+        if let Some(Pattern::Filter(f)) = &also {
+            needles.extend(f.needles());
+        }
+        let needles = needles
+            .into_iter()
+            .filter(|set| !set.is_empty() && set.iter().all(|n| !n.is_empty()))
+            .map(|set| set.into_iter().map(|n| Finder::new(&n).into_owned()).collect())
+            .collect();
+        Matcher { filter: filter.clone(), least, also, needles }
+    }
+
+    /// Whether `bytes` can hold anything wanted.
+    fn may_hold(&self, bytes: &[u8]) -> bool {
+        self.needles.iter().all(|set| set.iter().any(|n| n.find(bytes).is_some()))
+    }
+
+    /// The least severity that anything wanted has.
+    fn severity(&self) -> Option<Severity> {
+        match &self.also {
+            Some(Pattern::AtLeast(s)) => Some(self.least.map_or(*s, |l| l.max(*s))),
+            _ => self.least,
+        }
+    }
+
+    /// Whether everything is wanted.
+    pub fn all(&self) -> bool {
+        self.filter.is_empty() && self.least.is_none() && self.also.is_none()
+    }
+
+    /// Whether lines that are not here are said: only where nothing else would be left out.
+    fn tells_absent(&self) -> bool {
+        self.also.is_none()
+    }
+
+    fn wants(&self, record: &Candidate) -> bool {
+        if self.severity().is_some_and(|least| record.head.severity.is_none_or(|s| s < least)) {
+            return false;
+        }
+        if !self.needles.is_empty() && !self.may_hold(record.raw) {
+            return false;
+        }
+        if !self.filter.is_empty() && !self.filter.matches(record) {
+            return false;
+        }
+        match &self.also {
+            None | Some(Pattern::AtLeast(_)) => true,
+            Some(Pattern::Regex(r)) => r.is_match(record.raw),
+            Some(Pattern::Filter(f)) => f.matches(record),
+        }
+    }
+}
+
+/// A record that is being judged; parsed in full only when a field is asked for.
+struct Candidate<'a> {
+    raw: &'a [u8],
+    head: Head,
+    generation: &'a Generation,
+    format: &'static dyn Format,
+    cx: &'a Context,
+    parsed: OnceCell<Parsed>,
+}
+
+impl Record for Candidate<'_> {
+    fn time(&self) -> Option<Ts> {
+        self.head.time
+    }
+    fn severity(&self) -> Option<Severity> {
+        self.head.severity
+    }
+    fn source(&self) -> &str {
+        &self.generation.name
+    }
+    fn text(&self) -> &[u8] {
+        self.raw
+    }
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
+        parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| match v {
+            serde_json::Value::String(s) => Cow::Borrowed(s.as_str()),
+            other => Cow::Owned(other.to_string()),
+        })
+    }
+}
+
+/// The bytes of a block that was read.
+#[derive(Debug)]
+pub struct Block {
+    generation: Arc<Generation>,
+    bytes: Vec<u8>,
+    start: u64,
+    line: Option<u64>,
+    format: &'static dyn Format,
+    cx: Context,
+}
+
+/// A record that passed.
+#[derive(Clone, Debug)]
+pub struct Hit {
+    /// Where it is placed.
+    pub place: Place,
+    /// Offset after it.
+    pub end: u64,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Record { block: Arc<Block>, range: Range<usize>, lines: u32, head: Head },
+    Gone { generation: Arc<Generation>, gone: Gone },
+}
+
+/// What reading a block came to.
+#[derive(Debug)]
+pub struct Scanned {
+    /// Records that passed, in order of offset.
+    pub hits: Vec<Hit>,
+    /// Placed time of the first and of the last record of the block, whether they passed or not.
+    pub ends: Option<(Ts, Ts)>,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// Reads the block of `step` and gives back what passes.
+pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Matcher) -> Scanned {
+    let range = match step {
+        Step::Block(range) => range.clone(),
+        Step::Gone(gone) => {
+            let place = (gone.span.0, generation.key(gone.range.start));
+            let what = What::Gone { generation: Arc::clone(generation), gone: gone.clone() };
+            let hits = if matcher.tells_absent() { vec![Hit { place, end: gone.range.end, what }] } else { Vec::new() };
+            return Scanned { hits, ends: Some(gone.span), bytes: 0 };
+        }
+    };
+    let settled = walk.settled(&range);
+    let info = if settled { generation.directory.info(range.start) } else { None };
+    if let (Some(least), Some(info)) = (matcher.severity(), &info)
+        && info.counts.at_least(least) == 0
+    {
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: 0 };
+    }
+    let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
+    let read = bytes.len() as u64;
+    if let Some(info) = &info
+        && !matcher.may_hold(&bytes)
+    {
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: read };
+    }
+    let (format, cx) = (generation.format(), generation.context());
+    let mut last = None;
+    let mut ends: Option<(Ts, Ts)> = None;
+    let mut span: Option<(Ts, Ts)> = None;
+    let mut counts = Counts::default();
+    let mut hits = Vec::new();
+    let line = generation.directory.lines_before(range.start).map(|n| n + 1);
+    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, line, format, cx });
+    let quick = !matcher.all() && !matcher.may_hold(&block.bytes);
+    for s in formats::records(&block.bytes, format, &block.cx) {
+        let offset = range.start + s.range.start as u64;
+        let placed = match s.head.time.or(last) {
+            Some(t) => t,
+            // The first record has no time of its own: that of its predecessor.
+            None => match time_before(generation, walk, range.start, format, &block.cx) {
+                Some(t) => {
+                    last = Some(t);
+                    t
+                }
+                None => generation.observed_at(offset),
+            },
+        };
+        last = s.head.time.or(last);
+        ends = Some(ends.map_or((placed, placed), |(a, _)| (a, placed)));
+        span = Some(span.map_or((placed, placed), |(a, b)| (a.min(placed), b.max(placed))));
+        counts.add(s.head.severity, 1);
+        if quick {
+            continue;
+        }
+        let end = range.start + (s.range.end as u64 + 1).min(block.bytes.len() as u64);
+        let candidate = Candidate {
+            raw: &block.bytes[s.range.clone()],
+            head: s.head,
+            generation,
+            format,
+            cx: &block.cx,
+            parsed: OnceCell::new(),
+        };
+        if matcher.all() || matcher.wants(&candidate) {
+            let place = (placed, generation.key(offset));
+            let what = What::Record { block: Arc::clone(&block), range: s.range.clone(), lines: s.lines, head: s.head };
+            hits.push(Hit { place, end, what });
+        }
+    }
+    if settled && info.is_none() && read == range.end - range.start
+        && let (Some(span), Some(ends)) = (span, ends)
+    {
+        let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
+        generation.directory.learn(range.start, BlockInfo { end: range.end, span, ends, lines, counts });
+    }
+    Scanned { hits, ends, bytes: read }
+}
+
+/// Event time of the last record before `at` that has one.
+fn time_before(
+    generation: &Generation,
+    walk: &Walk,
+    mut at: u64,
+    format: &'static dyn Format,
+    cx: &Context,
+) -> Option<Ts> {
+    for _ in 0..4 {
+        let range = walk.before(at)?.range();
+        let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
+        if let Some(t) = formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last() {
+            return Some(t);
+        }
+        at = range.start;
+    }
+    None
+}
+
+impl Generation {
+    /// Identity of the row at `offset`.
+    pub fn key(&self, offset: u64) -> RowKey {
+        RowKey { source: self.source, generation: self.opened.generation, offset }
+    }
+}
+
+impl Hit {
+    /// The row, parsed in full.
+    pub fn row(&self) -> LogRow {
+        let (placed, key) = self.place;
+        match &self.what {
+            What::Record { block, range, lines, head } => {
+                let raw = &block.bytes[range.clone()];
+                let raw = &raw[..raw.len().min(RAW)];
+                let (format, parsed) = formats::parse(raw, block.format, &block.cx);
+                let named = &block.generation.opened.request_id;
+                let request_id = named
+                    .iter()
+                    .find_map(|n| parsed.fields.iter().find(|(f, _)| f == n))
+                    .and_then(|(_, v)| v.as_str())
+                    .map(|v| RequestId(v.into()))
+                    .or(parsed.request_id);
+                let line = block.line.map(|n| n + memchr::memchr_iter(b'\n', &block.bytes[..range.start]).count() as u64);
+                LogRow {
+                    key,
+                    placed,
+                    time: head.time,
+                    inferred: head.inferred,
+                    severity: head.severity,
+                    source: block.generation.name.clone(),
+                    format: format.name(),
+                    line,
+                    folded: lines.saturating_sub(1),
+                    message: parsed.message,
+                    fields: parsed.fields,
+                    request_id,
+                    raw: raw.into(),
+                }
+            }
+            What::Gone { generation, gone } => LogRow {
+                key,
+                placed,
+                time: None,
+                inferred: false,
+                severity: None,
+                source: generation.name.clone(),
+                format: ABSENT,
+                line: None,
+                folded: 0,
+                message: format!("{} lines not in this recording", thousands(gone.lines)),
+                fields: Vec::new(),
+                request_id: None,
+                raw: Arc::from([]),
+            },
+        }
+    }
+
+    /// Severity of the record.
+    pub fn severity(&self) -> Option<Severity> {
+        match &self.what {
+            What::Record { head, .. } => head.severity,
+            What::Gone { .. } => None,
+        }
+    }
+
+    /// Start of the block it was read from.
+    pub fn block_start(&self) -> u64 {
+        match &self.what {
+            What::Record { block, .. } => block.start,
+            What::Gone { gone, .. } => gone.range.start,
+        }
+    }
+}
+
+/// `1,204`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}

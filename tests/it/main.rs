@@ -1,0 +1,10 @@
+//! Tests against real servers, files and terminals: one crate, so that they link once.
+
+mod demo_backend;
+mod deploys;
+mod health;
+mod host;
+mod incident;
+mod logs;
+mod support;
+mod tls;
