@@ -18,7 +18,18 @@ fn cx() -> Context {
 }
 
 const NAMES: &[&str] = &[
-    "json", "docker", "cri", "journal", "logfmt", "access", "syslog3164", "syslog5424", "nginx-error", "postgres", "stamped", "text",
+    "json",
+    "docker",
+    "cri",
+    "journal",
+    "logfmt",
+    "access",
+    "syslog3164",
+    "syslog5424",
+    "nginx-error",
+    "postgres",
+    "stamped",
+    "text",
 ];
 
 fn line(name: &str, i: usize) -> String {
@@ -32,7 +43,9 @@ fn line(name: &str, i: usize) -> String {
         "docker" => format!(
             r#"{{"log":"{{\"level\":\"{level}\",\"time\":\"2026-11-20T14:{m:02}:{s:02}Z\",\"msg\":\"order {i} placed\",\"request_id\":\"{id:016x}\"}}\n","stream":"stdout","time":"2026-11-20T14:{m:02}:{s:02}.123456789Z"}}"#
         ),
-        "cri" => format!("2026-11-20T14:{m:02}:{s:02}.123456789Z stdout F level={level} msg=\"order {i} placed\" request_id={id:016x}"),
+        "cri" => format!(
+            "2026-11-20T14:{m:02}:{s:02}.123456789Z stdout F level={level} msg=\"order {i} placed\" request_id={id:016x}"
+        ),
         "journal" => format!(
             r#"{{"__CURSOR":"s=1;i={i}","__REALTIME_TIMESTAMP":"179518{m:02}{s:02}123456","PRIORITY":"6","_SYSTEMD_UNIT":"shop.service","_PID":"321","_HOSTNAME":"web-1","SYSLOG_IDENTIFIER":"shop","_COMM":"shop","MESSAGE":"{upper} order {i} placed request_id={id:016x}"}}"#
         ),
@@ -43,13 +56,21 @@ fn line(name: &str, i: usize) -> String {
             "10.0.{m}.{s} - - [20/Nov/2026:14:{m:02}:{s:02} +0000] \"GET /checkout/{i} HTTP/1.1\" {} 512 \"-\" \"Mozilla/5.0 (X11; Linux x86_64)\" 0.{ms:03} {id:032x}",
             [200, 200, 304, 404, 200, 503][i % 6]
         ),
-        "syslog3164" => format!("Nov 20 14:{m:02}:{s:02} web-1 shop[{i}]: {upper}: order {i} placed request_id={id:016x}"),
-        "syslog5424" => format!("<134>1 2026-11-20T14:{m:02}:{s:02}.{ms:03}Z web-1 shop {i} - [req id=\"{id:016x}\"] order {i} placed"),
+        "syslog3164" => {
+            format!("Nov 20 14:{m:02}:{s:02} web-1 shop[{i}]: {upper}: order {i} placed request_id={id:016x}")
+        }
+        "syslog5424" => format!(
+            "<134>1 2026-11-20T14:{m:02}:{s:02}.{ms:03}Z web-1 shop {i} - [req id=\"{id:016x}\"] order {i} placed"
+        ),
         "nginx-error" => format!(
             "2026/11/20 14:{m:02}:{s:02} [error] 12#13: *{i} upstream timed out (110: Connection timed out), client: 10.0.0.9, server: shop, request: \"GET /checkout/{i} HTTP/1.1\", host: \"shop\""
         ),
-        "postgres" => format!("2026-11-20 14:{m:02}:{s:02}.{ms:03} UTC [{i}] shop@orders LOG:  duration: {ms}.123 ms  statement: SELECT {i}"),
-        "stamped" => format!("2026-11-20 14:{m:02}:{s:02},{ms:03} [http-{s}] {upper}  com.acme.Cart - order {i} placed request_id={id:016x}"),
+        "postgres" => format!(
+            "2026-11-20 14:{m:02}:{s:02}.{ms:03} UTC [{i}] shop@orders LOG:  duration: {ms}.123 ms  statement: SELECT {i}"
+        ),
+        "stamped" => format!(
+            "2026-11-20 14:{m:02}:{s:02},{ms:03} [http-{s}] {upper}  com.acme.Cart - order {i} placed request_id={id:016x}"
+        ),
         _ => format!("order {i} was placed by somebody at some time and took {ms} ms in all, which is fine"),
     }
 }
@@ -88,7 +109,9 @@ fn records(bencher: Bencher, name: &str) {
     let (format, cx) = (format(name), cx());
     let block = lines(name).join("\n") + "\n";
     assert_eq!(formats::records(block.as_bytes(), format, &cx).count(), LINES, "{name}");
-    bencher.counter(BytesCount::new(block.len())).bench(|| formats::records(black_box(block.as_bytes()), format, &cx).count());
+    bencher
+        .counter(BytesCount::new(block.len()))
+        .bench(|| formats::records(black_box(block.as_bytes()), format, &cx).count());
 }
 
 #[divan::bench(args = [

@@ -44,7 +44,10 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     let start = at + 3;
     let close = quote_end(b, start)?;
     let status: &[u8; 3] = b.get(close + 2..)?.first_chunk()?;
-    if b[close + 1] != b' ' || !status.iter().all(u8::is_ascii_digit) || b.get(close + 5).is_some_and(u8::is_ascii_digit) {
+    if b[close + 1] != b' '
+        || !status.iter().all(u8::is_ascii_digit)
+        || b.get(close + 5).is_some_and(u8::is_ascii_digit)
+    {
         return None;
     }
     let status = status.iter().fold(0, |n, c| n * 10 + u16::from(c - b'0'));

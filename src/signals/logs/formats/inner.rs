@@ -1,6 +1,9 @@
 //! What stands inside a wrapper: the line that Docker, Kubernetes, the journal or syslog carry for somebody else.
 
-use super::{Context, Format, Head, Parsed, access, apache_error, enrich, json, lossy, logfmt, nginx_error, pairs, postgres, stack, stamped};
+use super::{
+    Context, Format, Head, Parsed, access, apache_error, enrich, json, logfmt, lossy, nginx_error, pairs, postgres,
+    stack, stamped,
+};
 use crate::timeline::Severity;
 
 /// The formats that are looked for inside; no wrappers, so that nesting ends.

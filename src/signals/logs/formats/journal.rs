@@ -6,7 +6,7 @@ use compact_str::CompactString;
 use serde_json::Value;
 
 use super::scan::{Members, unescape_into, unquoted};
-use super::{Context, Format, Head, Parsed, enrich, inner, json};
+use super::{Context, Format, Head, Parsed, enrich, inner, json, stack};
 use crate::timeline::{Severity, Ts};
 
 /// Entries of the systemd journal.
@@ -90,7 +90,13 @@ impl Format for Journal {
     }
 
     fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
-        // most messages do not: look at the new line alone first
+        // most messages do not: look at how this one begins first
+        const OPEN: &[u8] = b"\"MESSAGE\":\"";
+        if let Some(i) = memchr::memmem::find(line, OPEN)
+            && !stack::could_follow(&line[i + OPEN.len()..])
+        {
+            return false;
+        }
         let Some(b) = entry(line) else { return false };
         SCRATCH.with_borrow_mut(|(first, second)| {
             second.clear();

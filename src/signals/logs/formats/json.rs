@@ -94,7 +94,8 @@ pub(super) fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
                     let _ = inner;
                     if let Some(severity) = words::severity(unquoted(value)) {
                         found.head.severity = Some(severity);
-                        (found.level_key, found.level_text, level_rank) = (Some(b"log.level".as_slice()), Some(unquoted(value)), 0);
+                        (found.level_key, found.level_text, level_rank) =
+                            (Some(b"log.level".as_slice()), Some(unquoted(value)), 0);
                     }
                 }
             }

@@ -59,7 +59,9 @@ fn word_len(b: &[u8], at: usize) -> usize {
     b.get(at..).map_or(0, |r| {
         r.iter()
             .take(100)
-            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'/' | b'$' | b'@' | b'#' | b'+'))
+            .take_while(|c| {
+                c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'/' | b'$' | b'@' | b'#' | b'+')
+            })
             .count()
     })
 }
@@ -307,7 +309,8 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
         }
         at = inside + len;
         // `a::b`, `x.py:12`, `host:port`: the rest of the word
-        while matches!(b.get(at), Some(b':')) && b.get(at + 1).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b':') {
+        while matches!(b.get(at), Some(b':')) && b.get(at + 1).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b':')
+        {
             if words::telling(&b[at + 1..at + 1 + word_len(b, at + 1)]).is_some() {
                 break;
             }
@@ -333,11 +336,16 @@ fn level_at(word: &[u8], boxed: bool, next: Option<u8>, plain: usize, index: usi
     if word.len() == 1 {
         let c = word[0];
         let ends = matches!(next, Some(b' ' | b'/'));
-        return (boxed || ends && index > 0 && numbers || next == Some(b'/') && plain == 0).then(|| words::letter(c)).flatten();
+        return (boxed || ends && index > 0 && numbers || next == Some(b'/') && plain == 0)
+            .then(|| words::letter(c))
+            .flatten();
     }
     let severity = words::telling(word)?;
     let upper = word.iter().all(u8::is_ascii_uppercase);
-    let ends = matches!(next, None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'='));
+    let ends = matches!(
+        next,
+        None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'=')
+    );
     let fits = boxed || upper && ends || ends && (plain == 0 || next == Some(b':') && plain <= 1 && next != Some(b'-'));
     fits.then_some(severity)
 }

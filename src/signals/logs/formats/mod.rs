@@ -13,9 +13,9 @@ mod enrich;
 #[cfg(test)]
 mod fixtures;
 mod fold;
-mod inner;
 #[cfg(test)]
 mod hostile;
+mod inner;
 pub mod journal;
 pub mod json;
 mod keys;

@@ -188,8 +188,9 @@ mod tests {
 
     #[test]
     fn numbers_that_would_print_differently_stay_text() {
-        assert_eq!(names("a=1.10 b=007 c=12e34 d=1.2.3 e=-5 f=0.250").0, [
-            "a=\"1.10\"", "b=\"007\"", "c=\"12e34\"", "d=\"1.2.3\"", "e=-5", "f=0.25"
-        ]);
+        assert_eq!(
+            names("a=1.10 b=007 c=12e34 d=1.2.3 e=-5 f=0.250").0,
+            ["a=\"1.10\"", "b=\"007\"", "c=\"12e34\"", "d=\"1.2.3\"", "e=-5", "f=0.25"]
+        );
     }
 }

@@ -35,7 +35,8 @@ impl<'a> Members<'a> {
         let key_end = string_end(b, self.at)?;
         let at = blanks(b, key_end);
         let value = blanks(b, at + 1);
-        (b.get(at) == Some(&b':') && b.get(value) == Some(&b'"')).then(|| (&b[self.at + 1..key_end - 1], &b[value + 1..]))
+        (b.get(at) == Some(&b':') && b.get(value) == Some(&b'"'))
+            .then(|| (&b[self.at + 1..key_end - 1], &b[value + 1..]))
     }
 
     /// Whether reading stopped at a key with its colon, whose value has no end.

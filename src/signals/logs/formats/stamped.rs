@@ -86,7 +86,11 @@ impl Format for Stamped {
                 p.fields.push((name, value));
             }
         }
-        if !p.fields.is_empty() && text.trim_ascii().len() == kept.len() && tail < text.len() && text[..tail].trim_ascii().is_empty() {
+        if !p.fields.is_empty()
+            && text.trim_ascii().len() == kept.len()
+            && tail < text.len()
+            && text[..tail].trim_ascii().is_empty()
+        {
             nothing_but_pairs(&mut p);
         }
         p.message.push_str(&lossy(rest));
@@ -126,7 +130,8 @@ fn trailing_object<'a>(text: &'a [u8], p: &mut Parsed) -> &'a [u8] {
     if !text.ends_with(b"}") {
         return text;
     }
-    let Some(at) = memchr::memmem::find(text, b"{\"").filter(|at| *at > 0 && matches!(text[at - 1], b' ' | b'\t')) else {
+    let Some(at) = memchr::memmem::find(text, b"{\"").filter(|at| *at > 0 && matches!(text[at - 1], b' ' | b'\t'))
+    else {
         return text;
     };
     let (fields, after) = json::flatten(&text[at..]);
@@ -162,7 +167,8 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
         && let Some(end) = memchr::memchr(b'\n', line)
         && half_day(&line[..end])
     {
-        severity = layout(line[end + 1..].split(|c| *c == b'\n').next().unwrap_or_default(), cx).and_then(|l| l.severity);
+        severity =
+            layout(line[end + 1..].split(|c| *c == b'\n').next().unwrap_or_default(), cx).and_then(|l| l.severity);
     }
     let (time, inferred) = l.stamp.map_or((None, false), |s| (Some(s.time), s.inferred));
     Head { time, inferred, severity }
@@ -171,9 +177,9 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
 /// Whether a line begins with a stamp of java.util.logging: a month, and AM or PM.
 fn half_day(line: &[u8]) -> bool {
     line.first().is_some_and(u8::is_ascii_uppercase)
-        && line.get(..28).is_some_and(|l| {
-            memchr::memmem::find(l, b" PM ").or_else(|| memchr::memmem::find(l, b" AM ")).is_some()
-        })
+        && line
+            .get(..28)
+            .is_some_and(|l| memchr::memmem::find(l, b" PM ").or_else(|| memchr::memmem::find(l, b" AM ")).is_some())
 }
 
 /// The line without terminal colours.
@@ -307,7 +313,9 @@ fn is_source(word: &[u8]) -> bool {
 fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
     let (start, spare) = (l.message, l.spare());
     // tracing's text: UTC with a `Z`, the level, then the target, which may be one plain word
-    let tracing = !l.level.is_empty() && l.stamp.is_some_and(|s| !s.inferred) && memchr::memchr(b'Z', &line[..l.level.start]).is_some();
+    let tracing = !l.level.is_empty()
+        && l.stamp.is_some_and(|s| !s.inferred)
+        && memchr::memchr(b'Z', &line[..l.level.start]).is_some();
     let mut at = start;
     for _ in 0..8 {
         while matches!(line.get(at), Some(b' ' | b'\t')) {
@@ -341,7 +349,8 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
             }
             continue;
         }
-        let len = line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"' | b'{')).count();
+        let len =
+            line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"' | b'{')).count();
         let word = &line[at..at + len];
         let after = &line[at + len..];
         if word.is_empty() {
@@ -370,17 +379,21 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
             None => (word, false),
         };
         let ident = !name.is_empty()
-            && name.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'$' | b'-' | b'/' | b'@' | b'#'))
+            && name.iter().all(|c| {
+                c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'$' | b'-' | b'/' | b'@' | b'#')
+            })
             && name[0].is_ascii_alphabetic();
         if !ident {
             return at;
         }
-        let dotted = memchr::memchr(b'.', name).is_some_and(|i| i + 1 < name.len()) || memchr::memmem::find(name, b"::").is_some();
+        let dotted = memchr::memchr(b'.', name).is_some_and(|i| i + 1 < name.len())
+            || memchr::memmem::find(name, b"::").is_some();
         let url = memchr::memmem::find(name, b"://").is_some();
         if url || has(p, "logger") && !is_source(name) {
             return at;
         }
-        if is_source(name) && (colon || after.starts_with(b"]") || after.starts_with(b" ") || after.starts_with(b"\t")) {
+        if is_source(name) && (colon || after.starts_with(b"]") || after.starts_with(b" ") || after.starts_with(b"\t"))
+        {
             named(name, false, p);
             at += len + usize::from(after.starts_with(b"]"));
             continue;
@@ -430,4 +443,3 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
     }
     at
 }
-
