@@ -9,4 +9,3 @@ mod incident;
 mod logs;
 mod postgres;
 mod support;
-mod tls;

@@ -68,6 +68,6 @@ fn offer(end: End, n: u32, who: &BTreeSet<&str>) -> Offer {
             None => end.to_string(),
         },
         reason: format!("{connections}{from}"),
-        snippet: format!("[[health.tcp]]\nname = \"{name}\"\naddress = \"{end}\"\n"),
+        snippet: format!("[[health.probe]]\nname = \"{name}\"\ntcp = \"{end}\"\n"),
     }
 }

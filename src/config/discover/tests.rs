@@ -105,7 +105,7 @@ fn postgres_is_offered_with_what_its_process_titles_say_and_is_not_connected_to(
     let what = "postgres on :5432, 4 backends, 1 idle in transaction, 2 active, 1 waiting for a lock (from process titles); not connected";
     assert_eq!(o.what, what);
     assert!(o.reason.contains("peer authentication, which is a superuser"), "{}", o.reason);
-    assert!(toml::from_str::<toml::Table>(&o.snippet).is_ok(), "{}", o.snippet);
+    assert!(crate::config::Config::parse(&o.snippet, std::path::Path::new("offer")).is_ok(), "{}", o.snippet);
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_remote_that_processes_are_connected_to_is_a_peer_and_our_own_clients_are_no
     let f = b.look();
     let peers: Vec<_> = f.peers.iter().map(|o| (o.what.as_str(), o.reason.as_str())).collect();
     assert_eq!(peers, [("redis at 10.0.0.9:6379", "2 connections from python"), ("10.0.0.11:8081", "1 connection")]);
-    assert!(f.peers.iter().all(|o| toml::from_str::<toml::Table>(&o.snippet).is_ok()));
+    assert!(f.peers.iter().all(|o| crate::config::Config::parse(&o.snippet, std::path::Path::new("offer")).is_ok()));
 }
 
 #[test]

@@ -121,7 +121,10 @@ impl LogsHistory {
 
     fn last_ten(&self, now: Ts) -> Counts {
         let end = now.floor(Duration::from_secs(1));
-        self.counts.sum(TimeRange::ending(end - Duration::from_nanos(1), Duration::from_secs(10) - Duration::from_nanos(1)), now)
+        self.counts.sum(
+            TimeRange::ending(end - Duration::from_nanos(1), Duration::from_secs(10) - Duration::from_nanos(1)),
+            now,
+        )
     }
 
     /// Errors a second in calm times: the lower quartile of five-second pieces of the last half hour that hold records.

@@ -180,7 +180,9 @@ fn message_with_hits(
         // What lies far right of the screen is not looked at.
         let seen = &message.as_bytes()[..message.len().min(4 * room as usize + 64)];
         for hit in pattern.find_iter(seen).filter(|h| !h.is_empty()).take(20) {
-            let (Some(before), Some(inside)) = (message.get(at..hit.start()), message.get(hit.range())) else { continue };
+            let (Some(before), Some(inside)) = (message.get(at..hit.start()), message.get(hit.range())) else {
+                continue;
+            };
             x += put(buf, x, y, end.saturating_sub(x), before, style);
             x += put(buf, x, y, end.saturating_sub(x), inside, style.patch(cx.theme.style(Role::Match)));
             at = hit.end();
@@ -203,10 +205,13 @@ pub fn select(view: &LogView) -> Option<Selected> {
         add("severity", s.name().to_owned());
     }
     add("source", row.source.to_string());
-    add("place", match row.line {
-        Some(n) => format!("line {n}, byte {}", row.key.offset),
-        None => format!("byte {}", row.key.offset),
-    });
+    add(
+        "place",
+        match row.line {
+            Some(n) => format!("line {n}, byte {}", row.key.offset),
+            None => format!("byte {}", row.key.offset),
+        },
+    );
     add("format", row.format.to_owned());
     if let Some(id) = &row.request_id {
         add("request_id", id.to_string());

@@ -415,7 +415,13 @@ mod tests {
     }
 
     fn answer(view: &LogView, rows: std::ops::Range<i64>) -> LogArrival {
-        LogArrival { request: view.requests, rows: rows.map(row).collect(), done: true, at_end: true, ..LogArrival::default() }
+        LogArrival {
+            request: view.requests,
+            rows: rows.map(row).collect(),
+            done: true,
+            at_end: true,
+            ..LogArrival::default()
+        }
     }
 
     fn under_cursor(view: &LogView) -> &str {

@@ -155,7 +155,8 @@ mod tests {
             std::fs::create_dir(dir.path().join(d)).unwrap();
             std::fs::write(dir.path().join(d).join("access.log"), "").unwrap();
         }
-        let config = LogsConfig { files: vec![format!("{}/*/access.log", dir.path().display())], ..LogsConfig::default() };
+        let config =
+            LogsConfig { files: vec![format!("{}/*/access.log", dir.path().display())], ..LogsConfig::default() };
         let names: Vec<_> = sources(&config, &Roots::default()).into_iter().map(|d| d.decl.name).collect();
         assert_eq!(names[..2], ["cart/access", "shop/access"]);
         assert_eq!(command_name("kubectl logs -f deploy/api"), "kubectl:deploy/api");

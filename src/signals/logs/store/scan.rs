@@ -228,7 +228,9 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
             hits.push(Hit { place, end, what });
         }
     }
-    if settled && info.is_none() && read == range.end - range.start
+    if settled
+        && info.is_none()
+        && read == range.end - range.start
         && let (Some(span), Some(ends)) = (span, ends)
     {
         let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
@@ -279,7 +281,8 @@ impl Hit {
                     .and_then(|(_, v)| v.as_str())
                     .map(|v| RequestId(v.into()))
                     .or(parsed.request_id);
-                let line = block.line.map(|n| n + memchr::memchr_iter(b'\n', &block.bytes[..range.start]).count() as u64);
+                let line =
+                    block.line.map(|n| n + memchr::memchr_iter(b'\n', &block.bytes[..range.start]).count() as u64);
                 LogRow {
                     key,
                     placed,
