@@ -127,7 +127,6 @@ pub struct Block {
     generation: Arc<Generation>,
     bytes: Vec<u8>,
     start: u64,
-    line: Option<u64>,
     format: &'static dyn Format,
     cx: Context,
 }
@@ -144,7 +143,7 @@ pub struct Hit {
 
 #[derive(Clone, Debug)]
 enum What {
-    Record { block: Arc<Block>, range: Range<usize>, lines: u32, head: Head },
+    Record { block: Arc<Block>, range: Range<usize>, lines: u32, line: Option<u64>, head: Head },
     Gone { generation: Arc<Generation>, gone: Gone },
 }
 
@@ -185,26 +184,27 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: read };
     }
     let (format, cx) = (generation.format(), generation.context());
-    let mut last = None;
+    let (mut last, mut looked_back) = (None, format.name() == "text");
     let mut ends: Option<(Ts, Ts)> = None;
     let mut span: Option<(Ts, Ts)> = None;
     let mut counts = Counts::default();
     let mut hits = Vec::new();
-    let line = generation.directory.lines_before(range.start).map(|n| n + 1);
-    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, line, format, cx });
+    // Number of the line that `counted` lies in, when all blocks before are known.
+    let (mut line, mut counted) = (generation.directory.lines_before(range.start).map(|n| n + 1), 0);
+    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
     let quick = !matcher.all() && !matcher.may_hold(&block.bytes);
     for s in formats::records(&block.bytes, format, &block.cx) {
         let offset = range.start + s.range.start as u64;
         let placed = match s.head.time.or(last) {
             Some(t) => t,
-            // The first record has no time of its own: that of its predecessor.
-            None => match time_before(generation, walk, range.start, format, &block.cx) {
-                Some(t) => {
-                    last = Some(t);
-                    t
+            // The first record has no time of its own: that of its predecessor, which lies in the block before.
+            None => {
+                if !looked_back {
+                    looked_back = true;
+                    last = time_before(generation, walk, range.start, format, &block.cx);
                 }
-                None => generation.observed_at(offset),
-            },
+                last.unwrap_or_else(|| generation.observed_at(offset))
+            }
         };
         last = s.head.time.or(last);
         ends = Some(ends.map_or((placed, placed), |(a, _)| (a, placed)));
@@ -224,7 +224,12 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         };
         if matcher.all() || matcher.wants(&candidate) {
             let place = (placed, generation.key(offset));
-            let what = What::Record { block: Arc::clone(&block), range: s.range.clone(), lines: s.lines, head: s.head };
+            if let Some(n) = &mut line {
+                *n += memchr::memchr_iter(b'\n', &block.bytes[counted..s.range.start]).count() as u64;
+                counted = s.range.start;
+            }
+            let (range, lines, head) = (s.range.clone(), s.lines, s.head);
+            let what = What::Record { block: Arc::clone(&block), range, lines, line, head };
             hits.push(Hit { place, end, what });
         }
     }
@@ -237,23 +242,11 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     Scanned { hits, ends, bytes: read }
 }
 
-/// Event time of the last record before `at` that has one.
-fn time_before(
-    generation: &Generation,
-    walk: &Walk,
-    mut at: u64,
-    format: &'static dyn Format,
-    cx: &Context,
-) -> Option<Ts> {
-    for _ in 0..4 {
-        let range = walk.before(at)?.range();
-        let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
-        if let Some(t) = formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last() {
-            return Some(t);
-        }
-        at = range.start;
-    }
-    None
+/// Event time of the last record of the block before `at` that has one.
+fn time_before(generation: &Generation, walk: &Walk, at: u64, format: &'static dyn Format, cx: &Context) -> Option<Ts> {
+    let range = walk.before(at)?.range();
+    let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
+    formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last()
 }
 
 impl Generation {
@@ -268,7 +261,7 @@ impl Hit {
     pub fn row(&self) -> LogRow {
         let (placed, key) = self.place;
         match &self.what {
-            What::Record { block, range, lines, head } => {
+            What::Record { block, range, lines, line, head } => {
                 let raw = &block.bytes[range.clone()];
                 let raw = &raw[..raw.len().min(RAW)];
                 let (format, parsed) = formats::parse(raw, block.format, &block.cx);
@@ -279,7 +272,6 @@ impl Hit {
                     .and_then(|(_, v)| v.as_str())
                     .map(|v| RequestId(v.into()))
                     .or(parsed.request_id);
-                let line = block.line.map(|n| n + memchr::memchr_iter(b'\n', &block.bytes[..range.start]).count() as u64);
                 LogRow {
                     key,
                     placed,
@@ -288,7 +280,7 @@ impl Hit {
                     severity: head.severity,
                     source: block.generation.name.clone(),
                     format: format.name(),
-                    line,
+                    line: *line,
                     folded: lines.saturating_sub(1),
                     message: parsed.message,
                     fields: parsed.fields,
