@@ -1,1 +1,61 @@
-fn main() {}
+//! Parse, call, print the error.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use warroom::cli::{Cli, Command};
+use warroom::commands::{check, demo, deploy, export, incident, note, query, record, screen, texts};
+use warroom::config::{Config, ConfigError};
+use warroom::runtime::{attach, live, replay};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // ring, chosen here once: without a choice the first TLS client panics.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("warroom: cannot start: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let result = runtime.block_on(run(cli));
+    // A thread that hangs on a dead mount must not keep the terminal waiting.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(300));
+    match result {
+        Ok(code) => code,
+        // Whoever read our output has gone (`warroom query … | head`): nothing is wrong.
+        Err(e) if e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("warroom: {e:#}");
+            ExitCode::from(if e.is::<ConfigError>() { 2 } else { 1 })
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        None => live::live(cli.live).await,
+        Some(Command::Demo(args)) => demo::run(args).await,
+        Some(Command::Replay(args)) => replay::run(args).await,
+        Some(Command::Attach(args)) => attach::run(args).await,
+        Some(Command::Record(args)) => record::run(args).await,
+        Some(Command::Query(args)) => query::run(args).await,
+        Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
+        Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Deploy(args)) => deploy::run(args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Incident(args)) => incident::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Export(args)) => export::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Themes) => texts::themes(),
+        Some(Command::Check(args)) => check::run(args).await,
+        Some(Command::Completions { shell }) => texts::completions(shell),
+        Some(Command::Man) => texts::man(),
+    }
+}
+
+/// Where the incident log is, for the commands that write to it without a screen.
+fn incident_config() -> anyhow::Result<warroom::signals::incident::config::IncidentConfig> {
+    Ok(Config::find(None)?.0.incident)
+}

@@ -1,1 +1,18 @@
-//! app
+//! Pure decisions: state, actions, keymap, update, effects, screen, overlays. No IO, no clock.
+
+pub mod action;
+pub mod arrival;
+pub mod arrive;
+pub mod commands;
+pub mod effect;
+pub mod facts;
+pub mod input;
+pub mod keymap;
+pub mod notes;
+pub mod overlays;
+pub mod pane;
+pub mod playhead;
+pub mod screen;
+pub mod state;
+pub mod typed;
+pub mod update;

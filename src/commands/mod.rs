@@ -1,1 +1,12 @@
-//! commands
+//! One file per subcommand that is not the screen.
+
+pub mod check;
+pub mod demo;
+pub mod deploy;
+pub mod export;
+pub mod incident;
+pub mod note;
+pub mod query;
+pub mod record;
+pub mod screen;
+pub mod texts;

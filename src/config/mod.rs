@@ -1,1 +1,165 @@
-//! config
+//! What a user may set: found, read, checked. Every section belongs to a slice; this file adds the screen, the keys and
+//! the recorder.
+
+pub mod discover;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use serde::{Deserialize, Serialize};
+
+use crate::signals::{
+    database::config::DatabaseConfig, deploys::config::DeploysConfig, health::config::HealthConfig,
+    host::config::HostConfig, incident::config::IncidentConfig, logs::config::LogsConfig,
+};
+
+/// The whole configuration; what is absent has its default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The screen.
+    pub screen: ScreenConfig,
+    /// action name → keys.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// The recorder.
+    pub recorder: RecorderConfig,
+    /// Logs.
+    pub logs: LogsConfig,
+    /// The machine.
+    pub host: HostConfig,
+    /// Databases.
+    pub database: DatabaseConfig,
+    /// Deploys and changes.
+    pub deploys: DeploysConfig,
+    /// Health checks.
+    pub health: HealthConfig,
+    /// The incident log.
+    pub incident: IncidentConfig,
+}
+
+/// `[screen]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScreenConfig {
+    /// Theme by name, or a path to a TOML file.
+    pub theme: String,
+    /// `UTC`, `local`, or an IANA name.
+    pub zone: String,
+    /// Only ASCII on the screen.
+    pub ascii: bool,
+    /// Whether the mouse is used; without it the terminal's own selection works.
+    pub mouse: bool,
+    /// Minutes the strip shows when live.
+    pub window_minutes: u32,
+}
+
+impl Default for ScreenConfig {
+    fn default() -> ScreenConfig {
+        ScreenConfig { theme: "dark".into(), zone: "UTC".into(), ascii: false, mouse: true, window_minutes: 15 }
+    }
+}
+
+/// `[recorder]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecorderConfig {
+    /// Folder to record to from the start; empty records to memory only.
+    pub folder: String,
+    /// Megabytes of the newest events kept in memory.
+    pub memory_mb: u32,
+    /// Whether secrets are taken out at capture.
+    pub redact: bool,
+}
+
+impl Default for RecorderConfig {
+    fn default() -> RecorderConfig {
+        RecorderConfig { folder: String::new(), memory_mb: 32, redact: true }
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be; the message has the line.
+    #[error("in the configuration {path}:\n{message}")]
+    Parse {
+        /// Which file.
+        path: String,
+        /// With line and caret.
+        message: String,
+    },
+}
+
+impl Config {
+    /// Reads a configuration from text. `path` is for the message.
+    pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text)
+            .map_err(|e| ConfigError::Parse { path: path.display().to_string(), message: e.to_string() })?;
+        if let Err(message) = crate::app::keymap::Keymap::new(&config.keys) {
+            return Err(ConfigError::Parse { path: path.display().to_string(), message });
+        }
+        Ok(config)
+    }
+
+    /// The file given, else the first that exists of [`places`], else the defaults. Returns where it came from.
+    pub fn find(given: Option<&Path>) -> Result<(Config, Option<PathBuf>), ConfigError> {
+        let path = match given {
+            Some(p) => Some(p.to_owned()),
+            None => places().into_iter().find(|p| p.exists()),
+        };
+        let Some(path) = path else { return Ok((Config::default(), None)) };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| ConfigError::Read { path: path.display().to_string(), source })?;
+        Ok((Config::parse(&text, &path)?, Some(path)))
+    }
+
+    /// Whether no source is configured, so that the box is looked around.
+    pub fn names_no_source(&self) -> bool {
+        self.logs == LogsConfig::default()
+            && self.database == DatabaseConfig::default()
+            && self.health == HealthConfig::default()
+    }
+}
+
+/// Where a configuration is looked for, in order.
+pub fn places() -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    if let Ok(base) = etcetera::choose_base_strategy() {
+        places.push(base.config_dir().join("warroom/config.toml"));
+    }
+    places.push(PathBuf::from("/etc/warroom/config.toml"));
+    places
+}
+
+/// The user's state folder: recordings saved on the way out, drafts.
+pub fn state_folder() -> Option<PathBuf> {
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.state_dir().unwrap_or_else(|| base.data_dir()).join("warroom"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_line() {
+        let e = Config::parse("[screen]\ntheme = \"dark\"\ncolour = 1\n", Path::new("x.toml")).expect_err("unknown");
+        let text = e.to_string();
+        assert!(text.contains("colour") && text.contains('3'), "{text}");
+    }
+
+    #[test]
+    fn a_key_given_twice_is_refused() {
+        let e = Config::parse("[keys]\nzoom = [\"a\"]\n", Path::new("x.toml")).expect_err("clash");
+        assert!(e.to_string().contains("note"), "{e}");
+    }
+}

@@ -1,1 +1,13 @@
-//! runtime
+//! The impure shell: sources started, terminal, clock, event loop, effects.
+
+pub mod attach;
+pub mod clipboard;
+pub mod discovery;
+pub mod effects;
+pub mod event_loop;
+pub mod live;
+pub mod replay;
+pub mod session;
+pub mod settings;
+pub mod still;
+pub mod terminal;

@@ -138,6 +138,12 @@ impl Out {
         self.lanes.must.send(self.observation(event)).await.is_ok()
     }
 
+    /// As [`Out::must`], with a given observed time (what was there before the start: observed = event time).
+    pub async fn must_at(&self, observed: Ts, event: Event) -> bool {
+        let o = Observation { observed, ..self.observation(event) };
+        self.lanes.must.send(o).await.is_ok()
+    }
+
     /// For samples: never waits; when the stream is behind the sample is dropped and counted.
     pub fn sample(&self, event: Event) {
         if self.lanes.sample.try_send(self.observation(event)).is_err() {

@@ -57,6 +57,11 @@ impl Seen {
     }
 }
 
+/// Counts from before the start do not make a recording longer.
+fn is_seed(event: &Event) -> bool {
+    matches!(event, Event::Logs(logs::event::LogEvent::Appended(a)) if a.seed)
+}
+
 /// The state that events make.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
@@ -76,7 +81,7 @@ pub struct Timeline {
     pub health: health::history::HealthHistory,
     /// Notes and milestones.
     pub incident: incident::history::IncidentHistory,
-    /// First and last observed time.
+    /// First and last observed time, seeds from before the start left aside.
     pub span: Option<(Ts, Ts)>,
     /// Envelopes applied.
     pub applied: u64,
@@ -94,8 +99,10 @@ impl Timeline {
             return;
         }
         self.applied += 1;
-        let (first, last) = self.span.unwrap_or((e.observed, e.observed));
-        self.span = Some((first.min(e.observed), last.max(e.observed)));
+        if !is_seed(&e.event) {
+            let (first, last) = self.span.unwrap_or((e.observed, e.observed));
+            self.span = Some((first.min(e.observed), last.max(e.observed)));
+        }
         match &e.event {
             Event::Stream(d) => self.declare(e.observed, d),
             Event::Logs(v) => self.logs.apply(e.seq, e.source, e.observed, v),

@@ -1,1 +1,11 @@
-//! stream
+//! From sources to the one ordered stream, and from there to disk and back.
+//!
+//! `supervisor` runs sources, `order` numbers what they say, `derive` adds what log lines tell other panes, `recorder`
+//! taps the stream, `recording` is the file format, `replay` feeds a recording into the same stream again.
+
+pub mod derive;
+pub mod order;
+pub mod recorder;
+pub mod recording;
+pub mod replay;
+pub mod supervisor;

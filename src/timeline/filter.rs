@@ -1,9 +1,24 @@
 //! The one filter: parsed once, evaluated on anything that can answer as a [`Record`].
+//!
+//! Terms stand side by side and all must hold: `level>=warn status>=500 service=checkout /timeout/ -health`. The whole
+//! language is the table [`Filter::HELP`], shown by the help screen and the documentation. What a filter is not: a query
+//! of times (that is the window's) or of counts (that is `top values`).
+
+mod compare;
+mod field;
+mod parse;
+mod scan;
+mod show;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::sync::Arc;
 
+use regex::bytes::Regex;
+
+use super::request_id::IdMatcher;
 use super::{RequestId, Severity, Ts};
+use compare::Value;
+use parse::Parser;
 
 /// What a filter can ask of a record.
 pub trait Record {
@@ -19,10 +34,93 @@ pub trait Record {
     fn field(&self, name: &str) -> Option<Cow<'_, str>>;
 }
 
-/// A filter; the default lets everything through.
+/// A filter; the default lets everything through. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    terms: Vec<String>,
+    /// All must hold; the newest last.
+    terms: Vec<Term>,
+}
+
+/// One condition, perhaps negated.
+#[derive(Clone, Debug, PartialEq)]
+struct Term {
+    negated: bool,
+    test: Test,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Test {
+    /// One of these texts stands in the record, whatever the case.
+    Text(Words),
+    /// The pattern matches somewhere in the record.
+    Pattern(Pattern),
+    /// A field compares with one of these values.
+    Field { name: String, op: Op, values: Vec<Value> },
+    /// A field matches a pattern.
+    FieldPattern { name: String, pattern: Pattern },
+    /// The severity compares with one of these; `None` is a record without one.
+    Severity { op: Op, values: Vec<Option<Severity>> },
+    /// One of these requests is named in the record.
+    Request(Vec<Request>),
+    /// One of these lists of terms holds.
+    Any(Vec<Vec<Term>>),
+}
+
+/// How a field is compared.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Op {
+    Equal,
+    NotEqual,
+    Less,
+    LessEqual,
+    More,
+    MoreEqual,
+}
+
+/// Texts to look for, compiled.
+#[derive(Clone, Debug)]
+struct Words {
+    words: Vec<String>,
+    regex: Arc<Regex>,
+}
+
+impl PartialEq for Words {
+    fn eq(&self, other: &Words) -> bool {
+        self.words == other.words
+    }
+}
+
+/// A regular expression as it was written, compiled.
+#[derive(Clone, Debug)]
+struct Pattern {
+    source: String,
+    any_case: bool,
+    regex: Arc<Regex>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Pattern) -> bool {
+        (&self.source, self.any_case) == (&other.source, other.any_case)
+    }
+}
+
+/// A request's ID and its spellings, compiled.
+#[derive(Clone, Debug)]
+struct Request {
+    id: RequestId,
+    matcher: IdMatcher,
+}
+
+impl Request {
+    fn new(id: RequestId) -> Request {
+        Request { matcher: id.matcher(), id }
+    }
+}
+
+impl PartialEq for Request {
+    fn eq(&self, other: &Request) -> bool {
+        self.id == other.id
+    }
 }
 
 /// Why a filter could not be read.
@@ -36,14 +134,35 @@ pub struct FilterError {
 }
 
 impl Filter {
-    /// Reads a filter.
+    /// The language by example: what to write, and what it lets through.
+    pub const HELP: &[(&str, &str)] = &[
+        ("timeout", "records that contain the text, in any case"),
+        ("\"two words\"", "quoted where the text has blanks or signs of this language"),
+        ("timeout|refused", "one text or the other; also for values: status=502|503"),
+        ("-health", "not these; before any term"),
+        ("/time(d )?out/", "a regular expression on the whole record; /…/i in any case"),
+        ("level>=warn", "severity: trace, debug, info, warn, error, fatal, none; = != > >= < <="),
+        ("status>=500", "a field as a number; plain status, http.status_code and the like are all found"),
+        ("duration>500ms", "a field as a duration: ns us ms s m h; a size likewise: kB MB GB KiB MiB GiB"),
+        ("service=checkout", "a field as text, in any case; * stands for anything: path=/orders/*"),
+        ("user!=bot", "not this value, or no such field"),
+        ("user=*", "the field is there; user!=* for those without it"),
+        ("path~^/orders", "a field by regular expression; !~ for those that do not match"),
+        ("source=api", "records of one source; format=json of one format"),
+        ("request_id=7f3a-c210", "records that contain the ID anywhere, in any spelling; an ID alone does the same"),
+        ("(level=error OR status>=500)", "one or the other; OR is written in capitals"),
+    ];
+
+    /// Reads a filter. Nothing but blanks is the filter that lets everything through.
+    ///
+    /// The error names the column and what to write instead.
     pub fn parse(text: &str) -> Result<Filter, FilterError> {
-        Ok(Filter { terms: text.split_whitespace().map(str::to_owned).collect() })
+        Parser::new(text).filter().map(|terms| Filter { terms })
     }
 
     /// The filter for one request.
     pub fn request(id: &RequestId) -> Filter {
-        Filter { terms: vec![format!("request_id={id}")] }
+        Filter { terms: vec![Term { negated: false, test: Test::Request(vec![Request::new(id.clone())]) }] }
     }
 
     /// Whether everything passes.
@@ -53,18 +172,22 @@ impl Filter {
 
     /// Whether `record` passes.
     pub fn matches(&self, record: &dyn Record) -> bool {
-        let _ = record;
-        true
+        self.terms.iter().all(|t| t.holds(record))
     }
 
-    /// The request it filters by, if it does.
+    /// The request it filters by, if it filters by exactly one.
     pub fn request_id(&self) -> Option<&RequestId> {
-        None
+        let mut ids = self.terms.iter().filter_map(|t| match &t.test {
+            Test::Request(r) if !t.negated && r.len() == 1 => Some(&r[0].id),
+            _ => None,
+        });
+        let first = ids.next()?;
+        ids.all(|id| id == first).then_some(first)
     }
 
     /// Each term as text, for the chips in the header.
     pub fn chips(&self) -> Vec<String> {
-        self.terms.clone()
+        self.terms.iter().map(Term::to_string).collect()
     }
 
     /// The same filter without its newest term.
@@ -74,22 +197,43 @@ impl Filter {
         Filter { terms }
     }
 
-    /// The same filter with the terms of `other` added.
+    /// The same filter with the terms of `other` added; a term it has already becomes its newest.
     pub fn and(&self, other: &Filter) -> Filter {
-        let mut terms = self.terms.clone();
+        let mut terms: Vec<Term> = self.terms.iter().filter(|t| !other.terms.contains(t)).cloned().collect();
         terms.extend(other.terms.iter().cloned());
         Filter { terms }
     }
 
-    /// Byte strings of which one of each inner set must occur in any record that passes; for skipping blocks unread.
-    pub fn needles(&self) -> Vec<Vec<Vec<u8>>> {
-        Vec::new()
+    /// The same filter without the terms that name a request.
+    pub fn without_request(&self) -> Filter {
+        Filter { terms: self.terms.iter().filter(|t| !matches!(t.test, Test::Request(_))).cloned().collect() }
     }
 }
 
-/// Reads back as the same filter.
-impl fmt::Display for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.terms.join(" "))
+impl Term {
+    fn holds(&self, record: &dyn Record) -> bool {
+        self.test.holds(record) != self.negated
     }
 }
+
+impl Test {
+    fn holds(&self, record: &dyn Record) -> bool {
+        match self {
+            Test::Text(words) => words.regex.is_match(record.text()),
+            Test::Pattern(p) => p.regex.is_match(record.text()),
+            Test::Request(ids) => ids.iter().any(|r| r.matcher.is_in(record.text())),
+            Test::Severity { op, values } => compare::severity(record.severity(), *op, values),
+            Test::Field { name, op, values } => {
+                let found = field::look_up(record, name);
+                compare::field(name, found.as_deref(), *op, values)
+            }
+            Test::FieldPattern { name, pattern } => {
+                field::look_up(record, name).is_some_and(|v| pattern.regex.is_match(v.as_bytes()))
+            }
+            Test::Any(lists) => lists.iter().any(|terms| terms.iter().all(|t| t.holds(record))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

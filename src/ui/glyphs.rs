@@ -7,6 +7,8 @@ use crate::timeline::facts::MarkKind;
 pub struct Glyphs {
     /// Eight heights of a chart column, lowest first.
     pub spark: [&'static str; 8],
+    /// A column of a chart for which there is no value.
+    pub gap: &'static str,
     /// A full bar cell, and an empty one.
     pub bar: (&'static str, &'static str),
     /// Horizontal rule, vertical rule.
@@ -36,6 +38,7 @@ impl Glyphs {
     /// For terminals that show Unicode.
     pub const UNICODE: Glyphs = Glyphs {
         spark: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+        gap: "·",
         bar: ("█", "░"),
         rule: ("─", "│"),
         joint: ["┬", "┴", "├", "┤", "┼"],
@@ -53,6 +56,7 @@ impl Glyphs {
     /// For the rest, and for `--ascii`.
     pub const ASCII: Glyphs = Glyphs {
         spark: [".", ".", ":", ":", "+", "+", "#", "#"],
+        gap: " ",
         bar: ("#", "."),
         rule: ("-", "|"),
         joint: ["+", "+", "+", "+", "+"],

@@ -1,5 +1,6 @@
 //! Pure drawing blocks that know no signal: theme roles, text that cannot hurt, widgets, what a pane is handed.
 
+pub mod frame;
 pub mod glyphs;
 pub mod pane;
 pub mod text;
@@ -8,4 +9,4 @@ pub mod widgets;
 
 pub use glyphs::Glyphs;
 pub use pane::{Glance, Level, PaneCx, PaneFrame, RowSpot, Selected, Verdict};
-pub use theme::{Role, Theme};
+pub use theme::{ColorDepth, Role, Theme, ThemeError};

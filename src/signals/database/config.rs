@@ -1,4 +1,6 @@
-//! What a user may set for database.
+//! What a user may set for databases and pools.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +10,121 @@ use serde::{Deserialize, Serialize};
 pub struct DatabaseConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
+    /// PostgreSQL servers to look at; one connection each.
+    pub postgres: Vec<PostgresConfig>,
+    /// Metrics pages on which applications or poolers report their pools.
+    pub metrics: Vec<MetricsConfig>,
 }
 
 impl Default for DatabaseConfig {
     fn default() -> DatabaseConfig {
-        DatabaseConfig { enabled: true }
+        DatabaseConfig { enabled: true, postgres: Vec::new(), metrics: Vec::new() }
+    }
+}
+
+/// One PostgreSQL server: `[[database.postgres]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// Short name for the screen; `db@host` when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `postgres://user:password@host:port/db`; a password may stand in `~/.pgpass` or `PGPASSWORD` instead.
+    pub url: SecretUrl,
+    /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
+    #[serde(default = "one_second")]
+    pub interval: f64,
+}
+
+/// One metrics page in the Prometheus text format: `[[database.metrics]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MetricsConfig {
+    /// Short name for the screen.
+    pub name: String,
+    /// Where the page is.
+    pub url: SecretUrl,
+    /// Seconds between looks, 1 to 60.
+    #[serde(default = "one_second")]
+    pub interval: f64,
+    /// Pools whose metrics have names of their own; the common libraries are known without.
+    #[serde(default)]
+    pub pools: Vec<PoolMapping>,
+}
+
+/// Which metrics make up a pool: regular expressions over `name{label="value",…}`, labels in the order of the page.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PoolMapping {
+    /// What to call the pool.
+    pub name: String,
+    /// Connections handed out.
+    #[serde(default)]
+    pub used: Option<String>,
+    /// Connections open and free.
+    #[serde(default)]
+    pub idle: Option<String>,
+    /// Connections at most.
+    #[serde(default)]
+    pub max: Option<String>,
+    /// Callers that wait.
+    #[serde(default)]
+    pub waiting: Option<String>,
+    /// Longest wait at present, in seconds.
+    #[serde(default)]
+    pub oldest_wait_seconds: Option<String>,
+    /// Callers that gave up, a counter.
+    #[serde(default)]
+    pub timeouts_total: Option<String>,
+}
+
+fn one_second() -> f64 {
+    1.0
+}
+
+/// An address that may hold a password; it is never shown with it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SecretUrl(pub String);
+
+impl SecretUrl {
+    /// The address without user, password and query: `postgres://db-1:5432/orders`.
+    pub fn shown(&self) -> String {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("", &self.0));
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        // A password may hold an unescaped slash or @: cut at the last @ before anything is shown.
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
+    }
+
+    /// The name a server goes by when none is given: `orders@db-1`.
+    pub fn short(&self) -> String {
+        let shown = self.shown();
+        let rest = shown.split_once("://").map_or(shown.as_str(), |(_, r)| r);
+        let (host, db) = rest.split_once('/').unwrap_or((rest, ""));
+        let host = host.rsplit_once(':').map_or(host, |(h, _)| h);
+        let host = if host.is_empty() { "local" } else { host };
+        if db.is_empty() { host.to_owned() } else { format!("{db}@{host}") }
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_never_shows_whatever_is_in_it() {
+        for url in ["postgres://u:s3cret@db-1:5432/orders", "postgres://u:s3c/r@et@db-1/orders?password=s3cret"] {
+            let url = SecretUrl(url.into());
+            assert!(!format!("{url:?}").contains("s3c"), "{url:?}");
+            assert_eq!(url.short(), "orders@db-1");
+        }
+        assert_eq!(SecretUrl("postgres:///orders?host=/run/postgresql".into()).short(), "orders@local");
     }
 }

@@ -1,8 +1,315 @@
-//! What can happen to database.
+//! What can happen to a database: what its server says of itself, what pools report, what log lines tell.
+//!
+//! Owns the recorded shape only. Ages are measured by the server's own clock, so that a clock that differs from ours
+//! cannot make a query look an hour old. Names of engines do not occur here: another engine fills in the same facts.
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-/// Facts about database.
+use crate::timeline::{RequestId, SourceId, Ts};
+
+/// Sessions listed in one [`Activity`]; the rest is only counted.
+pub const SESSIONS: usize = 100;
+/// Statements listed in one [`Statements`].
+pub const STATEMENTS: usize = 50;
+/// Characters of a statement that are kept.
+pub const TEXT: usize = 2_000;
+
+/// Facts about databases and pools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum DatabaseEvent {}
+pub enum DatabaseEvent {
+    /// A connection was opened: who answers.
+    ServerInfo(ServerInfo),
+    /// One look at the sessions.
+    Activity(Activity),
+    /// What statements cost since the look before.
+    Statements(Statements),
+    /// The text behind a statement's number.
+    Text {
+        /// The server's number of it.
+        queryid: i64,
+        /// Its text, cut at [`TEXT`] characters.
+        text: String,
+    },
+    /// The server turned a connection away, ours or (from a log line) somebody else's: a finding about the outage.
+    Refused(Refused),
+    /// Deadlocks that the server broke since the look before.
+    Deadlocks {
+        /// How many; at least 1.
+        delta: u64,
+    },
+    /// What a pool says of itself.
+    PoolFigures(PoolFigures),
+    /// A statement that a log line calls slow.
+    SlowStatement(SlowStatement),
+    /// Lines of one batch that told something but were more than can be carried.
+    Unread {
+        /// How many.
+        lines: u32,
+    },
+}
+
+/// Who answered on a connection.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// The name from the configuration.
+    pub name: CompactString,
+    /// The engine: `postgres`.
+    pub engine: CompactString,
+    /// Version as the server writes it.
+    pub version: String,
+    /// Extensions that matter here, with their versions.
+    pub extensions: Vec<(CompactString, CompactString)>,
+    /// The role we came in as.
+    pub role: CompactString,
+    /// Whether it may see the statements of others.
+    pub sees_all: bool,
+    /// Whether the server is a standby.
+    #[serde(default)]
+    pub standby: bool,
+}
+
+/// Sessions of clients by state. Our own session is in none of them.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionCounts {
+    /// All sessions of clients.
+    pub clients: u32,
+    /// Running a statement, those that wait included.
+    pub active: u32,
+    /// Connected and doing nothing.
+    pub idle: u32,
+    /// Inside a transaction and doing nothing.
+    pub idle_in_tx: u32,
+    /// The same in a transaction that has failed.
+    pub aborted: u32,
+    /// Of the active ones, those that wait for a lock.
+    pub waiting: u32,
+    /// Sessions whose state we may not see.
+    pub hidden: u32,
+}
+
+/// One look at the sessions of a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Activity {
+    /// Sessions by state.
+    pub counts: SessionCounts,
+    /// Connections the server takes at most.
+    pub max_connections: u32,
+    /// Of these, kept for superusers and for roles with reserved slots.
+    pub reserved: u32,
+    /// Most interesting first: blockers, those that wait, open transactions, running ones by age, idle ones. At most
+    /// [`SESSIONS`].
+    pub sessions: Vec<Session>,
+    /// Sessions not listed.
+    pub unlisted: u32,
+    /// Milliseconds from asking to having read the answer.
+    pub cost_ms: f32,
+    /// Milliseconds the server worked for it.
+    pub server_ms: f32,
+    /// Looks left out since the one before, because that one took too long.
+    pub skipped: u32,
+    /// Milliseconds between looks at present; grows when looking gets expensive.
+    pub every_ms: u32,
+}
+
+/// One session of a server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Process number at the server; reused, so `backend_start` goes with it. 0 is a prepared transaction.
+    pub pid: i32,
+    /// When the session began, by the server's clock.
+    pub backend_start: Option<Ts>,
+    /// When its present or last statement began, by the server's clock.
+    pub query_start: Option<Ts>,
+    /// Milliseconds since `query_start`.
+    pub query_age_ms: Option<u64>,
+    /// Milliseconds since its transaction began; `None` outside of one.
+    pub xact_age_ms: Option<u64>,
+    /// Milliseconds since it came into its present state.
+    pub state_age_ms: Option<u64>,
+    /// `active`, `idle`, `idle in transaction`, …; `None` when we may not see it.
+    pub state: Option<CompactString>,
+    /// What it waits for: class and name, `Lock:transactionid`.
+    pub wait: Option<CompactString>,
+    /// Role.
+    pub user: CompactString,
+    /// Database.
+    pub db: CompactString,
+    /// What the application calls itself.
+    pub application: CompactString,
+    /// Address of the client; `None` is a local socket.
+    pub client: Option<CompactString>,
+    /// The server's number of its statement.
+    pub queryid: Option<i64>,
+    /// Its statement, cut at [`TEXT`] characters, unredacted; of idle sessions the last one.
+    pub query: String,
+    /// Who it waits for: those at the head of the queue, then the nearest before it. Sorted so, at most 5.
+    pub blocked_by: Vec<i32>,
+    /// `client backend`, `autovacuum worker`, ….
+    pub backend: CompactString,
+}
+
+impl Session {
+    /// Whether it belongs to a client, not to the server itself.
+    pub fn is_client(&self) -> bool {
+        self.backend.is_empty() || self.backend == "client backend"
+    }
+
+    /// Whether it runs a statement now.
+    pub fn is_active(&self) -> bool {
+        self.state.as_deref().is_some_and(|s| s == "active" || s == "fastpath function call")
+    }
+
+    /// Whether it sits in a transaction and does nothing.
+    pub fn is_idle_in_tx(&self) -> bool {
+        self.state.as_deref().is_some_and(|s| s.starts_with("idle in transaction"))
+    }
+
+    /// Whether it waits for a lock.
+    pub fn waits_for_lock(&self) -> bool {
+        self.wait.as_deref().is_some_and(|w| w.starts_with("Lock:"))
+    }
+}
+
+/// What statements cost between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statements {
+    /// Milliseconds between the two looks.
+    pub interval_ms: u64,
+    /// Calls of all statements in it.
+    pub calls: u64,
+    /// Milliseconds all statements ran in it.
+    pub total_ms: f64,
+    /// Those that took most, most first; at most [`STATEMENTS`].
+    pub deltas: Vec<StatementDelta>,
+    /// The server's counters were reset or entries were thrown out: this interval is a gap, `deltas` is empty.
+    #[serde(default)]
+    pub reset: bool,
+    /// Entries the server holds.
+    pub entries: u32,
+    /// Milliseconds from asking to having read the answer.
+    pub cost_ms: f32,
+}
+
+/// What one statement cost between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatementDelta {
+    /// The server's number of it.
+    pub queryid: i64,
+    /// Calls completed in the interval.
+    pub calls: u64,
+    /// Milliseconds they ran, together.
+    pub total_ms: f64,
+    /// Milliseconds they ran, on average.
+    pub mean_ms: f64,
+    /// Standard deviation of the interval's calls in milliseconds.
+    pub stddev_ms: f64,
+    /// An estimate of the 95th percentile, only where one is honest (20 calls or more, not too ragged).
+    pub p95_ms: Option<f64>,
+    /// The longest call since the server's counters began, in milliseconds.
+    pub max_ms: f64,
+    /// Rows returned or changed.
+    pub rows: u64,
+    /// Share of the interval's total time, 0 to 1.
+    pub share: f64,
+    /// Seen for the first time: the figures are since the server's counters began, not of the interval.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new: bool,
+}
+
+/// A connection was turned away or cut.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The server's code: `53300` is "no free slot"; empty when there was no server to give one.
+    pub sqlstate: CompactString,
+    /// In the server's words.
+    pub message: String,
+    /// A connection that stood was cut, rather than a new one turned away.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
+    /// The log line it was read from; `None` when it happened to us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<LineRef>,
+}
+
+/// Where pool figures come from.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolFrom {
+    /// A metrics page of the application or the pooler.
+    #[default]
+    Metrics,
+    /// A log line.
+    Log,
+}
+
+/// What a pool says of itself; what it does not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoolFigures {
+    /// The pool's name, unique within its source.
+    pub pool: CompactString,
+    /// Where the figures come from.
+    pub from: PoolFrom,
+    /// Connections handed out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used: Option<u32>,
+    /// Connections open and free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle: Option<u32>,
+    /// Connections at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// Callers that wait for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u32>,
+    /// How long the one that waits longest has waited, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_wait_ms: Option<f64>,
+    /// Callers that gave up since the figures before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeouts: Option<u64>,
+    /// Mean wait for a connection since the figures before, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acquire_ms: Option<f64>,
+    /// Event time, where the source gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Ts>,
+    /// The log line they were read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<LineRef>,
+}
+
+/// A statement that a log line calls slow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SlowStatement {
+    /// When it was written, which is when the statement ended; `None` when the line has no time.
+    pub at: Option<Ts>,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: f64,
+    /// The statement as the line has it, cut at [`TEXT`] characters, unredacted.
+    pub statement: String,
+    /// Number of its shape; see [`fingerprint`](super::fingerprint).
+    pub fingerprint: u64,
+    /// The request it belongs to, where the line or a comment in the statement says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// Rows returned or changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// The line.
+    pub from: LineRef,
+}
+
+/// Names one log line for ever.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineRef {
+    /// The log source.
+    pub source: SourceId,
+    /// Its name.
+    pub name: CompactString,
+    /// The source's generation.
+    pub generation: u32,
+    /// Offset of the line's first byte.
+    pub offset: u64,
+}

@@ -1,15 +1,418 @@
-//! All that is known of database, as of any playhead.
+//! All that is known of databases and pools, as of any playhead.
+//!
+//! Owns what came in, bounded and shared where it repeats; conclusions are drawn in `slow`, `blocked`, `pools` and
+//! `verdict`. Sessions are the bulk: looks older than the newest [`SESSIONS_KEPT`] sessions keep their counts only.
 
-use super::event::DatabaseEvent;
-use crate::timeline::{Seq, SourceId, Ts};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The history of database.
-#[derive(Clone, Debug, Default)]
-pub struct DatabaseHistory {}
+use compact_str::CompactString;
+
+use super::event::{Activity, DatabaseEvent, PoolFigures, PoolFrom, Refused, ServerInfo, Session, Statements};
+use super::fingerprint::{fingerprint, hash};
+use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
+
+/// Sessions kept over all looks of a server.
+const SESSIONS_KEPT: usize = 20_000;
+/// Looks kept: two hours at one a second.
+const LOOKS: usize = 7_200;
+/// Intervals of statement counters kept: an hour at one in 5 s.
+const INTERVALS: usize = 720;
+/// Slow statements out of log lines kept.
+const SLOW: usize = 8_000;
+/// Statements known by number.
+const TEXTS: usize = 5_000;
+/// Pools known by name.
+const POOLS: usize = 64;
+
+/// A statement: its text, its shape and whom it belongs to. Shared by all who ran it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Statement {
+    /// As it was seen, cut.
+    pub text: String,
+    /// Number of its shape.
+    pub fingerprint: u64,
+    /// The request that its comments name.
+    pub request_id: Option<RequestId>,
+    /// One of our own.
+    pub ours: bool,
+}
+
+/// A session together with its statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// The session; its `query` is empty here.
+    pub session: Session,
+    /// Its statement.
+    pub statement: Arc<Statement>,
+}
+
+/// One look, with its statements shared.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Look {
+    /// When.
+    pub at: Ts,
+    /// Counts and figures; its `sessions` are empty here.
+    pub figures: Activity,
+    /// The sessions; empty when they were let go.
+    pub sessions: Vec<Seen>,
+    /// Whether the sessions were let go to save memory.
+    pub thinned: bool,
+}
+
+/// A slow statement out of a log line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slow {
+    /// Milliseconds.
+    pub duration_ms: f64,
+    /// What ran.
+    pub statement: Arc<Statement>,
+    /// The request it belongs to.
+    pub request_id: Option<RequestId>,
+    /// Rows.
+    pub rows: Option<u64>,
+    /// The line.
+    pub from: super::event::LineRef,
+}
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Who answered, each time a connection was opened.
+    pub info: History<ServerInfo>,
+    looks: BTreeMap<(Ts, Seq), Look>,
+    sessions: usize,
+    /// Looks that fell off the far end.
+    pub evicted: u64,
+    /// Differences of statement counters.
+    pub statements: History<Statements>,
+    /// Deadlocks.
+    pub deadlocks: History<u64>,
+    /// Client sessions over time.
+    pub clients: Series,
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            info: History::new(64),
+            looks: BTreeMap::new(),
+            sessions: 0,
+            evicted: 0,
+            statements: History::new(INTERVALS),
+            deadlocks: History::new(1_000),
+            clients: Series::default(),
+        }
+    }
+}
+
+impl Server {
+    /// The newest look at `now`.
+    pub fn look(&self, now: Ts) -> Option<&Look> {
+        self.looks.range(..=(now, Seq::MAX)).next_back().map(|(_, l)| l)
+    }
+
+    /// Looks inside `range`, oldest first.
+    pub fn looks(&self, range: TimeRange) -> impl Iterator<Item = &Look> {
+        let end = range.end.max(range.start);
+        self.looks.range((Bound::Included((range.start, 0)), Bound::Excluded((end, 0)))).map(|(_, l)| l)
+    }
+
+    /// Its name at `now`.
+    pub fn name(&self, now: Ts) -> &str {
+        self.info.latest(now).map_or("", |i| i.value.name.as_str())
+    }
+
+    fn push(&mut self, seq: Seq, look: Look) {
+        self.clients.push(look.at, f64::from(look.figures.counts.clients));
+        self.sessions += look.sessions.len();
+        self.looks.insert((look.at, seq), look);
+        if self.sessions > SESSIONS_KEPT {
+            for old in self.looks.values_mut().filter(|l| !l.sessions.is_empty()) {
+                self.sessions -= old.sessions.len();
+                old.sessions = Vec::new();
+                old.thinned = true;
+                if self.sessions <= SESSIONS_KEPT {
+                    break;
+                }
+            }
+        }
+        while self.looks.len() > LOOKS {
+            if let Some((_, old)) = self.looks.pop_first() {
+                self.sessions -= old.sessions.len();
+                self.evicted += 1;
+            }
+        }
+    }
+}
+
+/// One pool, as one source reports it.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// What it said.
+    pub figures: History<PoolFigures>,
+    /// Connections handed out, over time.
+    pub used: Series,
+    /// Callers that wait, over time.
+    pub waiting: Series,
+}
+
+impl Default for Pool {
+    fn default() -> Pool {
+        Pool { figures: History::new(LOOKS), used: Series::default(), waiting: Series::default() }
+    }
+}
+
+/// A text behind a statement's number, and since when it is known.
+#[derive(Clone, Debug)]
+struct KnownText {
+    observed: Ts,
+    statement: Arc<Statement>,
+}
+
+/// The history of databases.
+#[derive(Clone, Debug)]
+pub struct DatabaseHistory {
+    /// Servers by source.
+    pub servers: BTreeMap<SourceId, Server>,
+    /// Pools by source and name.
+    pub pools: BTreeMap<(SourceId, CompactString), Pool>,
+    /// Slow statements out of log lines.
+    pub slow: History<Slow>,
+    /// Connections turned away or cut, by whom (a server's source, or a log's).
+    pub refused: History<(SourceId, Refused)>,
+    /// Lines that told something but were too many to carry.
+    pub unread: History<u32>,
+    /// Pools beyond those that can be kept.
+    pub pools_refused: u64,
+    texts: BTreeMap<(SourceId, i64), KnownText>,
+    /// Statements already taken apart, by the hash of their text. Looked up, never walked through.
+    shared: HashMap<u64, Arc<Statement>>,
+}
+
+impl Default for DatabaseHistory {
+    fn default() -> DatabaseHistory {
+        DatabaseHistory {
+            servers: BTreeMap::new(),
+            pools: BTreeMap::new(),
+            slow: History::new(SLOW),
+            refused: History::new(500),
+            unread: History::new(1_000),
+            pools_refused: 0,
+            texts: BTreeMap::new(),
+            shared: HashMap::new(),
+        }
+    }
+}
 
 impl DatabaseHistory {
     /// Takes in one event. Total: never fails, never panics, reads no clock.
     pub fn apply(&mut self, seq: Seq, source: SourceId, observed: Ts, event: &DatabaseEvent) {
-        let _ = (seq, source, observed, event);
+        match event {
+            DatabaseEvent::ServerInfo(info) => {
+                self.servers.entry(source).or_default().info.push(observed, observed, seq, info.clone());
+            }
+            DatabaseEvent::Activity(a) => self.activity(seq, source, observed, a),
+            DatabaseEvent::Statements(s) => {
+                self.servers.entry(source).or_default().statements.push(observed, observed, seq, s.clone());
+            }
+            DatabaseEvent::Text { queryid, text } => {
+                let statement = self.statement(text, None);
+                self.know(source, *queryid, observed, statement);
+            }
+            DatabaseEvent::Refused(r) => self.refused.push(observed, observed, seq, (source, r.clone())),
+            DatabaseEvent::Deadlocks { delta } => {
+                self.servers.entry(source).or_default().deadlocks.push(observed, observed, seq, *delta);
+            }
+            DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
+            DatabaseEvent::SlowStatement(s) => {
+                let statement = self.statement(&s.statement, Some(s.fingerprint));
+                let slow = Slow {
+                    duration_ms: s.duration_ms,
+                    request_id: s.request_id.clone().or_else(|| statement.request_id.clone()),
+                    statement,
+                    rows: s.rows,
+                    from: s.from.clone(),
+                };
+                self.slow.push(crate::signals::placed(s.at, observed), observed, seq, slow);
+            }
+            DatabaseEvent::Unread { lines } => self.unread.push(observed, observed, seq, *lines),
+        }
+    }
+
+    fn activity(&mut self, seq: Seq, source: SourceId, observed: Ts, a: &Activity) {
+        let mut sessions = Vec::with_capacity(a.sessions.len());
+        for s in &a.sessions {
+            let statement = self.statement(&s.query, None);
+            if let Some(id) = s.queryid
+                && !statement.text.is_empty()
+            {
+                self.know(source, id, observed, statement.clone());
+            }
+            sessions.push(Seen { session: Session { query: String::new(), ..s.clone() }, statement });
+        }
+        let figures = Activity { sessions: Vec::new(), ..a.clone() };
+        let look = Look { at: observed, figures, sessions, thinned: false };
+        self.servers.entry(source).or_default().push(seq, look);
+    }
+
+    fn pool(&mut self, seq: Seq, source: SourceId, observed: Ts, p: &PoolFigures) {
+        let key = (source, p.pool.clone());
+        if !self.pools.contains_key(&key) && self.pools.len() >= POOLS {
+            self.pools_refused += 1;
+            return;
+        }
+        let at = crate::signals::placed(p.at, observed);
+        let pool = self.pools.entry(key).or_default();
+        if let Some(used) = p.used {
+            pool.used.push(at, f64::from(used));
+        }
+        if let Some(waiting) = p.waiting {
+            pool.waiting.push(at, f64::from(waiting));
+        }
+        pool.figures.push(at, observed, seq, p.clone());
+    }
+
+    fn know(&mut self, source: SourceId, queryid: i64, observed: Ts, statement: Arc<Statement>) {
+        let known = self.texts.entry((source, queryid)).or_insert_with(|| KnownText { observed, statement });
+        known.observed = known.observed.min(observed);
+        while self.texts.len() > TEXTS {
+            self.texts.pop_first();
+        }
+    }
+
+    /// The statement for a text, taken apart once for all who ran it.
+    fn statement(&mut self, text: &str, number: Option<u64>) -> Arc<Statement> {
+        let key = hash(text.as_bytes());
+        if let Some(known) = self.shared.get(&key).filter(|s| s.text == text) {
+            return known.clone();
+        }
+        let shape = fingerprint(text);
+        let statement = Arc::new(Statement {
+            request_id: shape.request_id(),
+            fingerprint: number.unwrap_or(shape.hash),
+            ours: text.contains("/* warroom */"),
+            text: text.to_owned(),
+        });
+        // Letting go costs sharing, never a fact.
+        if self.shared.len() > TEXTS {
+            self.shared.clear();
+        }
+        self.shared.insert(key, statement.clone());
+        statement
+    }
+
+    /// The statement behind a server's number, if it was known by `now`.
+    pub fn text(&self, source: SourceId, queryid: i64, now: Ts) -> Option<&Arc<Statement>> {
+        self.texts.get(&(source, queryid)).filter(|t| t.observed <= now).map(|t| &t.statement)
+    }
+
+    /// Whether anything was ever said by `now`.
+    pub fn is_silent(&self, now: Ts) -> bool {
+        self.servers.values().all(|s| s.look(now).is_none())
+            && self.pools.values().all(|p| p.figures.latest(now).is_none())
+            && self.slow.latest(now).is_none()
+            && self.refused.latest(now).is_none()
+    }
+
+    /// The refusal that stands at `now`: newer than anything the same server said since, and not older than a minute
+    /// when it was read from a log line.
+    pub fn refused(&self, now: Ts) -> Option<(Ts, &Refused)> {
+        // `since` is the first one of an unbroken row.
+        let mut found: Option<(Ts, &Refused, SourceId)> = None;
+        for e in self.refused.upto(now) {
+            let (source, refused) = &e.value;
+            let (_, _, of) = match found {
+                Some(f) => f,
+                None if self.stands(*source, refused, e.at, now) => (e.at, refused, *source),
+                None => continue,
+            };
+            if *source == of && self.stands(*source, refused, e.at, now) {
+                found = Some((e.at, found.map_or(refused, |f| f.1), of));
+            }
+        }
+        found.map(|(at, r, _)| (at, r))
+    }
+
+    fn stands(&self, source: SourceId, refused: &Refused, at: Ts, now: Ts) -> bool {
+        match (&refused.from, self.servers.get(&source).and_then(|s| s.look(now))) {
+            (Some(_), _) => now.since(at) < Duration::from_secs(60),
+            (None, Some(look)) => look.at < at,
+            (None, None) => true,
+        }
+    }
+
+    /// Deadlocks in the minute before `now`.
+    pub fn deadlocks(&self, now: Ts) -> u64 {
+        let range = minute(now);
+        self.servers.values().flat_map(|s| s.deadlocks.within(range, now)).map(|e| e.value).sum()
+    }
+
+    /// Lines that could not be carried in the minute before `now`.
+    pub fn unread(&self, now: Ts) -> u64 {
+        self.unread.within(minute(now), now).map(|e| u64::from(e.value)).sum()
+    }
+
+    /// Facts that fell off the far end of any history.
+    pub fn evicted(&self) -> u64 {
+        self.slow.evicted() + self.servers.values().map(|s| s.evicted).sum::<u64>() + self.pools_refused
+    }
+
+    /// Whether a pool's figures come from log lines only.
+    pub fn from_log(figures: &PoolFigures) -> bool {
+        figures.from == PoolFrom::Log
+    }
+}
+
+/// The minute that ends with `now`, `now` included.
+pub fn minute(now: Ts) -> TimeRange {
+    TimeRange::ending(now + Duration::from_nanos(1), Duration::from_secs(60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(n: usize, text: &str) -> DatabaseEvent {
+        let session = |pid| Session { pid, query: text.into(), state: Some("active".into()), ..Session::default() };
+        DatabaseEvent::Activity(Activity { sessions: (0..n as i32).map(session).collect(), ..Activity::default() })
+    }
+
+    #[test]
+    fn old_looks_let_their_sessions_go_and_keep_their_counts() {
+        let mut h = DatabaseHistory::default();
+        for i in 0..300 {
+            h.apply(i, SourceId(1), Ts::from_secs(i as i64), &look(100, "SELECT 1"));
+        }
+        let server = &h.servers[&SourceId(1)];
+        assert!(server.look(Ts::from_secs(10)).unwrap().thinned);
+        assert_eq!(server.look(Ts::from_secs(299)).unwrap().sessions.len(), 100);
+        assert!(server.sessions <= SESSIONS_KEPT);
+        assert_eq!(server.looks.len(), 300);
+    }
+
+    #[test]
+    fn equal_statements_are_kept_once() {
+        let mut h = DatabaseHistory::default();
+        h.apply(1, SourceId(1), Ts(1), &look(2, "SELECT 1"));
+        h.apply(2, SourceId(1), Ts(2), &look(1, "SELECT 1"));
+        let server = &h.servers[&SourceId(1)];
+        let (a, b) = (server.look(Ts(1)).unwrap(), server.look(Ts(2)).unwrap());
+        assert!(Arc::ptr_eq(&a.sessions[0].statement, &b.sessions[0].statement));
+    }
+
+    #[test]
+    fn a_refusal_stands_from_its_first_time_until_the_server_answers_again() {
+        let mut h = DatabaseHistory::default();
+        let refused = DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), ..Refused::default() });
+        h.apply(1, SourceId(1), Ts(1), &look(1, ""));
+        h.apply(2, SourceId(1), Ts(2), &refused);
+        h.apply(3, SourceId(1), Ts(3), &refused);
+        assert_eq!(h.refused(Ts(3)).map(|r| r.0), Some(Ts(2)));
+        h.apply(4, SourceId(1), Ts(4), &look(1, ""));
+        assert_eq!(h.refused(Ts(3)).map(|r| r.0), Some(Ts(2)));
+        assert_eq!(h.refused(Ts(4)), None);
     }
 }

@@ -1,7 +1,17 @@
-//! The database slice.
+//! Databases: sessions, statements, locks and pools, from the server, from metrics pages and from log lines.
+//!
+//! `event` is what is recorded; `history` keeps it; `slow`, `blocked`, `pools` and `verdict` draw conclusions from it as
+//! of a playhead; `pane` draws them. `extract` reads log lines for `stream::derive`; `fingerprint` tells statements of
+//! one shape. A further engine is one more file under `sources`.
 
+pub mod blocked;
 pub mod config;
 pub mod event;
+pub mod extract;
+pub mod fingerprint;
 pub mod history;
 pub mod pane;
+pub mod pools;
+pub mod slow;
 pub mod sources;
+pub mod verdict;

@@ -1,31 +1,147 @@
-//! Draws database.
+//! Draws databases: the verdict, pools and slots as bars, who waits for whom, the slow list, open transactions.
+//!
+//! Owns the order of the rows; what they say stands in `pane/rows`, what a row is worth as evidence in `pane/select`.
+
+mod rows;
+mod select;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use self::rows::{Piece, Row};
 use super::history::DatabaseHistory;
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Selected, Verdict};
+use super::verdict as conclusions;
+use crate::timeline::time::short;
+use crate::ui::text::{put, width};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict};
 
 /// What is so, in one line.
 pub fn verdict(history: &DatabaseHistory, cx: &PaneCx) -> Verdict {
-    let _ = (history, cx);
-    Verdict::new(Level::Unknown, "nothing watched")
+    conclusions::now(history, cx).verdict
 }
 
-/// The pane in a few words, for when it is hidden.
+/// The pane in a few words, for when it is hidden: `pool 20/20 wait 7`.
 pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
-    let _ = (history, cx);
-    Glance { level: Level::Unknown, text: "database -".into() }
+    let now = conclusions::now(history, cx);
+    let mut text = match (now.pools.iter().find(|p| !p.stale), now.server) {
+        (Some(p), _) => format!("pool {}", p.usage()),
+        (None, Some((_, look))) => {
+            let f = &look.figures;
+            format!("db {}/{}", f.counts.clients, f.max_connections.saturating_sub(f.reserved))
+        }
+        (None, None) if history.is_silent(cx.now) => return Glance { level: Level::Unknown, text: "db -".into() },
+        (None, None) => "db".into(),
+    };
+    if let Some(n) = now.pools.first().and_then(|p| p.waiting).filter(|n| *n > 0) {
+        text += &format!(" wait {n}");
+    }
+    if history.refused(cx.now).is_some() {
+        text = "db refuses".into();
+    } else if let Some(root) = now.roots.first() {
+        text += &format!(" blocked {}", root.blocked);
+    } else if let Some(row) = now.slow.first().filter(|r| r.typical_ms() >= 1_000.0) {
+        text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
+    }
+    Glance { level: now.verdict.level, text }
+}
+
+/// What belongs into the pane's title: the server's name and what looking at it costs.
+pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
+    let now = conclusions::now(history, cx);
+    let Some((server, look)) = now.server else { return String::new() };
+    let f = &look.figures;
+    let mut text = format!("{} · {:.0} ms/poll", server.name(cx.now), f.cost_ms);
+    if f.every_ms > 1_000 {
+        text += &format!(" every {} s", f.every_ms / 1_000);
+    }
+    let skipped: u32 = server.looks(super::history::minute(cx.now)).map(|l| l.figures.skipped).sum();
+    if skipped > 0 {
+        text += &format!(" · skipped {skipped}");
+    }
+    text
 }
 
 /// Draws the pane below its title; the verdict is its first line.
 pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
-    let _ = (history, cx, area, buf);
-    PaneFrame::default()
+    let area = area.intersection(buf.area);
+    let now = conclusions::now(history, cx);
+    let rows = rows::rows(history, &now, cx, area.width);
+    let total = rows.iter().filter(|r| r.selects.is_some()).count();
+    let mut frame = PaneFrame { rows: Vec::new(), total };
+    if area.is_empty() {
+        return frame;
+    }
+    let role = match now.verdict.level {
+        Level::Calm => Role::Text,
+        Level::Unknown => Role::Unknown,
+        Level::Warn => Role::Warn,
+        Level::Bad => Role::Bad,
+    };
+    put(buf, area.x, area.y, area.width, &now.verdict.text, cx.theme.style(role));
+    let height = usize::from(area.height) - 1;
+    let from = scroll(&rows, cx, height);
+    let mut index = rows[..from].iter().filter(|r| r.selects.is_some()).count();
+    for (row, y) in rows[from..].iter().take(height).zip(area.y + 1..) {
+        let line = Rect { y, height: 1, ..area };
+        let selected = row.selects.is_some() && cx.focused && index == cx.cursor;
+        draw_row(row, selected, cx, line, buf);
+        if row.selects.is_some() {
+            frame.rows.push(RowSpot { area: line, index });
+            index += 1;
+        }
+    }
+    // Too old to be true: dim, and the age where the eye rests.
+    if let Some(age) = now.stale {
+        dim(area, cx, buf);
+        let text = format!(" {} old ", short(age));
+        let w = width(&text).min(usize::from(area.width)) as u16;
+        put(buf, area.right() - w, area.y, w, &text, cx.theme.style(Role::Unknown));
+    }
+    frame
+}
+
+/// First row to draw, so that the one under the cursor is seen.
+fn scroll(rows: &[Row], cx: &PaneCx, height: usize) -> usize {
+    if !cx.focused {
+        return 0;
+    }
+    let at = rows.iter().enumerate().filter(|(_, r)| r.selects.is_some()).nth(cx.cursor).map_or(0, |(i, _)| i);
+    (at + 1).saturating_sub(height.max(1)).min(rows.len())
+}
+
+fn draw_row(row: &Row, selected: bool, cx: &PaneCx, line: Rect, buf: &mut Buffer) {
+    if selected {
+        buf.set_style(line, cx.theme.style(Role::Cursor));
+    }
+    let mut x = line.x;
+    for Piece { text, role, width: w } in &row.pieces {
+        if x >= line.right() {
+            return;
+        }
+        let left = line.right() - x;
+        let style = if selected { cx.theme.style(Role::Cursor) } else { cx.theme.style(*role) };
+        match w {
+            // A right-aligned column of its own width.
+            Some(w) => {
+                let pad = w.saturating_sub(width(text) as u16);
+                put(buf, x + pad.min(left), line.y, w.saturating_sub(pad).min(left.saturating_sub(pad)), text, style);
+                x = x.saturating_add(*w);
+            }
+            None => x += put(buf, x, line.y, left, text, style),
+        }
+    }
+}
+
+fn dim(area: Rect, cx: &PaneCx, buf: &mut Buffer) {
+    buf.set_style(area, cx.theme.style(Role::Dim));
 }
 
 /// The row under the cursor.
 pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
-    let _ = (history, cx);
-    None
+    let now = conclusions::now(history, cx);
+    let row = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    Some(select::selected(&row, &now, cx))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The health slice.
+//! Health of what the box depends on: probes with a deadline, and their history.
 
 pub mod config;
 pub mod event;

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 pub struct HostConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
+    /// Mount points that are not looked at, with everything below them.
+    pub ignore_mounts: Vec<String>,
 }
 
 impl Default for HostConfig {
     fn default() -> HostConfig {
-        HostConfig { enabled: true }
+        HostConfig { enabled: true, ignore_mounts: Vec::new() }
     }
 }

@@ -1,4 +1,6 @@
-//! What a user may set for incident.
+//! What a user may set for the incident log.
+
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +10,17 @@ use serde::{Deserialize, Serialize};
 pub struct IncidentConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
+    /// The log: a file, or a folder when it ends in `/`. Unset: `/var/lib/warroom` where that is a folder one may
+    /// write to, else the user's state folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Who the notes are from. Unset: the login name, through sudo the one behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
 }
 
 impl Default for IncidentConfig {
     fn default() -> IncidentConfig {
-        IncidentConfig { enabled: true }
+        IncidentConfig { enabled: true, path: None, author: None }
     }
 }

@@ -1,31 +1,303 @@
-//! Draws incident.
+//! Draws the open incident: notes and milestones, newest last, in two columns where there is room.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
+use super::event::{HypothesisState, Incident, IncidentSeverity, Ledger, Milestone, NoteKind, NoteNow, Status};
 use super::history::IncidentHistory;
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Selected, Verdict};
+use super::kinds;
+use crate::timeline::Ts;
+use crate::timeline::facts::MarkKind;
+use crate::timeline::time::short;
+use crate::ui::text::{put, width};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict};
+
+/// From this width on there are two columns.
+const TWO_COLUMNS: u16 = 100;
 
 /// What is so, in one line.
 pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
-    let _ = (history, cx);
-    Verdict::new(Level::Unknown, "nothing watched")
+    let Some(now) = history.current(cx.now) else {
+        let ledger = history.ledger(cx.now);
+        let mut text = "no incident open: a writes the first note".to_owned();
+        if let Some(last) = ledger.latest() {
+            let (severity, ago) = (last.severity_word(), short(cx.now.since(last.status_since)));
+            text =
+                format!("no incident open, last: {severity} {} closed {ago} ago; a writes the first note", last.title);
+        }
+        return Verdict::new(Level::Calm, text);
+    };
+    let i = &now.incident;
+    let mut text = format!("{} {}", i.severity_word(), i.status);
+    if i.status == Status::Investigating {
+        text.push_str(&format!(" {}", short(now.elapsed)));
+    } else {
+        text.push_str(&format!(" {}, {} in all", short(cx.now.since(i.status_since)), short(now.elapsed)));
+    }
+    match now.open_hypotheses.len() {
+        0 => {}
+        1 => text.push_str(", 1 open hypothesis"),
+        n => text.push_str(&format!(", {n} open hypotheses")),
+    }
+    match now.last_note {
+        Some(at) => text.push_str(&format!(", last note {} ago", short(cx.now.since(at)))),
+        None => text.push_str(", no notes yet: a writes one"),
+    }
+    if now.others > 0 {
+        text.push_str(&format!(", {} more open", now.others));
+    }
+    if history.evicted() > 0 {
+        text.push_str(&format!(", {} oldest records not shown", history.evicted()));
+    }
+    Verdict::new(level(i), text)
 }
 
 /// The pane in a few words, for when it is hidden.
 pub fn glance(history: &IncidentHistory, cx: &PaneCx) -> Glance {
-    let _ = (history, cx);
-    Glance { level: Level::Unknown, text: "incident -".into() }
+    match history.current(cx.now) {
+        None => Glance { level: Level::Calm, text: "no incident".into() },
+        Some(n) => {
+            let mut text = format!("{} {} {}", n.incident.severity_word(), n.incident.status, short(n.elapsed));
+            if !n.open_hypotheses.is_empty() {
+                text.push_str(&format!(" {}?", n.open_hypotheses.len()));
+            }
+            Glance { level: level(&n.incident), text }
+        }
+    }
 }
 
-/// Draws the pane below its title; the verdict is its first line.
+/// For the header of the screen: `checkout · SEV2 · investigating 31 m`; `None` when no incident is open.
+pub fn header(history: &IncidentHistory, cx: &PaneCx) -> Option<String> {
+    let now = history.current(cx.now)?;
+    let i = &now.incident;
+    Some(format!("{} · {} · {} {}", i.title, i.severity_word(), i.status, short(now.elapsed)))
+}
+
+fn level(i: &Incident) -> Level {
+    match (i.status, i.severity) {
+        (Status::Mitigated | Status::Resolved | Status::Closed, _) => Level::Calm,
+        (_, Some(IncidentSeverity::Sev1)) => Level::Bad,
+        _ => Level::Warn,
+    }
+}
+
+/// One row of the pane.
+enum Row<'a> {
+    Note(NoteNow<'a>),
+    Milestone(&'a Milestone),
+}
+
+impl Row<'_> {
+    fn at(&self) -> Ts {
+        match self {
+            Row::Note(n) => n.note.event_at,
+            Row::Milestone(m) => m.at,
+        }
+    }
+
+    fn author(&self) -> &str {
+        match self {
+            Row::Note(n) => &n.note.author,
+            Row::Milestone(m) => &m.by,
+        }
+    }
+}
+
+/// Rows of the open incident, or of the last one, oldest first.
+fn rows<'a>(ledger: &'a Ledger<'a>) -> Vec<Row<'a>> {
+    let Some(incident) = ledger.current().or_else(|| ledger.latest()) else { return Vec::new() };
+    let mut rows: Vec<Row> = ledger.notes_of(incident.id).into_iter().map(Row::Note).collect();
+    rows.extend(incident.milestones.values().map(Row::Milestone));
+    rows.sort_by_key(Row::at); // stable: notes stay in the order they came in
+    rows
+}
+
+/// Draws the pane below its title; the verdict is its first line. The cursor counts rows from the oldest; one beyond the
+/// end means the newest.
 pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
-    let _ = (history, cx, area, buf);
-    PaneFrame::default()
+    let area = area.intersection(buf.area);
+    if area.is_empty() {
+        return PaneFrame::default();
+    }
+    let said = verdict(history, cx);
+    let style = cx.theme.style(match said.level {
+        Level::Calm => Role::Calm,
+        Level::Unknown => Role::Unknown,
+        Level::Warn => Role::Warn,
+        Level::Bad => Role::Bad,
+    });
+    put(buf, area.x, area.y, area.width, &said.text, style);
+
+    let ledger = history.ledger(cx.now);
+    let rows = rows(&ledger);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let mut frame = PaneFrame { rows: Vec::new(), total: rows.len() };
+    if body.height == 0 || rows.is_empty() {
+        return frame;
+    }
+    let past = ledger.current().is_none();
+    let authors = many_authors(&rows);
+    let columns = if body.width >= TWO_COLUMNS && rows.len() > usize::from(body.height) { 2 } else { 1 };
+    let (height, column_width) = (usize::from(body.height), body.width / columns);
+    let room = height * usize::from(columns);
+    let last = rows.len() - 1;
+    let cursor = cx.cursor.min(last);
+    // The newest rows, unless the cursor is above them.
+    let newest = rows.len().saturating_sub(room);
+    let first = if cx.focused { newest.min(cursor) } else { newest };
+    for (slot, (index, row)) in rows.iter().enumerate().skip(first).take(room).enumerate() {
+        let x = body.x + (slot / height) as u16 * column_width;
+        let gutter = u16::from(columns == 2 && slot < height); // a gap to the second column
+        let spot = Rect { x, y: body.y + (slot % height) as u16, width: column_width - gutter, height: 1 };
+        let under = cx.focused && index == cursor;
+        draw_row(row, cx, spot, buf, authors, past, under);
+        frame.rows.push(RowSpot { area: spot, index });
+    }
+    frame
+}
+
+fn many_authors(rows: &[Row]) -> bool {
+    rows.windows(2).any(|w| w[0].author() != w[1].author())
+}
+
+fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool, past: bool, under: bool) {
+    let refuted = matches!(row, Row::Note(n) if n.hypothesis() == Some(HypothesisState::Refuted));
+    let text = cx.theme.style(if past || refuted { Role::Dim } else { Role::Text });
+    let dim = cx.theme.style(Role::Dim);
+    let mut rest = Rest { x: spot.x, y: spot.y, left: spot.width };
+    rest.put(buf, &row.at().hms(cx.zone), dim);
+    rest.gap(1);
+    let (sign, words, tail) = match row {
+        Row::Note(n) => {
+            let state = n.hypothesis().map_or("", HypothesisState::word);
+            (n.note.kind.prefix(), one_line(&n.note.text), state)
+        }
+        Row::Milestone(m) => (cx.glyphs.mark(MarkKind::Milestone), m.milestone.word().to_owned(), ""),
+    };
+    let note = matches!(row, Row::Note(_));
+    rest.put(buf, sign, if note { text } else { cx.theme.style(Role::MarkNote) });
+    // Signs are one column wide but for TODO: the words stand under each other.
+    rest.gap(if width(sign) > 2 { 1 } else { 3 - width(sign) as u16 });
+    let mut tail_words = String::new();
+    if authors && rest.left > 40 {
+        tail_words.push_str(row.author());
+    }
+    if !tail.is_empty() {
+        let space = if tail_words.is_empty() { "" } else { "  " };
+        tail_words.push_str(&format!("{space}{tail}"));
+    }
+    // The end of the row belongs to state and author; the words get what is left, and never less than half.
+    let tail_width = (width(&tail_words) as u16).min(rest.left / 2);
+    let words_width = if tail_width == 0 { rest.left } else { rest.left.saturating_sub(tail_width + 2) };
+    put(buf, rest.x, rest.y, words_width, &words, text);
+    if tail_width > 0 {
+        let used = (width(&words) as u16).min(words_width);
+        // Beside the words in one wide column, at the right edge otherwise: the eye finds it where the row ends.
+        let x = if spot.width > 100 { rest.x + used + 3 } else { rest.x + rest.left - tail_width };
+        put(buf, x.min(rest.x + rest.left - tail_width), rest.y, tail_width, &tail_words, dim);
+    }
+    if under {
+        buf.set_style(spot, cx.theme.style(Role::Cursor));
+    }
+}
+
+/// Several lines as one, and the number of those that do not show.
+fn one_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first.to_owned(),
+        n => format!("{first} (+{n})"),
+    }
+}
+
+/// The part of a row that is still free.
+struct Rest {
+    x: u16,
+    y: u16,
+    left: u16,
+}
+
+impl Rest {
+    fn put(&mut self, buf: &mut Buffer, text: &str, style: Style) {
+        let used = if self.left == 0 { 0 } else { put(buf, self.x, self.y, self.left, text, style) };
+        self.gap(used);
+    }
+
+    fn gap(&mut self, columns: u16) {
+        let columns = columns.min(self.left);
+        (self.x, self.left) = (self.x + columns, self.left - columns);
+    }
 }
 
 /// The row under the cursor.
 pub fn select(history: &IncidentHistory, cx: &PaneCx) -> Option<Selected> {
-    let _ = (history, cx);
-    None
+    let ledger = history.ledger(cx.now);
+    let rows = rows(&ledger);
+    let row = rows.get(cx.cursor.min(rows.len().checked_sub(1)?))?;
+    Some(match row {
+        Row::Milestone(m) => Selected {
+            at: Some(m.at),
+            source: "incident".into(),
+            text: format!("milestone {}", m.milestone),
+            request_id: None,
+            fields: vec![
+                field("milestone", m.milestone),
+                field("at", m.at),
+                field("set by", &m.by),
+                field("written", m.entered_at),
+            ],
+        },
+        Row::Note(n) => select_note(n),
+    })
 }
+
+fn select_note(n: &NoteNow) -> Selected {
+    let note = n.note;
+    let mut fields = vec![field("kind", note.kind), field("text", &note.text)];
+    if let Some(state) = n.hypothesis() {
+        fields.push(field("state", format!("{state} since {}", n.state_since)));
+    }
+    fields.extend([field("at", note.event_at), field("author", &note.author), field("host", &note.host)]);
+    fields.push(field("written", n.first.entered_at));
+    if n.first.id != note.id {
+        fields.push(field("edited", note.entered_at));
+    }
+    for (nr, e) in note.evidence.iter().enumerate() {
+        let name = |part: &str| format!("evidence {}{part}", nr + 1);
+        let mut from = e.pane.map_or(String::new(), |p| format!("{p:?} ").to_lowercase());
+        from.push_str(&e.source);
+        if let Some(at) = e.at {
+            from.push_str(&format!(" {at}"));
+        }
+        fields.push((name(" from"), from));
+        fields.push((name(""), e.text.clone()));
+        if let Some(id) = &e.request_id {
+            fields.push((name(" request"), id.to_string()));
+        }
+        if !e.filter.is_empty() {
+            fields.push((name(" filter"), e.filter.clone()));
+        }
+        if let Some(r) = e.range {
+            fields.push((name(" window"), format!("{} to {}", r.start, r.end)));
+        }
+    }
+    fields.push(field("id", note.root()));
+    let prefixed =
+        if note.kind == NoteKind::Observation { note.text.clone() } else { kinds::typed(note.kind, &note.text) };
+    Selected {
+        at: Some(note.event_at),
+        source: "incident".into(),
+        text: one_line(&prefixed),
+        request_id: note.evidence.iter().find_map(|e| e.request_id.clone()),
+        fields,
+    }
+}
+
+fn field(name: &str, value: impl std::fmt::Display) -> (String, String) {
+    (name.into(), value.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,28 @@
-//! Where database come from.
+//! Where facts about databases come from: servers (one folder per engine) and metrics pages.
+
+pub mod metrics;
+pub mod postgres;
 
 use super::config::DatabaseConfig;
 use crate::signals::{Declared, Roots};
+use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
-/// The sources that the configuration asks for.
+/// The sources that the configuration asks for, servers first.
 pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
-    let _ = (config, roots);
-    Vec::new()
+    let _ = roots;
+    if !config.enabled {
+        return Vec::new();
+    }
+    let decl =
+        |name: String, detail: String| SourceDecl { id: SourceId::default(), kind: SourceKind::Database, name, detail };
+    let servers = config.postgres.iter().map(|c| {
+        let name = c.name.clone().unwrap_or_else(|| c.url.short());
+        let source = postgres::PostgresSource::new(&name, c.clone());
+        Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
+    });
+    let pages = config.metrics.iter().map(|c| Declared {
+        decl: decl(c.name.clone(), c.url.shown()),
+        source: Box::new(metrics::MetricsSource::new(c.clone())),
+    });
+    servers.chain(pages).collect()
 }

@@ -3,7 +3,33 @@
 //! A format is asked two questions. [`Format::head`] is cheap and runs on every line: does a record start here, when
 //! and how severe is it. [`Format::parse`] is thorough and runs only on records somebody looks at.
 
+pub mod access;
+pub mod apache_error;
+mod calendar;
+pub mod cri;
+mod detect;
+pub mod docker;
+mod enrich;
+#[cfg(test)]
+mod fixtures;
+mod fold;
+mod inner;
+pub mod journal;
+pub mod json;
+mod keys;
+mod layout;
+pub mod logfmt;
+pub mod nginx_error;
+mod pairs;
 pub mod plain;
+pub mod postgres;
+mod scan;
+mod stack;
+pub mod stamped;
+pub mod syslog3164;
+pub mod syslog5424;
+pub mod time;
+mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,6 +39,9 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::timeline::{RequestId, Severity, Ts};
+
+pub use detect::detect;
+pub use fold::{RECORD_BYTES, RECORD_LINES, split_tail};
 
 /// What a time stamp without year or zone is completed from.
 #[derive(Clone, Debug)]
@@ -57,16 +86,34 @@ pub trait Format: Sync + std::fmt::Debug {
     fn head(&self, line: &[u8], cx: &Context) -> Option<Head>;
     /// The whole record; `record` may hold continuation lines.
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed>;
+    /// Whether `line` belongs to the record whose last line so far is `before`, in a way that only this format knows
+    /// (wrapped traces, PostgreSQL's DETAIL). What all formats share, such as indentation, is not asked here.
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
+        let _ = (before, line, cx);
+        false
+    }
+    /// Whether its records are one line each as a rule.
+    fn stands_alone(&self) -> bool {
+        false
+    }
 }
 
 /// All formats, most telling first; the last one, plain text, knows every line.
-pub static FORMATS: &[&dyn Format] = &[&plain::Plain];
-
-/// The format that fits most lines of `sample`, and the share of lines that it fits.
-pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
-    let _ = (sample, cx);
-    (FORMATS[FORMATS.len() - 1], 1.0)
-}
+pub static FORMATS: &[&dyn Format] = &[
+    &docker::Docker,
+    &cri::Cri,
+    &journal::Journal,
+    &json::Json,
+    &syslog5424::Syslog5424,
+    &access::Access,
+    &nginx_error::NginxError,
+    &apache_error::ApacheError,
+    &postgres::Postgres,
+    &syslog3164::Syslog3164,
+    &logfmt::Logfmt,
+    &stamped::Stamped,
+    &plain::Plain,
+];
 
 /// A format by name.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
@@ -89,25 +136,24 @@ pub struct Span {
 /// The records of `block`, which begins at the start of a line. Lines are read with `format` first and, line by line,
 /// with any other where that does not fit; what continues a record (stack traces, indented lines) belongs to it.
 pub fn records<'a>(block: &'a [u8], format: &'static dyn Format, cx: &'a Context) -> impl Iterator<Item = Span> + 'a {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        if at >= block.len() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', &block[at..]).map_or(block.len(), |i| at + i);
-        let range = at..end;
-        at = end + 1;
-        let head = format.head(&block[range.clone()], cx);
-        Some(Span { range, lines: 1, known: head.is_some(), head: head.unwrap_or_default() })
-    })
+    fold::Records::new(block, format, cx)
 }
 
 /// The whole of a record, read with `format` or, where that does not fit, with the one that does. Plain text at worst.
 pub fn parse(record: &[u8], format: &'static dyn Format, cx: &Context) -> (&'static dyn Format, Parsed) {
-    match format.parse(record, cx) {
-        Some(p) => (format, p),
-        None => (&plain::Plain, plain::Plain.parse(record, cx).unwrap_or_default()),
+    let plain: &'static dyn Format = &plain::Plain;
+    if format.name() != plain.name()
+        && let Some(parsed) = format.parse(record, cx)
+    {
+        return (format, parsed);
     }
+    let line = &record[..memchr::memchr(b'\n', record).unwrap_or(record.len())];
+    if let Some((other, _)) = fold::sniff(line, format.name(), cx)
+        && let Some(parsed) = other.parse(record, cx)
+    {
+        return (other, parsed);
+    }
+    (plain, plain.parse(record, cx).unwrap_or_default())
 }
 
 /// Bytes of foreign text as a string; what is not UTF-8 becomes U+FFFD.

@@ -1,6 +1,6 @@
 //! Plain text: every line is a record and its own message.
 
-use super::{Context, Format, Head, Parsed, lossy};
+use super::{Context, Format, Head, Parsed, enrich, lossy};
 
 /// Knows every line, and nothing about it.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ impl Format for Plain {
     }
 
     fn parse(&self, record: &[u8], _cx: &Context) -> Option<Parsed> {
-        Some(Parsed { message: lossy(record).into_owned(), ..Parsed::default() })
+        let mut parsed = Parsed { message: lossy(record).into_owned(), ..Parsed::default() };
+        enrich::finish(&mut parsed);
+        Some(parsed)
     }
 }

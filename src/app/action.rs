@@ -1,0 +1,149 @@
+//! Every action of the program, declared once. Help, command palette, names in the configuration, the key table in the
+//! README and the tests over them come from these rows.
+
+use super::keymap::Context;
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The action.
+    pub action: Action,
+    /// Its name in the configuration and in the palette.
+    pub name: &'static str,
+    /// What it does, in one sentence without a full stop.
+    pub sentence: &'static str,
+    /// Keys it has unless the configuration says otherwise.
+    pub keys: &'static [&'static str],
+    /// Where the keys count.
+    pub context: Context,
+    /// Heading in the help.
+    pub group: &'static str,
+}
+
+macro_rules! actions {
+    ($( $group:literal { $( $action:ident $name:literal $context:ident [$($key:literal)*] $sentence:literal ; )* } )*) => {
+        /// What the user wants of the screen. Never recorded; the same live and in replay.
+        #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action { $($( #[doc = $sentence] $action, )*)* }
+
+        /// All actions in the order of the help.
+        pub static ACTIONS: &[Row] = &[ $($( Row {
+            action: Action::$action, name: $name, sentence: $sentence, keys: &[$($key),*],
+            context: Context::$context, group: $group,
+        }, )*)* ];
+    };
+}
+
+actions! {
+    "Notes and incident" {
+        Note            "note"              Panes   ["a"]               "add a note; the selected row goes with it";
+        OpenIncident    "incident"          Typed   []                  "open an incident, or rename the open one: incident TITLE";
+        SetSeverity     "severity"          Typed   []                  "set the incident's severity: severity 1 to 4";
+        SetStatus       "status"            Typed   []                  "set the incident's status: status WORDS";
+        Milestone       "milestone"         Typed   []                  "record a milestone: started, detected, acknowledged, mitigated or resolved";
+        NotesTo         "notes-to"          Typed   []                  "write notes that are not on disk to another path: notes-to PATH";
+    }
+    "Find" {
+        FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
+        EditFilter      "filter"            Panes   ["&"]               "edit the filter";
+        ClearFilter     "clear-filter"      Panes   ["F"]               "clear the filter";
+        Search          "search"            Panes   ["/"]               "search the log rows";
+        SearchNext      "search-next"       Panes   ["n"]               "next hit";
+        SearchPrevious  "search-previous"   Panes   ["N"]               "previous hit";
+        NextError       "next-error"        Panes   ["e"]               "next error";
+        PreviousError   "previous-error"    Panes   ["E"]               "previous error";
+        NextChange      "next-deploy"       Panes   ["d"]               "next deploy or other change";
+        PreviousChange  "previous-deploy"   Panes   ["D"]               "previous deploy or other change";
+        NextOfRequest   "next-of-request"   Panes   ["r"]               "next record of the same request";
+        PreviousOfRequest "previous-of-request" Panes ["R"]             "previous record of the same request";
+        TopValues       "top-values"        Panes   ["t"]               "top values of a field: count, error share, durations, before and after the last deploy";
+    }
+    "Time" {
+        Pause           "pause"             Panes   ["space"]           "pause, and play in replay";
+        Live            "live"              Panes   ["L"]               "back to live, or to the end of the recording";
+        StepBack        "step-back"         Panes   ["<" "left"]        "one second back";
+        StepOn          "step-on"           Panes   [">" "right"]       "one second on";
+        MinuteBack      "minute-back"       Panes   ["{"]               "one minute back";
+        MinuteOn        "minute-on"         Panes   ["}"]               "one minute on";
+        TenBack         "ten-minutes-back"  Panes   ["("]               "ten minutes back";
+        TenOn           "ten-minutes-on"    Panes   [")"]               "ten minutes on";
+        GoToTime        "go-to-time"        Panes   ["g"]               "go to a time: 14:02, -15m, yesterday 15:00, a pasted stamp";
+        SetMark         "mark"              Panes   ["m"]               "set a mark at the playhead";
+        NextMark        "next-mark"         Panes   ["'"]               "go to the next mark: yours, notes, deploys, failing probes";
+        PinTime         "pin"               Panes   ["c"]               "pin a second playhead to compare with, or let it go";
+        Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 100×";
+        Slower          "slower"            Panes   ["["]               "replay half as fast, down to 0.25×";
+        Zone            "zone"              Panes   ["Z"]               "show times in UTC, in this machine's zone, or in the recorded host's";
+    }
+    "Move and look" {
+        Down            "down"              Lists   ["j" "down"]        "one row down";
+        Up              "up"                Lists   ["k" "up"]          "one row up";
+        PageDown        "page-down"         Lists   ["pgdn" "ctrl-f"]   "one page down";
+        PageUp          "page-up"           Lists   ["pgup"]            "one page up";
+        Home            "home"              Lists   ["home"]            "to the first row";
+        End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
+        Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
+        Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
+        MoreContext     "more-context"      Panes   ["+" "="]           "show more rows around hits";
+        LessContext     "less-context"      Panes   ["-"]               "show fewer rows around hits";
+        Zoom            "zoom"              Panes   ["z"]               "zoom the pane to the whole screen, and back";
+        FocusLogs       "logs"              Panes   ["1"]               "focus the logs";
+        FocusHost       "host"              Panes   ["2"]               "focus the host";
+        FocusDatabase   "database"          Panes   ["3"]               "focus the database";
+        FocusDeploys    "deploys"           Panes   ["4"]               "focus deploys and changes";
+        FocusHealth     "health"            Panes   ["5"]               "focus health checks";
+        FocusIncident   "notes"             Panes   ["6"]               "focus the incident log";
+        FocusNext       "next-pane"         Panes   ["tab"]             "focus the next pane";
+        FocusPrevious   "previous-pane"     Panes   ["backtab"]         "focus the previous pane";
+        Theme           "theme"             Typed   []                  "use a theme: theme NAME";
+    }
+    "Take away" {
+        CopyRow         "copy"              Panes   ["y"]               "send this row to the terminal's clipboard";
+        CopyMenu        "copy-menu"         Panes   ["Y"]               "copy menu: row, request ID, time, filter, this screen";
+        Write           "write"             Panes   ["w"]               "write: recording to disk, filtered lines to a file";
+    }
+    "The box" {
+        Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
+        Rollback        "rollback"          Typed   []                  "run the configured rollback of a service: rollback SERVICE";
+    }
+    "The program" {
+        Help            "help"              Panes   ["?"]               "keys that work here";
+        Palette         "palette"           Panes   [":"]               "every command by name";
+        Redraw          "redraw"            Panes   ["ctrl-l"]          "draw the whole screen again";
+        Suspend         "suspend"           Panes   ["ctrl-z"]          "stop, give back the terminal and the database connection; fg goes on";
+        Quit            "quit"              Panes   ["q"]               "quit; asks when something is unsaved";
+    }
+}
+
+impl Action {
+    /// Its row in the table.
+    pub fn row(self) -> &'static Row {
+        // The table holds every action; the first row stands in so that no panic can.
+        ACTIONS.iter().find(|r| r.action == self).unwrap_or(&ACTIONS[0])
+    }
+
+    /// By its name in the palette and the configuration.
+    pub fn named(name: &str) -> Option<Action> {
+        ACTIONS.iter().find(|r| r.name == name).map(|r| r.action)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_action_has_a_name_of_its_own_and_a_sentence() {
+        let names: BTreeSet<_> = ACTIONS.iter().map(|r| r.name).collect();
+        assert_eq!(names.len(), ACTIONS.len());
+        for row in ACTIONS {
+            assert!(!row.sentence.is_empty() && !row.sentence.ends_with('.'), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn what_changes_the_world_has_no_single_key() {
+        assert!(Action::Rollback.row().keys.is_empty());
+    }
+}

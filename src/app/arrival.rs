@@ -1,0 +1,74 @@
+//! Answers to effects, and what the runtime knows of itself. Never recorded.
+
+use std::time::Duration;
+
+use crate::signals::logs::store::LogArrival;
+use crate::stream::recorder::RecorderStatus;
+use crate::ui::Level;
+
+/// An offer of discovery, as the screen shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfferRow {
+    /// What it is: `PostgreSQL 15 on :5432`.
+    pub what: String,
+    /// Why it is offered.
+    pub reason: String,
+    /// Whether it has been taken.
+    pub taken: bool,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub enum Arrival {
+    /// Rows, progress, found rows, counted values.
+    Logs(Box<LogArrival>),
+    /// A note is on disk.
+    NoteSaved {
+        /// Which one.
+        number: u64,
+        /// Something in it was redacted.
+        redacted: bool,
+    },
+    /// A note is not on disk.
+    NoteFailed {
+        /// Which one.
+        number: u64,
+        /// Why, and what to try.
+        why: String,
+    },
+    /// A line for the bottom of the screen.
+    Say(Level, String),
+    /// How the recorder is doing.
+    Recorder(RecorderStatus),
+    /// A command that was run has ended.
+    Ran {
+        /// Its name.
+        name: String,
+        /// Its exit code; `None` when a signal ended it.
+        code: Option<i32>,
+        /// How long it took.
+        took: Duration,
+        /// The end of its output.
+        output: String,
+    },
+    /// What warroom costs: percent of one core and resident bytes.
+    OwnCost {
+        /// Percent of one core.
+        cpu: f64,
+        /// Resident bytes.
+        memory: u64,
+    },
+    /// What discovery found.
+    Found {
+        /// Things that could be connected.
+        offers: Vec<OfferRow>,
+        /// What cannot be seen, and how it could.
+        cannot_see: Vec<String>,
+        /// One line each: what is watched unasked.
+        watched: Vec<String>,
+    },
+    /// An unfinished note of a run that crashed.
+    DraftFound(String),
+    /// Progress of reading a recording: share from 0 to 1; 1 when all of it is read.
+    Loading(f64),
+}

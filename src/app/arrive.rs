@@ -1,0 +1,112 @@
+//! Envelopes, ticks and answers, folded into the state.
+
+use super::arrival::Arrival;
+use super::effect::Effect;
+use super::notes;
+use super::overlays::Overlay;
+use super::state::State;
+use super::update;
+use crate::signals::logs::event::LogEvent;
+use crate::signals::logs::store::{LogArrival, Slot};
+use crate::signals::{Envelope, Event};
+use crate::timeline::Ts;
+use crate::timeline::time::short;
+use crate::ui::Level;
+
+impl State {
+    /// One envelope of the stream.
+    pub fn apply(&mut self, envelope: &Envelope) {
+        self.timeline.apply(envelope);
+        if let Event::Logs(event) = &envelope.event {
+            match event {
+                LogEvent::Appended(a) if a.seed => {}
+                _ => self.logs.data_changed(),
+            }
+        }
+    }
+
+    /// The clock moved on.
+    pub fn tick(&mut self, clock: Ts) {
+        let before = self.now();
+        self.player.tick(clock);
+        if self.player.is_replay() && self.now() != before {
+            update::follow_playhead(self);
+        }
+    }
+
+    /// Log lines and errors that came since the pause.
+    pub fn since_pause(&self) -> (u64, u64) {
+        let Some((lines, errors)) = self.view.paused_at else { return (0, 0) };
+        let (l, e) = self.timeline.logs.totals();
+        (l.saturating_sub(lines), e.saturating_sub(errors))
+    }
+
+    /// Up to when facts may be looked for: the clock, or the end of the recording.
+    pub fn horizon(&self) -> Ts {
+        self.player.recorded.map_or(self.player.clock, |span| span.end)
+    }
+}
+
+/// One answer.
+pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
+    match arrival {
+        Arrival::Logs(answer) => return logs(state, *answer),
+        Arrival::NoteSaved { number, redacted } => return notes::saved(state, number, redacted),
+        Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
+        Arrival::Say(level, text) => state.say(level, text),
+        Arrival::Recorder(status) => state.own.recorder = status,
+        Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
+        Arrival::OwnCost { cpu, memory } => state.own.cost = Some((cpu, memory)),
+        Arrival::Found { offers, cannot_see, watched } => {
+            state.own.offers = offers;
+            state.own.cannot_see = cannot_see;
+            state.own.watched = watched;
+        }
+        Arrival::DraftFound(text) => {
+            state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");
+            return notes::begin(state, &text);
+        }
+        Arrival::Loading(share) => state.own.loading = (share < 1.0).then_some(share),
+    }
+    Vec::new()
+}
+
+fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
+    match answer.slot {
+        Slot::View => state.logs.arrive(answer),
+        Slot::Span => state.view.request_span = answer.span.map(|s| s.range),
+        Slot::Top => {
+            if let Some(Overlay::Top(top)) = state.view.overlays.last_mut()
+                && top.request == answer.request
+            {
+                top.arrive(answer);
+            }
+        }
+        Slot::Find if answer.request != state.view.requests || !answer.done => {}
+        Slot::Find => {
+            let word = state.view.finding.take().unwrap_or("hit");
+            match answer.found {
+                Some(row) => {
+                    if !state.player.is_live() && row.placed > state.now() {
+                        state.player.go_to(row.placed);
+                        update::follow_playhead(state);
+                    }
+                    state.logs.show(row);
+                }
+                None => state.say(Level::Warn, format!("no further {word}")),
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// A command has ended: it is said, and it is in the incident log.
+fn ran(state: &mut State, name: &str, code: Option<i32>, took: std::time::Duration, output: &str) -> Vec<Effect> {
+    let ending = match code {
+        Some(0) => format!("{name} done in {}", short(took)),
+        Some(n) => format!("{name} FAILED with exit code {n} after {}: {}", short(took), output.trim()),
+        None => format!("{name} was ended by a signal after {}", short(took)),
+    };
+    state.say(if code == Some(0) { Level::Calm } else { Level::Bad }, ending.clone());
+    notes::save(state, &format!("! {ending}"), None)
+}

@@ -1,0 +1,64 @@
+//! Commands of the palette that take an argument.
+
+use std::path::PathBuf;
+
+use super::action::Action;
+use super::effect::Effect;
+use super::overlays::Overlay;
+use super::overlays::line::Line;
+use super::state::State;
+use super::update;
+use crate::signals::incident::event::MilestoneKind;
+use crate::ui::Level;
+
+/// Runs an action as typed in the palette.
+pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
+    let wants = |state: &mut State, what: &str| {
+        state.say(Level::Warn, format!(":{} needs {what}", action.row().name));
+        Vec::new()
+    };
+    match action {
+        Action::OpenIncident if argument.is_empty() => wants(state, "a title"),
+        Action::OpenIncident => vec![Effect::OpenIncident(argument.to_owned())],
+        Action::SetSeverity => match argument.trim_start_matches(|c: char| !c.is_ascii_digit()).parse() {
+            Ok(n @ 1..=4) => vec![Effect::SetSeverity(n)],
+            _ => wants(state, "a number from 1 (worst) to 4"),
+        },
+        Action::SetStatus if argument.is_empty() => wants(state, "a word: investigating, identified, monitoring, resolved"),
+        Action::SetStatus => vec![Effect::SetStatus(argument.to_owned())],
+        Action::Milestone => match argument.parse::<MilestoneKind>() {
+            Ok(kind) => vec![Effect::Milestone(kind, state.now())],
+            Err(why) => {
+                state.say(Level::Warn, why);
+                Vec::new()
+            }
+        },
+        Action::NotesTo if argument.is_empty() => wants(state, "a path"),
+        Action::NotesTo => vec![Effect::NotesTo(PathBuf::from(argument))],
+        Action::Theme if argument.is_empty() => wants(state, "a name: `warroom themes` lists them"),
+        Action::Theme => vec![Effect::UseTheme(argument.to_owned())],
+        Action::Rollback => rollback(state, argument),
+        Action::Note => super::notes::begin(state, argument),
+        other => update::update(state, other),
+    }
+}
+
+/// What changes the world asks for the name to be typed.
+fn rollback(state: &mut State, service: &str) -> Vec<Effect> {
+    let known: Vec<String> = state.settings.rollbacks.keys().cloned().collect();
+    let service = match (service, known.as_slice()) {
+        ("", [only]) => only.clone(),
+        (s, _) => s.to_owned(),
+    };
+    match state.settings.rollbacks.get(&service).cloned() {
+        Some(command) => {
+            state.say(Level::Warn, format!("will run: {command}"));
+            state.view.overlays.push(Overlay::Confirm { line: Line::new("", &[]), name: service, command });
+        }
+        None if known.is_empty() => {
+            state.say(Level::Warn, "no rollback is configured: [deploys.rollback.SERVICE] command = \"…\"");
+        }
+        None => state.say(Level::Warn, format!("no rollback for {service:?}; configured: {}", known.join(", "))),
+    }
+    Vec::new()
+}

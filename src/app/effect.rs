@@ -1,0 +1,82 @@
+//! Wishes that need the outside: the only way out of `update`.
+
+use std::path::PathBuf;
+
+use crate::signals::incident::event::{Evidence, MilestoneKind, NoteKind};
+use crate::signals::logs::store::LogQuery;
+use crate::timeline::{Filter, TimeRange, Ts};
+
+/// A note on its way to disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// Number within this run, to match the answer.
+    pub number: u64,
+    /// Its kind, from the typed prefix.
+    pub kind: NoteKind,
+    /// Without the prefix.
+    pub text: String,
+    /// Event time: that of the selected row, else the playhead.
+    pub event_at: Ts,
+    /// What was selected, and the filter.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What the runtime is asked to do.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Ask the log store: rows, the next hit, counted values, the span of a request.
+    AskLogs(Box<LogQuery>),
+    /// Commit a note.
+    SaveNote(Draft),
+    /// Keep an unfinished note, or forget it.
+    KeepDraft(Option<String>),
+    /// Open or rename the incident.
+    OpenIncident(String),
+    /// Set its severity, 1 to 4.
+    SetSeverity(u8),
+    /// Set its status.
+    SetStatus(String),
+    /// Record a milestone at the playhead.
+    Milestone(MilestoneKind, Ts),
+    /// Write notes elsewhere from now on.
+    NotesTo(PathBuf),
+    /// Send text to the terminal's clipboard (OSC 52).
+    Copy {
+        /// What it is, in a word.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// Send this screen's text to the clipboard.
+    CopyScreen,
+    /// Put the recording on disk from its beginning and go on there; no path chooses one.
+    Record(Option<PathBuf>),
+    /// Write the filtered log lines of a span to a file.
+    WriteLines {
+        /// Where to.
+        path: PathBuf,
+        /// Which ones.
+        filter: Filter,
+        /// From when to when.
+        range: TimeRange,
+    },
+    /// Run a configured command and note it.
+    Run {
+        /// What it is called in the note: `rollback api`.
+        name: String,
+        /// For `sh -c`.
+        command: String,
+    },
+    /// Connect to what discovery offered.
+    Connect(usize),
+    /// Save the sources that run now as a configuration file.
+    SaveConfig,
+    /// Use a theme by name.
+    UseTheme(String),
+    /// Forget what the terminal shows and draw all of it.
+    RedrawAll,
+    /// Stop the process until `fg`.
+    Suspend,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,57 @@
+//! Builds what panes may know of each other, once a frame, from read-only methods of the histories.
+
+use std::time::Duration;
+
+use super::state::State;
+use crate::timeline::facts::{Facts, Mark, MarkKind};
+use crate::timeline::{TimeRange, Ts};
+
+/// The facts of this frame; `width` is that of the screen.
+pub fn facts(state: &State, width: u16) -> Facts {
+    let t = &state.timeline;
+    let now = state.now();
+    let window = window(state, width);
+    let mut marks: Vec<Mark> = Vec::new();
+    marks.extend(t.deploys.marks(window, now));
+    marks.extend(t.health.marks(window, now));
+    marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
+    marks.extend(t.host.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
+    marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
+        at,
+        kind: MarkKind::User,
+        label: String::new(),
+    }));
+    marks.sort_by_key(|m| (m.at, m.kind));
+    let request = state.view.filter.request_id().cloned();
+    Facts {
+        marks,
+        window: Some(window),
+        filter: state.view.filter.clone(),
+        request_span: request.as_ref().and(state.view.request_span),
+        request,
+        errors_per_sec: t.logs.error_rate(now),
+        errors_baseline: t.logs.error_baseline(now),
+        errors_since: t.logs.errors_since(now),
+        last_deploy: t.deploys.last_deploy(now),
+        incident_since: t.incident.current(now).map(|i| i.incident.since()),
+        host: t.host_name().to_owned(),
+        behind: (!state.player.is_live()).then(|| state.player.clock.since(now)),
+    }
+}
+
+/// The span that the strip and the small charts show. Live it ends just after the clock and moves a whole column at a
+/// time, so that nothing wobbles; looking back further than it reaches, it follows the playhead. In replay it is the
+/// recording.
+pub fn window(state: &State, width: u16) -> TimeRange {
+    if let Some(span) = state.player.recorded {
+        let end = span.end.max(span.start + Duration::from_secs(1));
+        return TimeRange::new(span.start, end + Duration::from_millis(1));
+    }
+    let len = Duration::from_secs(state.settings.window_secs.max(10));
+    let column = len / u32::from(width.saturating_sub(20).max(10));
+    let column = Duration::from_secs(column.as_secs().max(1));
+    let fit = |t: Ts| t.floor(column) + column;
+    let clock_end = fit(state.player.clock);
+    let end = if state.now() >= clock_end - len { clock_end } else { fit(state.now() + len / 4) };
+    TimeRange::ending(end, len)
+}

@@ -1,0 +1,67 @@
+//! List keys inside an overlay: move, open, back.
+
+use super::Overlay;
+use super::top::{Answer, TopValues};
+use crate::app::action::Action;
+use crate::app::effect::Effect;
+use crate::app::state::State;
+use crate::app::{input, update};
+use crate::timeline::Filter;
+
+/// One list action on the topmost overlay.
+pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    if action == Action::Back {
+        state.view.overlays.pop();
+        return Vec::new();
+    }
+    let page = state.view.area.height.saturating_sub(4).max(1) as isize;
+    let by = match action {
+        Action::Down => 1,
+        Action::Up => -1,
+        Action::PageDown => page,
+        Action::PageUp => -page,
+        Action::Home => isize::MIN / 2,
+        Action::End => isize::MAX / 2,
+        Action::Open => return open(state),
+        _ => return Vec::new(),
+    };
+    let offers = state.own.offers.len();
+    let shift = |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
+    match state.view.overlays.last_mut() {
+        // Their length is known when they are drawn; the box stops at its end.
+        Some(Overlay::Help { top } | Overlay::Detail { top, .. }) => *top = shift(*top, 2_000),
+        Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
+        Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
+        Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
+        _ => {}
+    }
+    Vec::new()
+}
+
+fn open(state: &mut State) -> Vec<Effect> {
+    match state.view.overlays.pop() {
+        Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
+        Some(Overlay::Offers { cursor }) if cursor < state.own.offers.len() => vec![Effect::Connect(cursor)],
+        Some(Overlay::Top(top)) => open_top(state, top),
+        _ => Vec::new(),
+    }
+}
+
+/// A field was chosen: count its values. A value was chosen: filter by it.
+fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
+    let Some(chosen) = top.chosen().map(str::to_owned) else { return Vec::new() };
+    match (&top.answer, &top.field) {
+        (Some(Answer::Fields(_)), _) => update::count_values(state, Some(chosen)),
+        (Some(Answer::Values(_)), Some(field)) => {
+            let quoted = chosen.replace('\\', "\\\\").replace('"', "\\\"");
+            match Filter::parse(&format!("{field}=\"{quoted}\"")) {
+                Ok(term) => {
+                    let filter = state.view.filter.and(&term);
+                    update::set_filter(state, filter)
+                }
+                Err(_) => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,145 @@
+//! What lies over the panes: inputs on the bottom line, lists and details in a box.
+
+pub mod line;
+pub mod lists;
+pub mod palette;
+pub mod top;
+
+use crate::timeline::Filter;
+use crate::ui::Selected;
+
+use self::line::Line;
+use self::palette::Palette;
+use self::top::TopValues;
+
+/// One overlay; they stack, and Esc takes the topmost away.
+#[derive(Clone, Debug)]
+pub enum Overlay {
+    /// A note being written, with what was selected when it began.
+    Note {
+        /// The text.
+        line: Line,
+        /// Evidence.
+        selected: Option<Selected>,
+    },
+    /// The filter being edited; `error` is shown while it cannot be read.
+    Filter {
+        /// The text.
+        line: Line,
+        /// Why it cannot be read yet.
+        error: Option<String>,
+        /// The filter to return to on Esc.
+        before: Filter,
+    },
+    /// A search.
+    Search(Line),
+    /// A time to go to.
+    Time {
+        /// The text.
+        line: Line,
+        /// Why it cannot be read.
+        error: Option<String>,
+    },
+    /// Every command by name.
+    Palette(Palette),
+    /// A path to write to.
+    Path {
+        /// The text.
+        line: Line,
+        /// What is written there.
+        what: WriteWhat,
+    },
+    /// Something that changes the world: the name must be typed.
+    Confirm {
+        /// The text.
+        line: Line,
+        /// What must be typed.
+        name: String,
+        /// What will be run.
+        command: String,
+    },
+    /// Keys that work here.
+    Help {
+        /// First line shown.
+        top: usize,
+    },
+    /// A row with all its fields and lines.
+    Detail {
+        /// The row.
+        selected: Selected,
+        /// First line shown.
+        top: usize,
+    },
+    /// Values of a field, counted.
+    Top(TopValues),
+    /// A short menu: what it is for, and its lines.
+    Menu {
+        /// What it is for.
+        kind: MenuKind,
+        /// The line under the cursor.
+        cursor: usize,
+    },
+    /// Sources and offers.
+    Offers {
+        /// The line under the cursor.
+        cursor: usize,
+    },
+    /// `q` with something unsaved.
+    ReallyQuit {
+        /// What would be lost.
+        what: String,
+    },
+}
+
+/// What the write menu writes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum WriteWhat {
+    /// The recording.
+    Recording,
+    /// The log lines that the filter lets through.
+    Lines,
+}
+
+/// Which menu.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum MenuKind {
+    /// `Y`.
+    Copy,
+    /// `w`.
+    Write,
+}
+
+impl MenuKind {
+    /// Its lines: a key and what it does.
+    pub fn lines(self) -> &'static [(char, &'static str)] {
+        match self {
+            MenuKind::Copy => &[
+                ('r', "this row, as it stands in its source"),
+                ('i', "its request ID"),
+                ('t', "its time, RFC 3339 UTC"),
+                ('f', "the active filter"),
+                ('s', "this screen as text"),
+            ],
+            MenuKind::Write => &[
+                ('r', "the recording to disk, from its beginning"),
+                ('l', "the filtered log lines of the shown window to a file"),
+            ],
+        }
+    }
+}
+
+impl Overlay {
+    /// Its line, when it is one that is typed into.
+    pub fn line(&mut self) -> Option<&mut Line> {
+        match self {
+            Overlay::Note { line, .. }
+            | Overlay::Filter { line, .. }
+            | Overlay::Search(line)
+            | Overlay::Time { line, .. }
+            | Overlay::Path { line, .. }
+            | Overlay::Confirm { line, .. } => Some(line),
+            Overlay::Palette(p) => Some(&mut p.line),
+            _ => None,
+        }
+    }
+}

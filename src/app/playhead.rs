@@ -1,0 +1,172 @@
+//! The playhead: which instant the screen shows.
+
+use std::time::Duration;
+
+use crate::timeline::{TimeRange, Ts};
+
+/// Slowest and fastest replay.
+pub const SPEEDS: (f64, f64) = (0.25, 100.0);
+
+/// Where the playhead is and what moves it.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Playhead {
+    /// Follows the clock.
+    Live,
+    /// Stands still while events go on arriving.
+    Still(Ts),
+    /// Moves by itself through a recording.
+    Playing {
+        /// Where it is.
+        at: Ts,
+        /// Recorded seconds per second.
+        speed: f64,
+    },
+}
+
+/// The playhead and the span it may move in.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Player {
+    /// Where it is.
+    pub head: Playhead,
+    /// The clock as last told.
+    pub clock: Ts,
+    /// Span of the recording; `None` when live.
+    pub recorded: Option<TimeRange>,
+    speed: f64,
+}
+
+impl Player {
+    /// Following the clock.
+    pub fn live(clock: Ts) -> Player {
+        Player { head: Playhead::Live, clock, recorded: None, speed: 1.0 }
+    }
+
+    /// At the start of a recording, playing.
+    pub fn replay(span: TimeRange, at: Option<Ts>, clock: Ts) -> Player {
+        let start = at.unwrap_or(span.start).clamp(span.start, span.end);
+        let head = if at.is_some() { Playhead::Still(start) } else { Playhead::Playing { at: start, speed: 1.0 } };
+        Player { head, clock, recorded: Some(span), speed: 1.0 }
+    }
+
+    /// The instant on the screen.
+    pub fn now(&self) -> Ts {
+        match self.head {
+            Playhead::Live => self.clock,
+            Playhead::Still(at) | Playhead::Playing { at, .. } => at,
+        }
+    }
+
+    /// More of the recording has been read.
+    pub fn extend(&mut self, span: TimeRange) {
+        if let Some(r) = &mut self.recorded {
+            *r = TimeRange::new(r.start.min(span.start), r.end.max(span.end));
+        }
+    }
+
+    /// Whether it follows the clock.
+    pub fn is_live(&self) -> bool {
+        self.head == Playhead::Live
+    }
+
+    /// Whether this is a replay.
+    pub fn is_replay(&self) -> bool {
+        self.recorded.is_some()
+    }
+
+    /// The clock moved on.
+    pub fn tick(&mut self, clock: Ts) {
+        let passed = clock.since(self.clock);
+        self.clock = clock;
+        if let (Playhead::Playing { at, speed }, Some(span)) = (self.head, self.recorded) {
+            let next = at + passed.mul_f64(speed);
+            self.head = if next >= span.end { Playhead::Still(span.end) } else { Playhead::Playing { at: next, speed } };
+        }
+    }
+
+    /// Space: pause and go on.
+    pub fn toggle(&mut self) {
+        self.head = match (self.head, self.recorded) {
+            (Playhead::Live, _) => Playhead::Still(self.clock),
+            (Playhead::Playing { at, .. }, _) => Playhead::Still(at),
+            (Playhead::Still(_), None) => Playhead::Live,
+            (Playhead::Still(at), Some(span)) => {
+                // At the end there is nothing left to play: begin again.
+                let at = if at >= span.end { span.start } else { at };
+                Playhead::Playing { at, speed: self.speed }
+            }
+        };
+    }
+
+    /// Back to live, or to the end of the recording.
+    pub fn go_live(&mut self) {
+        self.head = match self.recorded {
+            None => Playhead::Live,
+            Some(span) => Playhead::Still(span.end),
+        };
+    }
+
+    /// To an instant, standing still there; never past the clock or out of the recording.
+    pub fn go_to(&mut self, at: Ts) {
+        let at = match self.recorded {
+            Some(span) => at.clamp(span.start, span.end),
+            None => at.min(self.clock),
+        };
+        self.head = match self.head {
+            Playhead::Playing { speed, .. } => Playhead::Playing { at, speed },
+            _ => Playhead::Still(at),
+        };
+    }
+
+    /// By a signed number of seconds.
+    pub fn step(&mut self, seconds: i64) {
+        let now = self.now();
+        let d = Duration::from_secs(seconds.unsigned_abs());
+        self.go_to(if seconds < 0 { now - d } else { now + d });
+    }
+
+    /// Twice or half as fast.
+    pub fn change_speed(&mut self, faster: bool) {
+        self.speed = (self.speed * if faster { 2.0 } else { 0.5 }).clamp(SPEEDS.0, SPEEDS.1);
+        if let Playhead::Playing { speed, .. } = &mut self.head {
+            *speed = self.speed;
+        }
+    }
+
+    /// Recorded seconds per second while playing.
+    pub fn speed(&self) -> f64 {
+        self.speed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span() -> TimeRange {
+        TimeRange::new(Ts::from_secs(100), Ts::from_secs(200))
+    }
+
+    #[test]
+    fn a_replay_plays_at_its_speed_and_stops_at_the_end() {
+        let mut p = Player::replay(span(), None, Ts::from_secs(1_000));
+        p.change_speed(true);
+        p.tick(Ts::from_secs(1_010));
+        assert_eq!(p.now(), Ts::from_secs(120));
+        p.tick(Ts::from_secs(2_000));
+        assert_eq!(p.head, Playhead::Still(Ts::from_secs(200)));
+        p.toggle();
+        assert_eq!(p.now(), Ts::from_secs(100), "playing at the end begins again");
+    }
+
+    #[test]
+    fn paused_live_stands_still_and_never_passes_the_clock() {
+        let mut p = Player::live(Ts::from_secs(50));
+        p.toggle();
+        p.tick(Ts::from_secs(60));
+        assert_eq!(p.now(), Ts::from_secs(50));
+        p.step(600);
+        assert_eq!(p.now(), Ts::from_secs(60));
+        p.go_live();
+        assert!(p.is_live());
+    }
+}

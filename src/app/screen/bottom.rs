@@ -1,0 +1,164 @@
+//! Last line: what is being typed, else the message, else the few keys that matter here and now.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+
+use super::ScreenLayout;
+use crate::app::action::Action;
+use crate::app::overlays::Overlay;
+use crate::app::overlays::line::Line;
+use crate::app::pane::Pane;
+use crate::app::state::State;
+use crate::ui::{Level, PaneCx, Role, text};
+
+/// How long a message stays.
+const MESSAGE: std::time::Duration = std::time::Duration::from_secs(8);
+
+/// Draws it.
+pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
+    if area.is_empty() {
+        return;
+    }
+    match state.view.overlays.last() {
+        Some(Overlay::Note { line, selected }) => {
+            let with = match selected {
+                Some(s) => format!("with {}", s.text),
+                None => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
+            };
+            typing(cx, area, buf, out, "note: ", line, &with);
+        }
+        Some(Overlay::Filter { line, error, .. }) => {
+            let hint = error.clone().unwrap_or_else(|| "level>=warn status>=500 source=api /re/ -word request_id=…".into());
+            typing(cx, area, buf, out, "filter: ", line, &hint);
+        }
+        Some(Overlay::Search(line)) => typing(cx, area, buf, out, "/", line, "text, or /regex/; n next, N previous"),
+        Some(Overlay::Time { line, error }) => {
+            let hint = error.clone().unwrap_or_else(|| "14:02  -15m  yesterday 15:00  or a pasted stamp".into());
+            typing(cx, area, buf, out, "go to: ", line, &hint);
+        }
+        Some(Overlay::Path { line, .. }) => typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten"),
+        Some(Overlay::Palette(p)) => {
+            let hint = p.chosen().map_or("no such command".to_owned(), |(a, _)| a.row().sentence.to_owned());
+            typing(cx, area, buf, out, ":", &p.line, &hint);
+        }
+        Some(Overlay::Confirm { line, name, .. }) => {
+            typing(cx, area, buf, out, &format!("type {name} to run: "), line, "Esc cancels");
+        }
+        Some(Overlay::ReallyQuit { what }) => {
+            let ask = format!(" {what}. q quits all the same, w writes first, Esc stays");
+            text::put(buf, area.x, area.y, area.width, &ask, cx.theme.style(Role::Bad));
+        }
+        Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
+        None => {
+            let fresh = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < MESSAGE);
+            match fresh {
+                Some((level, message, _)) => {
+                    let role = match level {
+                        Level::Calm | Level::Unknown => Role::Text,
+                        Level::Warn => Role::Warn,
+                        Level::Bad => Role::Bad,
+                    };
+                    text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), message, cx.theme.style(role));
+                }
+                None => hints(state, cx, area, buf, out, wanted(state)),
+            }
+        }
+    }
+}
+
+/// Prompt, text with the cursor in view, and a dim hint where there is room.
+fn typing(cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, prompt: &str, line: &Line, hint: &str) {
+    let style = cx.theme.style(Role::Input);
+    for x in area.left()..area.right() {
+        buf[(x, area.y)].set_symbol(" ").set_style(style);
+    }
+    let mut x = area.x + text::put(buf, area.x, area.y, area.width, prompt, cx.theme.style(Role::Key).patch(style));
+    let room = area.right().saturating_sub(x + 1) as usize;
+    let before: String = line.text().chars().take(line.cursor()).collect();
+    // The part before the cursor is cut from the left until the cursor fits.
+    let mut skip = 0;
+    while text::width(&text::clean(&before.chars().skip(skip).collect::<String>())) > room.saturating_sub(1) {
+        skip += 1;
+    }
+    let head: String = before.chars().skip(skip).collect();
+    let tail: String = line.text().chars().skip(line.cursor()).collect();
+    x += text::put(buf, x, area.y, area.right() - x, &head, style);
+    out.cursor = Some(Position { x: x.min(area.right() - 1), y: area.y });
+    x += text::put(buf, x, area.y, area.right().saturating_sub(x), &tail, style);
+    let room = area.right().saturating_sub(x + 4);
+    if room >= 12 {
+        text::put(buf, x + 3, area.y, room, hint, cx.theme.style(Role::Dim).patch(ratatui::style::Style::new().remove_modifier(ratatui::style::Modifier::BOLD)));
+    }
+}
+
+/// The keys that matter on this pane.
+fn wanted(state: &State) -> &'static [(Action, &'static str)] {
+    const PAST: &[(Action, &str)] = &[
+        (Action::Live, "back to live"),
+        (Action::StepBack, "back"),
+        (Action::StepOn, "on"),
+        (Action::Pause, "play"),
+        (Action::Note, "note"),
+        (Action::NextMark, "next mark"),
+        (Action::GoToTime, "go to time"),
+        (Action::NextError, "next error"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
+    const LOGS: &[(Action, &str)] = &[
+        (Action::Note, "note"),
+        (Action::FilterRequest, "this request"),
+        (Action::EditFilter, "filter"),
+        (Action::Search, "search"),
+        (Action::NextError, "next error"),
+        (Action::NextChange, "next deploy"),
+        (Action::TopValues, "top"),
+        (Action::Zoom, "zoom"),
+        (Action::Pause, "pause"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
+    const OTHER: &[(Action, &str)] = &[
+        (Action::Note, "note"),
+        (Action::Open, "open"),
+        (Action::FocusLogs, "logs"),
+        (Action::FocusNext, "next pane"),
+        (Action::Zoom, "zoom"),
+        (Action::Pause, "pause"),
+        (Action::GoToTime, "go to time"),
+        (Action::Palette, "commands"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
+    if state.player.is_replay() || !state.player.is_live() {
+        PAST
+    } else if state.view.focus == Pane::Logs {
+        LOGS
+    } else {
+        OTHER
+    }
+}
+
+fn hints(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, wanted: &[(Action, &'static str)]) {
+    // A narrow screen keeps the two keys that open everything else.
+    let narrow: Vec<_> = wanted.iter().copied().filter(|(a, _)| matches!(a, Action::Help | Action::Note | Action::Live)).collect();
+    let list = if area.width < 50 { &narrow[..] } else { wanted };
+    // What does not fit leaves from the middle: help and quit stay.
+    let mut x = area.x + 1;
+    let must: u16 = 18;
+    for (i, (action, word)) in list.iter().enumerate() {
+        let Some(key) = state.settings.keymap.key_of(*action) else { continue };
+        let (key, word) = (key.to_string(), format!(" {word}"));
+        let width = (text::width(&key) + text::width(&word)) as u16;
+        let last = i + 2 >= list.len();
+        let limit = if last { area.right() } else { area.right().saturating_sub(must) };
+        if x + width > limit {
+            continue;
+        }
+        let spot = Rect { x, y: area.y, width, height: 1 };
+        x += text::put(buf, x, area.y, width, &key, cx.theme.style(Role::Key));
+        x += text::put(buf, x, area.y, width, &word, cx.theme.style(Role::KeyHint));
+        out.hints.push((spot, *action));
+        x += 2;
+    }
+}

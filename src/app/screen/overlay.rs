@@ -1,0 +1,212 @@
+//! What lies over the panes: boxes with a list, drawn above the bottom line.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::{Clear, Widget};
+
+use super::ScreenLayout;
+use crate::app::action::ACTIONS;
+use crate::app::keymap::Context;
+use crate::app::overlays::{MenuKind, Overlay};
+use crate::app::state::State;
+use crate::timeline::Filter;
+use crate::ui::{PaneCx, Role, text};
+
+/// A line of a box: pieces with their roles.
+type BoxLine = Vec<(Role, String)>;
+
+/// Draws the topmost overlay, where it is a box.
+pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
+    let room = Rect { height: area.height.saturating_sub(1), ..area };
+    match state.view.overlays.last() {
+        Some(Overlay::Help { top }) => {
+            let lines = help(state);
+            list(cx, room, buf, "Keys that work here", &lines, None, *top);
+        }
+        Some(Overlay::Detail { selected, top }) => {
+            let lines = detail(cx, selected, room.width.saturating_sub(6) as usize);
+            let title = selected.at.map_or(selected.source.clone(), |t| format!("{} · {t}", selected.source));
+            list(cx, room, buf, &title, &lines, None, *top);
+        }
+        Some(Overlay::Palette(p)) => {
+            let lines: Vec<BoxLine> = p
+                .fits
+                .iter()
+                .map(|a| {
+                    let row = a.row();
+                    let keys: Vec<String> = state.settings.keymap.keys_of(*a).iter().map(ToString::to_string).collect();
+                    vec![
+                        (Role::Key, format!("{:<20}", row.name)),
+                        (Role::Text, format!("{:<7}", keys.join(" "))),
+                        (Role::Dim, row.sentence.to_owned()),
+                    ]
+                })
+                .collect();
+            low_list(cx, room, buf, "Commands", &lines, p.cursor);
+        }
+        Some(Overlay::Menu { kind, cursor }) => {
+            let lines: Vec<BoxLine> = kind
+                .lines()
+                .iter()
+                .map(|(k, what)| vec![(Role::Key, format!("{k}  ")), (Role::Text, (*what).to_owned())])
+                .collect();
+            let title = match kind {
+                MenuKind::Copy => "Send to the terminal's clipboard",
+                MenuKind::Write => "Write",
+            };
+            low_list(cx, room, buf, title, &lines, *cursor);
+        }
+        Some(Overlay::Offers { cursor }) => {
+            let lines = offers(state);
+            list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
+        }
+        Some(Overlay::Top(top)) => {
+            let (title, lines) = top.lines(cx);
+            list(cx, room, buf, &title, &lines, Some(top.cursor), 0);
+        }
+        _ => {}
+    }
+    let _ = out;
+}
+
+/// A box over the middle of the screen. With a cursor the list scrolls to it, else from `top`.
+fn list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: Option<usize>, top: usize) {
+    let width = lines.iter().map(|l| l.iter().map(|(_, t)| text::width(t)).sum::<usize>()).max().unwrap_or(0).max(title.len());
+    let width = (width as u16 + 4).min(room.width);
+    let height = (lines.len() as u16 + 2).min(room.height);
+    let area = Rect { x: room.x + (room.width - width) / 2, y: room.y + (room.height - height) / 2, width, height };
+    boxed(cx, area, buf, title, lines, cursor, top);
+}
+
+/// A box right above the bottom line.
+fn low_list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: usize) {
+    let height = (lines.len() as u16 + 2).min(room.height / 2 + 2).min(room.height);
+    let area = Rect { y: room.bottom() - height, height, ..room };
+    boxed(cx, area, buf, title, lines, Some(cursor), 0);
+}
+
+fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: Option<usize>, top: usize) {
+    if area.width < 3 || area.height < 2 {
+        return;
+    }
+    Clear.render(area, buf);
+    buf.set_style(area, cx.theme.style(Role::Overlay));
+    for x in area.left()..area.right() {
+        text::put(buf, x, area.y, 1, cx.glyphs.rule.0, cx.theme.style(Role::Rule));
+        text::put(buf, x, area.bottom() - 1, 1, cx.glyphs.rule.0, cx.theme.style(Role::Rule));
+    }
+    text::put(buf, area.x + 1, area.y, area.width - 2, &format!(" {title} "), cx.theme.style(Role::TitleFocused));
+    let inner = (area.height - 2) as usize;
+    let top = match cursor {
+        Some(c) => c.saturating_sub(inner.saturating_sub(1)).min(lines.len().saturating_sub(inner)),
+        None => top.min(lines.len().saturating_sub(inner)),
+    };
+    for (i, line) in lines.iter().enumerate().skip(top).take(inner) {
+        let y = area.y + 1 + (i - top) as u16;
+        let on = cursor == Some(i);
+        let over = if on { cx.theme.style(Role::Cursor) } else { Style::new() };
+        if on {
+            buf.set_style(Rect { y, height: 1, ..area }, over);
+        }
+        let mut x = area.x + 1 + text::put(buf, area.x, y, 1, if on { cx.glyphs.cursor } else { " " }, over);
+        for (role, piece) in line {
+            let room = area.right().saturating_sub(x + 1);
+            x += text::put(buf, x, y, room, piece, cx.theme.style(*role).patch(over));
+        }
+    }
+    if lines.len() > inner {
+        let more = format!(" {}-{} of {} ", top + 1, (top + inner).min(lines.len()), lines.len());
+        let width = text::width(&more) as u16;
+        text::put(buf, area.right().saturating_sub(width + 2), area.bottom() - 1, width, &more, cx.theme.style(Role::Dim));
+    }
+}
+
+fn help(state: &State) -> Vec<BoxLine> {
+    let mut lines = Vec::new();
+    let mut group = "";
+    for row in ACTIONS {
+        if row.group != group {
+            group = row.group;
+            if !lines.is_empty() {
+                lines.push(Vec::new());
+            }
+            lines.push(vec![(Role::TitleFocused, group.to_owned())]);
+        }
+        let keys: Vec<String> = state.settings.keymap.keys_of(row.action).iter().map(ToString::to_string).collect();
+        let keys = if row.context == Context::Typed { format!(":{}", row.name) } else { keys.join(" ") };
+        lines.push(vec![(Role::Key, format!("  {keys:<12} ")), (Role::Text, row.sentence.to_owned())]);
+    }
+    lines.push(Vec::new());
+    lines.push(vec![(Role::TitleFocused, "The filter".to_owned())]);
+    for (example, meaning) in Filter::HELP {
+        lines.push(vec![(Role::Key, format!("  {example:<26} ")), (Role::Text, (*meaning).to_owned())]);
+    }
+    lines
+}
+
+fn detail(cx: &PaneCx, selected: &crate::ui::Selected, width: usize) -> Vec<BoxLine> {
+    let mut lines: Vec<BoxLine> = Vec::new();
+    let name_width = selected.fields.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0).min(28);
+    for (name, value) in &selected.fields {
+        for (i, part) in wrapped(value, width.saturating_sub(name_width + 2)).into_iter().enumerate() {
+            let shown = if i == 0 { name.as_str() } else { "" };
+            lines.push(vec![
+                (Role::Dim, format!("{}{}  ", shown, " ".repeat(name_width.saturating_sub(text::width(shown))))),
+                (Role::Text, part),
+            ]);
+        }
+    }
+    lines.push(Vec::new());
+    for line in selected.text.lines() {
+        lines.extend(wrapped(line, width).into_iter().map(|l| vec![(Role::Text, l)]));
+    }
+    let _ = cx;
+    lines
+}
+
+/// Cut into pieces of at most `width` characters; line breaks stay.
+fn wrapped(value: &str, width: usize) -> Vec<String> {
+    let width = width.max(8);
+    let mut out = Vec::new();
+    for line in value.lines() {
+        let chars: Vec<char> = line.chars().collect();
+        if chars.is_empty() {
+            out.push(String::new());
+        }
+        out.extend(chars.chunks(width).map(|c| c.iter().collect()));
+        if out.len() > 2_000 {
+            break;
+        }
+    }
+    if out.is_empty() {
+        out.push(String::new());
+    }
+    out
+}
+
+/// Offers first (they are chosen by the cursor), then what is watched and what cannot be seen.
+fn offers(state: &State) -> Vec<BoxLine> {
+    let mut lines: Vec<BoxLine> = Vec::new();
+    for o in &state.own.offers {
+        let mark = if o.taken { "watched   " } else { "[Enter]   " };
+        lines.push(vec![(Role::Key, mark.into()), (Role::Text, format!("{}  ", o.what)), (Role::Dim, o.reason.clone())]);
+    }
+    for source in state.timeline.sources.values() {
+        let state_word = match source.state(state.now()) {
+            Some((_, crate::timeline::SourceState::Failed { why, .. })) => format!("failed: {why}"),
+            Some((_, crate::timeline::SourceState::Degraded { why })) => format!("degraded: {why}"),
+            Some((_, crate::timeline::SourceState::Ended)) => "ended".into(),
+            Some((_, crate::timeline::SourceState::Starting)) => "starting".into(),
+            _ => "ok".into(),
+        };
+        lines.push(vec![
+            (Role::Text, format!("watching  {}  ", source.decl.name)),
+            (Role::Dim, format!("{}  {state_word}", source.decl.detail)),
+        ]);
+    }
+    for line in &state.own.cannot_see {
+        lines.push(vec![(Role::Warn, "cannot see  ".into()), (Role::Text, line.clone())]);
+    }
+    lines
+}

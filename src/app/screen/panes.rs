@@ -1,0 +1,167 @@
+//! Titles, rules and bodies of the panes. The one place that knows all six.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::ScreenLayout;
+use super::layout::Places;
+use crate::app::pane::Pane;
+use crate::app::state::State;
+use crate::signals::{database, deploys, health, host, incident, logs};
+use crate::timeline::SourceState;
+use crate::timeline::time::short;
+use crate::ui::{Glance, PaneCx, PaneFrame, Role, Selected, Verdict, text};
+
+/// Draws all panes that have a place.
+pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: &mut ScreenLayout) {
+    for (pane, area) in &places.panes {
+        let (pane, area) = (*pane, *area);
+        if area.is_empty() {
+            continue;
+        }
+        let cx = PaneCx { focused: state.view.focus == pane, cursor: state.cursor(pane), ..*cx };
+        title(state, &cx, pane, area, buf);
+        let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        if area.x > 0 && area.height > 0 {
+            for y in area.top()..area.bottom() {
+                text::put(buf, area.x - 1, y, 1, if y == area.top() { cx.glyphs.joint[0] } else { cx.glyphs.rule.1 }, cx.theme.style(Role::Rule));
+            }
+        }
+        body = trouble(state, &cx, pane, body, buf);
+        if pane == Pane::Logs {
+            out.log_height = body.height.saturating_sub(1);
+        }
+        let frame = body_of(state, &cx, pane, body, buf);
+        out.panes.push((pane, body));
+        out.totals[pane as usize] = frame.total;
+        out.rows.extend(frame.rows.into_iter().map(|spot| (pane, spot)));
+    }
+}
+
+/// `─ 1 Logs ── 3 files · follow ──────`.
+fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
+    let style = cx.theme.style(Role::Rule);
+    for x in area.left()..area.right() {
+        text::put(buf, x, area.y, 1, cx.glyphs.rule.0, style);
+    }
+    let mut x = area.left() + 1;
+    let name = format!(" {} {} ", pane.number(), pane.name());
+    let role = if cx.focused { Role::TitleFocused } else { Role::Title };
+    x += text::put(buf, x, area.y, area.right().saturating_sub(x), &name, cx.theme.style(role)) + 1;
+    let detail = detail(state, cx, pane);
+    if !detail.is_empty() && x < area.right() {
+        text::put(buf, x, area.y, area.right().saturating_sub(x + 1), &format!(" {detail} "), cx.theme.style(Role::Dim));
+    }
+}
+
+fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
+    let names: Vec<&str> = state
+        .timeline
+        .sources
+        .values()
+        .filter(|s| s.decl.kind == pane.kind())
+        .map(|s| s.decl.name.as_str())
+        .collect();
+    match pane {
+        Pane::Logs => {
+            let sources = match names.len() {
+                0 => "no source".to_owned(),
+                1 => names[0].to_owned(),
+                n => format!("{n} sources"),
+            };
+            let how = state.logs.mode_text();
+            format!("{sources} · {how}")
+        }
+        Pane::Host => state.timeline.host_name().to_owned(),
+        Pane::Database | Pane::Deploys => names.join(", "),
+        Pane::Health => String::new(),
+        Pane::Incident => incident::pane::header(&state.timeline.incident, cx).unwrap_or_default(),
+    }
+}
+
+/// Sources of the pane that do not work: one line each, at most three, with why, since when and the next try.
+fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> Rect {
+    let mut lines: Vec<(Role, String)> = Vec::new();
+    for (source, (since, what)) in state.timeline.troubled(pane.kind(), cx.now) {
+        let age = short(cx.now.since(*since));
+        lines.push(match what {
+            SourceState::Failed { why, next_try } => {
+                let next = match next_try {
+                    Some(t) if *t > cx.now => format!(", next try in {}", short(t.since(cx.now))),
+                    Some(_) => ", trying".to_owned(),
+                    None => String::new(),
+                };
+                (Role::Bad, format!("{} {}: {why} ({age}{next})", cx.glyphs.fail, source.decl.name))
+            }
+            SourceState::Degraded { why } => (Role::Dim, format!("{}: {why}", source.decl.name)),
+            _ => continue,
+        });
+    }
+    let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
+    let left_out = lines.len().saturating_sub(most);
+    lines.truncate(most);
+    if left_out > 0 && let Some(last) = lines.last_mut() {
+        last.1.push_str(&format!("  and {left_out} more"));
+    }
+    let mut rest = area;
+    // At the bottom of the pane, so that the verdict stays its first line.
+    for (role, line) in lines.into_iter().rev() {
+        if rest.height <= 1 {
+            break;
+        }
+        rest.height -= 1;
+        text::put(buf, rest.x + 1, rest.y + rest.height, rest.width.saturating_sub(1), &line, cx.theme.style(role));
+    }
+    rest
+}
+
+fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> PaneFrame {
+    let t = &state.timeline;
+    match pane {
+        Pane::Logs => logs::pane::draw(&t.logs, &state.logs, cx, area, buf),
+        Pane::Host => host::pane::draw(&t.host, cx, area, buf),
+        Pane::Database => database::pane::draw(&t.database, cx, area, buf),
+        Pane::Deploys => deploys::pane::draw(&t.deploys, cx, area, buf),
+        Pane::Health => health::pane::draw(&t.health, cx, area, buf),
+        Pane::Incident => incident::pane::draw(&t.incident, cx, area, buf),
+    }
+}
+
+/// A pane in a few words.
+pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
+    let t = &state.timeline;
+    match pane {
+        Pane::Logs => logs::pane::glance(&t.logs, cx),
+        Pane::Host => host::pane::glance(&t.host, cx),
+        Pane::Database => database::pane::glance(&t.database, cx),
+        Pane::Deploys => deploys::pane::glance(&t.deploys, cx),
+        Pane::Health => health::pane::glance(&t.health, cx),
+        Pane::Incident => incident::pane::glance(&t.incident, cx),
+    }
+}
+
+/// A pane's first line.
+pub fn verdict(state: &State, cx: &PaneCx, pane: Pane) -> Verdict {
+    let t = &state.timeline;
+    match pane {
+        Pane::Logs => logs::pane::verdict(&t.logs, cx),
+        Pane::Host => host::pane::verdict(&t.host, cx),
+        Pane::Database => database::pane::verdict(&t.database, cx),
+        Pane::Deploys => deploys::pane::verdict(&t.deploys, cx),
+        Pane::Health => health::pane::verdict(&t.health, cx),
+        Pane::Incident => incident::pane::verdict(&t.incident, cx),
+    }
+}
+
+/// The row under the cursor of a pane.
+pub fn select(state: &State, cx: &PaneCx, pane: Pane) -> Option<Selected> {
+    let t = &state.timeline;
+    match pane {
+        Pane::Logs => logs::pane::select(&state.logs),
+        Pane::Host => host::pane::select(&t.host, cx),
+        Pane::Database => database::pane::select(&t.database, cx),
+        Pane::Deploys => deploys::pane::select(&t.deploys, cx),
+        Pane::Health => health::pane::select(&t.health, cx),
+        Pane::Incident => incident::pane::select(&t.incident, cx),
+    }
+}

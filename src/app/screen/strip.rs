@@ -1,0 +1,60 @@
+//! The timeline strip: log volume by severity over time, marks below it, the playhead in both.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::ScreenLayout;
+use crate::app::state::State;
+use crate::ui::widgets::strip::Strip;
+use crate::ui::{PaneCx, Role, text};
+
+/// Columns kept at the right for the rate.
+const RATE: u16 = 18;
+
+/// Draws it.
+pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
+    let Some(window) = cx.facts.window else { return };
+    if area.is_empty() {
+        return;
+    }
+    let rate = if area.width >= 60 { RATE } else { 0 };
+    let chart = Rect { x: area.x + 1, width: area.width.saturating_sub(2 + rate), ..area };
+    if chart.is_empty() {
+        return;
+    }
+    let counts = state.timeline.logs.columns(window, chart.width as usize, cx.now);
+    Strip {
+        counts: &counts,
+        marks: &cx.facts.marks,
+        window,
+        now: cx.now,
+        span: cx.facts.request_span,
+        zone: cx.zone,
+        theme: cx.theme,
+        glyphs: cx.glyphs,
+    }
+    .draw(chart, buf);
+    out.strip = Some((chart, window));
+    if rate > 0 {
+        let f = cx.facts;
+        let rising = f.errors_per_sec > f.errors_baseline * 2.0 && f.errors_per_sec >= 0.5;
+        let line = if rising {
+            format!("{} err/s {} {}", figure(f.errors_per_sec), cx.glyphs.up, figure(f.errors_baseline))
+        } else {
+            format!("{} err/s", figure(f.errors_per_sec))
+        };
+        let role = if rising { Role::Bad } else { Role::Dim };
+        let width = text::width(&line) as u16;
+        text::put(buf, area.right().saturating_sub(width + 1), area.y, width, &line, cx.theme.style(role));
+    }
+}
+
+fn figure(n: f64) -> String {
+    if n == 0.0 {
+        "0".into()
+    } else if n < 10.0 {
+        format!("{n:.1}")
+    } else {
+        format!("{n:.0}")
+    }
+}

@@ -1,0 +1,167 @@
+//! The one state: what events made of the world, and what the user wants to see of it.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use ratatui::layout::Rect;
+
+use super::arrival::OfferRow;
+use super::effect::Draft;
+use super::keymap::Keymap;
+use super::overlays::Overlay;
+use super::pane::Pane;
+use super::playhead::Player;
+use super::screen::ScreenLayout;
+use crate::signals::Timeline;
+use crate::signals::logs::view::LogView;
+use crate::stream::recorder::RecorderStatus;
+use crate::timeline::{Filter, TimeRange, Ts};
+use crate::ui::{Glyphs, Level};
+
+/// All of it. Owned by the main loop.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// What events made.
+    pub timeline: Timeline,
+    /// Where on the time axis the screen stands.
+    pub player: Player,
+    /// Rows of the log pane.
+    pub logs: LogView,
+    /// What the user sees and how.
+    pub view: View,
+    /// What the configuration says.
+    pub settings: Settings,
+    /// Notes that are not on disk yet: in memory, tried again.
+    pub unsaved: Vec<Draft>,
+    /// What the runtime told of itself.
+    pub own: Own,
+}
+
+/// What the user sees and how.
+#[derive(Clone, Debug, Default)]
+pub struct View {
+    /// The pane that keys go to.
+    pub focus: Pane,
+    /// Whether it has the whole screen.
+    pub zoom: bool,
+    /// Row under the cursor, per pane.
+    pub cursor: [usize; 6],
+    /// The one filter.
+    pub filter: Filter,
+    /// What lies over the panes, topmost last.
+    pub overlays: Vec<Overlay>,
+    /// The user's own marks.
+    pub marks: Vec<Ts>,
+    /// Second playhead.
+    pub pinned: Option<Ts>,
+    /// Bottom line: how bad, what, since when.
+    pub message: Option<(Level, String, Ts)>,
+    /// Where everything was drawn last.
+    pub layout: ScreenLayout,
+    /// The whole screen.
+    pub area: Rect,
+    /// What was typed before, per kind of input.
+    pub typed: BTreeMap<&'static str, Vec<String>>,
+    /// Log lines and errors at the moment of pausing, for the count of what came since.
+    pub paused_at: Option<(u64, u64)>,
+    /// Number of the last note.
+    pub notes: u64,
+    /// Number of the last question to the log store.
+    pub requests: u64,
+    /// From the first to the last record of the filtered request.
+    pub request_span: Option<TimeRange>,
+    /// A typed time to go to once the recording is read.
+    pub go_when_loaded: Option<String>,
+    /// What is being looked for, in a word.
+    pub finding: Option<&'static str>,
+}
+
+/// What the configuration says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Keys.
+    pub keymap: Keymap,
+    /// Unicode or ASCII.
+    pub glyphs: Glyphs,
+    /// Zone that times are shown in.
+    pub zone: TimeZone,
+    /// Name of that zone for the header.
+    pub zone_name: String,
+    /// This machine's zone.
+    pub local_zone: TimeZone,
+    /// service → command that rolls it back.
+    pub rollbacks: BTreeMap<String, String>,
+    /// Name of the theme.
+    pub theme: String,
+    /// How much the strip shows when live, in seconds.
+    pub window_secs: u64,
+    /// Whether this is the demo.
+    pub demo: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            keymap: Keymap::default(),
+            glyphs: Glyphs::UNICODE,
+            zone: TimeZone::UTC,
+            zone_name: "UTC".into(),
+            local_zone: TimeZone::UTC,
+            rollbacks: BTreeMap::new(),
+            theme: "dark".into(),
+            window_secs: 900,
+            demo: false,
+        }
+    }
+}
+
+/// What the runtime told of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// The recorder.
+    pub recorder: RecorderStatus,
+    /// Percent of one core, resident bytes.
+    pub cost: Option<(f64, u64)>,
+    /// What could be connected.
+    pub offers: Vec<OfferRow>,
+    /// What cannot be seen.
+    pub cannot_see: Vec<String>,
+    /// What is watched unasked.
+    pub watched: Vec<String>,
+    /// Why notes do not reach the disk, while they do not.
+    pub not_on_disk: Option<String>,
+    /// Share of the recording that is read; `None` when live.
+    pub loading: Option<f64>,
+    /// Why the recording is not whole.
+    pub recording_trouble: Option<String>,
+}
+
+impl State {
+    /// Empty, with the playhead given.
+    pub fn new(player: Player, settings: Settings) -> State {
+        State {
+            timeline: Timeline::default(),
+            player,
+            logs: LogView::new(),
+            view: View::default(),
+            settings,
+            unsaved: Vec::new(),
+            own: Own::default(),
+        }
+    }
+
+    /// The playhead.
+    pub fn now(&self) -> Ts {
+        self.player.now()
+    }
+
+    /// A line for the bottom of the screen.
+    pub fn say(&mut self, level: Level, text: impl Into<String>) {
+        self.view.message = Some((level, text.into(), self.player.clock));
+    }
+
+    /// The row under the cursor of a pane.
+    pub fn cursor(&self, pane: Pane) -> usize {
+        self.view.cursor[pane as usize]
+    }
+}

@@ -1,0 +1,180 @@
+//! What a finished or changed line means.
+
+use std::path::PathBuf;
+
+use super::effect::Effect;
+use super::overlays::line::Typed;
+use super::overlays::{Overlay, WriteWhat};
+use super::state::State;
+use super::{commands, notes, update};
+use crate::timeline::{Filter, RequestId, time_text};
+use crate::ui::Level;
+
+/// Lines kept per kind of input.
+const REMEMBERED: usize = 100;
+
+/// A key changed, ended or cancelled the topmost line.
+pub fn typed(state: &mut State, what: Typed) -> Vec<Effect> {
+    match what {
+        Typed::Changed => changed(state),
+        Typed::Cancelled => cancelled(state),
+        Typed::Done => done(state),
+        Typed::Move(by) => {
+            if let Some(Overlay::Palette(p)) = state.view.overlays.last_mut() {
+                p.cursor = (p.cursor as i64 + i64::from(by)).clamp(0, p.fits.len().saturating_sub(1) as i64) as usize;
+            }
+            Vec::new()
+        }
+        Typed::Complete => {
+            if let Some(Overlay::Palette(p)) = state.view.overlays.last_mut() {
+                p.complete();
+            }
+            Vec::new()
+        }
+    }
+}
+
+fn changed(state: &mut State) -> Vec<Effect> {
+    match state.view.overlays.last_mut() {
+        Some(Overlay::Note { line, .. }) => vec![Effect::KeepDraft(Some(line.text().to_owned()))],
+        // The filter acts while it is typed; one that cannot be read yet leaves the last good one.
+        Some(Overlay::Filter { line, error, .. }) => match Filter::parse(line.text()) {
+            Ok(filter) => {
+                *error = None;
+                update::set_filter(state, filter)
+            }
+            Err(e) => {
+                *error = Some(e.to_string());
+                Vec::new()
+            }
+        },
+        Some(Overlay::Palette(p)) => {
+            p.refit();
+            Vec::new()
+        }
+        Some(Overlay::Time { error, .. }) => {
+            *error = None;
+            Vec::new()
+        }
+        Some(Overlay::Search(line)) => {
+            let text = line.text().to_owned();
+            state.logs.set_search(&text);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn cancelled(state: &mut State) -> Vec<Effect> {
+    match state.view.overlays.pop() {
+        Some(Overlay::Note { .. }) => vec![Effect::KeepDraft(None)],
+        Some(Overlay::Filter { before, .. }) => update::set_filter(state, before),
+        Some(Overlay::Search(_)) => {
+            state.logs.set_search("");
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn remember(state: &mut State, kind: &'static str, text: &str) {
+    if text.trim().is_empty() {
+        return;
+    }
+    let list = state.view.typed.entry(kind).or_default();
+    list.retain(|t| t != text);
+    list.push(text.to_owned());
+    if list.len() > REMEMBERED {
+        list.remove(0);
+    }
+}
+
+fn done(state: &mut State) -> Vec<Effect> {
+    match state.view.overlays.pop() {
+        Some(Overlay::Note { line, selected }) => {
+            remember(state, "note", line.text());
+            notes::save(state, line.text(), selected)
+        }
+        Some(Overlay::Filter { line, before, error }) => {
+            let text = line.text().to_owned();
+            match Filter::parse(&text) {
+                Ok(filter) => {
+                    remember(state, "filter", &text);
+                    update::set_filter(state, typed_filter(&text).unwrap_or(filter))
+                }
+                Err(e) => {
+                    state.view.overlays.push(Overlay::Filter { line, before, error: Some(e.to_string()) });
+                    let _ = error;
+                    Vec::new()
+                }
+            }
+        }
+        Some(Overlay::Search(line)) => {
+            remember(state, "search", line.text());
+            let text = line.text().to_owned();
+            state.logs.set_search(&text);
+            update::search(state, true)
+        }
+        Some(Overlay::Time { line, .. }) => match time_text::parse(line.text(), state.now(), &state.settings.zone) {
+            Ok(at) => {
+                remember(state, "time", line.text());
+                update::go_to(state, at)
+            }
+            Err(why) => {
+                state.view.overlays.push(Overlay::Time { line, error: Some(why) });
+                Vec::new()
+            }
+        },
+        Some(Overlay::Palette(p)) => match p.chosen() {
+            Some((action, argument)) => {
+                remember(state, "palette", p.line.text());
+                commands::run(state, action, &argument)
+            }
+            None => {
+                state.say(Level::Warn, format!("no command fits {:?}; ? lists them", p.line.text()));
+                Vec::new()
+            }
+        },
+        Some(Overlay::Path { line, what }) => write(state, line.text().trim(), what),
+        Some(Overlay::Confirm { line, name, command }) => {
+            if line.text().trim() == name {
+                state.say(Level::Calm, format!("rolling back {name} …"));
+                vec![Effect::Run { name: format!("rollback {name}"), command }]
+            } else {
+                state.say(Level::Warn, format!("not run: {:?} is not {name:?}", line.text()));
+                Vec::new()
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A bare ID typed or pasted into the filter (a whole `traceparent` as well) is a request.
+fn typed_filter(text: &str) -> Option<Filter> {
+    let one_word = !text.trim().contains(char::is_whitespace);
+    let id = RequestId::parse_typed(text)?;
+    (one_word && looks_like_id(&id)).then(|| Filter::request(&id))
+}
+
+/// At least eight characters with a digit among them, nothing but letters, digits, dashes and underscores.
+fn looks_like_id(id: &RequestId) -> bool {
+    let s = id.0.as_str();
+    s.len() >= 8
+        && s.bytes().any(|b| b.is_ascii_digit())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
+    if path.is_empty() {
+        return Vec::new();
+    }
+    let path = PathBuf::from(path);
+    match what {
+        WriteWhat::Recording => vec![Effect::Record(Some(path))],
+        WriteWhat::Lines => {
+            let range = state.view.layout.strip.map(|(_, r)| r);
+            let Some(range) = range else { return Vec::new() };
+            vec![Effect::WriteLines { path, filter: state.view.filter.clone(), range }]
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The command line, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands::deploy::DeployArgs;
+use crate::commands::export::ExportArgs;
+use crate::commands::incident::IncidentArgs;
+use crate::commands::note::NoteArgs;
+
+/// One screen for an outage: logs, host, database, deploys, health and notes on one time axis.
+///
+/// Without arguments warroom looks around this box, shows what it may read, and offers the rest. A log file named like a
+/// subcommand is written with a path: ./demo
+#[derive(Debug, Parser)]
+#[command(name = "warroom", version, args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do; without it, live.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Live, with these log files.
+    #[command(flatten)]
+    pub live: LiveArgs,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, standard error says why; 2 the command line or the configuration is wrong; \
+3 `check` found something to mend; 129 the terminal was lost; 143 ended by SIGTERM.";
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a small real backend break
+    Demo(DemoArgs),
+    /// Replay a recording, or raw log files when nobody recorded
+    Replay(ReplayArgs),
+    /// A second screen on a running warroom or recorder of this box
+    Attach(AttachArgs),
+    /// The same sources without a screen: a flight recorder
+    Record(RecordArgs),
+    /// Print logs, host, db, deploys, health, notes or sources
+    Query(QueryArgs),
+    /// One frame of a recording as text
+    Screen(ScreenArgs),
+    /// Write a note into the incident log
+    Note(NoteArgs),
+    /// Append to the deploy log
+    Deploy(DeployArgs),
+    /// List, open and change incidents
+    Incident(IncidentArgs),
+    /// A post-mortem from the incident log
+    Export(ExportArgs),
+    /// List the themes
+    Themes,
+    /// Try every source once; say what is wrong and what a post-mortem would lack
+    Check(CheckArgs),
+    /// Print shell completions
+    #[command(hide = true)]
+    Completions {
+        /// bash, zsh, fish, elvish, powershell
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page
+    #[command(hide = true)]
+    Man,
+}
+
+/// What all screens share.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ScreenOptions {
+    /// Theme by name or path (see `warroom themes`)
+    #[arg(long)]
+    pub theme: Option<String>,
+    /// Only ASCII on the screen
+    #[arg(long)]
+    pub ascii: bool,
+    /// Zone times are shown in: UTC, local, or an IANA name
+    #[arg(long)]
+    pub zone: Option<String>,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+/// Live.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LiveArgs {
+    /// Log files to follow; - is standard input
+    pub files: Vec<PathBuf>,
+    /// Follow the output of a command: 'kubectl logs -f app'
+    #[arg(long = "command", short = 'c', value_name = "COMMAND")]
+    pub commands: Vec<String>,
+    /// Configuration file
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Record to this file from the start
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Start with this filter
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// How it looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// `warroom demo`.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Without a screen
+    #[arg(long, requires = "for_")]
+    pub headless: bool,
+    /// End after this long: 60s, 2m
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub for_: Option<std::time::Duration>,
+    /// Roll back by itself after this long
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub rollback_at: Option<std::time::Duration>,
+    /// Deploy the bad version after this long
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "20s")]
+    pub deploy_at: std::time::Duration,
+    /// Keep the recording in this file
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Over a throwaway PostgreSQL, where its binaries are found
+    #[arg(long)]
+    pub postgres: bool,
+    /// How it looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// `warroom replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// The recording: a file, or a folder of segments
+    #[arg(required_unless_present = "logs")]
+    pub recording: Option<PathBuf>,
+    /// Raw log files instead; .gz and .zst are read too
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub logs: Vec<PathBuf>,
+    /// Stand at this time first
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Start with this filter
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// How it looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// `warroom attach`.
+#[derive(Args, Clone, Debug)]
+pub struct AttachArgs {
+    /// Process to attach to, when there are several
+    pub pid: Option<u32>,
+    /// How it looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// `warroom record`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// Write the recording here; refuses to overwrite
+    #[arg(short, long = "output", value_name = "FILE")]
+    pub output: PathBuf,
+    /// Log files to follow
+    pub files: Vec<PathBuf>,
+    /// Follow the output of a command
+    #[arg(long = "command", short = 'c', value_name = "COMMAND")]
+    pub commands: Vec<String>,
+    /// Configuration file
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// End after this long; without it on SIGTERM or Ctrl-C
+    #[arg(long = "for", value_name = "TIME", value_parser = span)]
+    pub for_: Option<std::time::Duration>,
+}
+
+/// What can be queried.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum What {
+    Logs,
+    Host,
+    Db,
+    Deploys,
+    Health,
+    Notes,
+    Sources,
+}
+
+/// `warroom query`.
+#[derive(Args, Clone, Debug)]
+pub struct QueryArgs {
+    /// What to print
+    pub what: What,
+    /// From a recording
+    #[arg(long, value_name = "FILE")]
+    pub recording: Option<PathBuf>,
+    /// From raw log files
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub logs: Vec<PathBuf>,
+    /// Not before this time
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Only what this filter lets through
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// One JSON object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Configuration file, for a live look
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+/// `warroom screen`.
+#[derive(Args, Clone, Debug)]
+pub struct ScreenArgs {
+    /// The recording
+    #[arg(required_unless_present = "logs")]
+    pub recording: Option<PathBuf>,
+    /// Raw log files instead
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub logs: Vec<PathBuf>,
+    /// The playhead; without it the end
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    /// Columns x rows
+    #[arg(long, default_value = "120x40", value_parser = size)]
+    pub size: (u16, u16),
+    /// Focus this pane, and zoom it
+    #[arg(long)]
+    pub pane: Option<String>,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "text")]
+    pub format: FrameFormat,
+    /// Only what this filter lets through
+    #[arg(long, value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// How it looks.
+    #[command(flatten)]
+    pub screen: ScreenOptions,
+}
+
+/// How a frame is printed.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)]
+pub enum FrameFormat {
+    Text,
+    Ansi,
+    Svg,
+}
+
+/// `warroom check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// Configuration file
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Log files to try as well
+    pub files: Vec<PathBuf>,
+}
+
+/// `90s`, `2m`, `1h`, `1m30s`.
+fn span(text: &str) -> Result<std::time::Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("{text:?} is not a length of time; write 60s, 2m or 1m30s"))?;
+    std::time::Duration::try_from(span).map_err(|_| format!("{text:?} is not a length of time that can be waited for"))
+}
+
+/// `120x40`.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let parts = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match parts {
+        Some((w @ 1..=1000, h @ 1..=1000)) => Ok((w, h)),
+        _ => Err(format!("{text:?} is not a size; write columns x rows, like 120x40")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn files_without_a_subcommand_are_live() {
+        let cli = Cli::parse_from(["warroom", "app.log", "./demo"]);
+        assert!(cli.command.is_none());
+        assert_eq!(cli.live.files.len(), 2);
+    }
+}

@@ -1,0 +1,110 @@
+//! `warroom check`: reads the configuration, tries every source once, says what is wrong and how to mend it, and what a
+//! post-mortem from this box would lack today.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::cli::CheckArgs;
+use crate::config::Config;
+use crate::runtime::discovery::Offers;
+use crate::runtime::session::Session;
+use crate::signals::{Roots, Timeline};
+use crate::timeline::{SourceKind, SourceState};
+use crate::ui::text::clean;
+
+/// How long sources are tried.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// One finding.
+struct Finding {
+    bad: bool,
+    text: String,
+}
+
+/// Prints findings; exit code 3 when there is something to mend.
+pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
+    let (config, path) = Config::find(args.config.as_deref())?;
+    let roots = Roots::default();
+    let mut findings = vec![Finding {
+        bad: false,
+        text: match &path {
+            Some(p) => format!("configuration {} is sound", p.display()),
+            None => "no configuration file; the box is looked around".into(),
+        },
+    }];
+    let mut session = Session::start(&config, &roots, None)?;
+    let sources = session.configured(&config, &roots, &args.files, &[]);
+    session.add(sources);
+    let mut found = None;
+    if args.files.is_empty() && config.names_no_source() {
+        let offers = Offers::default();
+        let (looked, config) = (offers.clone(), config.clone());
+        session.add(tokio::task::spawn_blocking(move || looked.look(&config)).await?);
+        found = Some(offers);
+    }
+    let mut timeline = Timeline::default();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while let Ok(Some(batch)) = tokio::time::timeout_at(until, session.stream.recv()).await {
+        batch.iter().for_each(|e| timeline.apply(e));
+    }
+    session.supervisor.stop();
+    findings.extend(sources_of(&timeline));
+    findings.extend(lacks(&timeline, &roots));
+    let mut out = std::io::stdout().lock();
+    for f in &findings {
+        writeln!(out, "{}  {}", if f.bad { "MEND" } else { "ok  " }, clean(&f.text))?;
+    }
+    if let Some(offers) = found {
+        offers.print(&mut out)?;
+    }
+    Ok(if findings.iter().any(|f| f.bad) { ExitCode::from(3) } else { ExitCode::SUCCESS })
+}
+
+/// How every source answered.
+fn sources_of(timeline: &Timeline) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for source in timeline.sources.values() {
+        let (bad, state) = match source.states.last().map(|(_, s)| s) {
+            Some(SourceState::Failed { why, .. }) => (true, why.clone()),
+            Some(SourceState::Degraded { why }) => (true, why.clone()),
+            Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
+            Some(SourceState::Ended) => (false, "read to its end".into()),
+            Some(SourceState::Ok) | None => (false, "works".into()),
+        };
+        let kind = format!("{:?}", source.decl.kind).to_lowercase();
+        all.push(Finding { bad, text: format!("{kind} {} ({}): {state}", source.decl.name, source.decl.detail) });
+    }
+    all
+}
+
+/// What a post-mortem from this box would lack.
+fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let mut lack = |missing: bool, text: &str| {
+        if missing {
+            all.push(Finding { bad: true, text: text.to_owned() });
+        }
+    };
+    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind);
+    lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
+    lack(!has(SourceKind::Database), "no database is watched: [[database.postgres]] url, or [[database.metrics]] for the application's pool");
+    lack(!has(SourceKind::Health), "no health check: [[health.probe]] url = \"http://127.0.0.1:8080/healthz\"");
+    let nginx = roots.etc.join("nginx/nginx.conf");
+    if let Ok(text) = std::fs::read_to_string(&nginx) {
+        lack(
+            !text.contains("$request_id"),
+            "nginx writes no request ID: add $request_id to log_format, and proxy_set_header X-Request-ID $request_id",
+        );
+    }
+    lack(
+        !roots.var_log.join("sysstat").exists() && !roots.var_log.join("sa").exists(),
+        "sysstat keeps no history: CPU and memory from before warroom started are gone (apt install sysstat, ENABLED=\"true\")",
+    );
+    lack(
+        !roots.var_log.join("journal").exists() && roots.run.join("systemd").exists(),
+        "the journal is lost at a reboot: mkdir /var/log/journal, then systemctl restart systemd-journald",
+    );
+    lack(!roots.proc.join("pressure").exists(), "the kernel reports no pressure (PSI): boot with psi=1");
+    all
+}

@@ -1,0 +1,283 @@
+//! `warroom query`: what is known, one line or one JSON object a record, oldest first. Data on standard output and
+//! nothing else there.
+//!
+//! Every object begins with `ts` (RFC 3339, UTC, full precision) and has `source`. Log records have `severity`, `line`,
+//! `offset`, `format`, `request_id`, `message` and `fields`; the others have the fields of their event, documented at
+//! the event types.
+
+use std::borrow::Cow;
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::{QueryArgs, What};
+use crate::config::Config;
+use crate::runtime::live::parse_filter;
+use crate::runtime::replay::{Input, fold};
+use crate::runtime::session::Session;
+use crate::signals::logs::row::LogRow;
+use crate::signals::logs::store::{LogStore, StoreOptions};
+use crate::signals::{Envelope, Event, Roots, Timeline};
+use crate::timeline::source::Declaration;
+use crate::timeline::{Filter, Record, Severity, SourceKind, TimeRange, Ts, time_text};
+use crate::ui::text::clean;
+
+/// How long a live look listens to the sources.
+const LOOK: Duration = Duration::from_millis(2_500);
+
+/// Prints what was asked for.
+pub async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
+    let filter = parse_filter(args.filter.as_deref())?;
+    let live = args.recording.is_none() && args.logs.is_empty();
+    let mut gathered = Gathered::new();
+    if live {
+        gathered.look(&args).await?;
+    } else {
+        let input = Input::new(args.recording.clone(), args.logs.clone());
+        let summary = tokio::task::block_in_place(|| fold(&input, |e| gathered.take(e, args.what, true)))?;
+        if let Some(trouble) = summary.trouble() {
+            eprintln!("warroom: {trouble}");
+        }
+    }
+    let range = range(&args, &gathered)?;
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    tokio::task::block_in_place(|| match args.what {
+        What::Logs => gathered.logs(&mut out, &filter, range, args.json),
+        _ => gathered.events(&mut out, &filter, range, args.json),
+    })?;
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn range(args: &QueryArgs, gathered: &Gathered) -> anyhow::Result<TimeRange> {
+    let end = gathered.timeline.span.map_or(Ts(0), |(_, end)| end);
+    let zone = jiff::tz::TimeZone::UTC;
+    let parse = |text: &Option<String>, default: Ts| match text {
+        Some(t) => time_text::parse(t, end, &zone).map_err(anyhow::Error::msg),
+        None => Ok(default),
+    };
+    Ok(TimeRange { start: parse(&args.from, Ts::MIN)?, end: parse(&args.to, Ts::MAX)? })
+}
+
+/// Everything that was read.
+struct Gathered {
+    timeline: Timeline,
+    store: LogStore,
+    events: Vec<Envelope>,
+}
+
+impl Gathered {
+    fn new() -> Gathered {
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+        Gathered { timeline: Timeline::default(), store, events: Vec::new() }
+    }
+
+    fn take(&mut self, e: &Envelope, what: What, replay: bool) {
+        self.timeline.apply(e);
+        if let Event::Logs(event) = &e.event
+            && what == What::Logs
+        {
+            let name = self.timeline.source_name(e.source);
+            self.store.observe(e.source, name, e.observed, event, replay);
+        }
+        let wanted = match what {
+            What::Logs => false,
+            What::Sources => matches!(e.event, Event::Stream(_)),
+            _ => e.event.kind() == kind(what),
+        };
+        if wanted {
+            self.events.push(e.clone());
+        }
+    }
+
+    /// Runs the sources for a moment.
+    async fn look(&mut self, args: &QueryArgs) -> anyhow::Result<()> {
+        let (config, _) = Config::find(args.config.as_deref())?;
+        let roots = Roots::default();
+        let mut session = Session::start(&config, &roots, None)?;
+        let sources = session.configured(&config, &roots, &[], &[]);
+        session.add(sources);
+        if config.names_no_source() {
+            let found = crate::runtime::discovery::Offers::default();
+            let sources = tokio::task::spawn_blocking(move || found.look(&config)).await?;
+            session.add(sources);
+        }
+        let until = tokio::time::Instant::now() + LOOK;
+        while let Ok(Some(batch)) = tokio::time::timeout_at(until, session.stream.recv()).await {
+            for e in batch.iter() {
+                self.take(e, args.what, false);
+            }
+        }
+        session.supervisor.stop();
+        Ok(())
+    }
+
+    fn logs(&self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
+        let mut failed = None;
+        self.store.scan_all(filter, range, &mut |row| match print_row(out, &row, json) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(e) => {
+                failed = Some(e);
+                ControlFlow::Break(())
+            }
+        });
+        failed.map_or(Ok(()), |e| Err(e.into()))
+    }
+
+    fn events(&self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
+        for e in &self.events {
+            let ts = placed(e);
+            let name = match &e.event {
+                Event::Stream(Declaration::State { source, .. } | Declaration::Dropped { source, .. }) => {
+                    self.timeline.source_name(*source)
+                }
+                Event::Stream(Declaration::Source(decl)) => decl.name.as_str(),
+                _ => self.timeline.source_name(e.source),
+            };
+            let body = body(&e.event);
+            let line = EventLine { ts: Shown(ts), source: name, body: &body };
+            let text = serde_json::to_string(&line)?;
+            let record = EventRecord { ts, source: name, text: &text, body: &body };
+            if !range.contains(ts) || !filter.matches(&record) {
+                continue;
+            }
+            if json {
+                writeln!(out, "{text}")?;
+            } else {
+                writeln!(out, "{ts}  {}  {}", clean(name), clean(&body.to_string()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind(what: What) -> Option<SourceKind> {
+    Some(match what {
+        What::Logs => SourceKind::Logs,
+        What::Host => SourceKind::Host,
+        What::Db => SourceKind::Database,
+        What::Deploys => SourceKind::Deploys,
+        What::Health => SourceKind::Health,
+        What::Notes => SourceKind::Incident,
+        What::Sources => return None,
+    })
+}
+
+/// Event time where an event has one, else when it was observed.
+fn placed(e: &Envelope) -> Ts {
+    match &e.event {
+        Event::Deploys(d) => d.at(),
+        Event::Incident(i) => i.at(),
+        _ => e.observed,
+    }
+}
+
+/// The event's own fields.
+fn body(event: &Event) -> Value {
+    let value = match event {
+        Event::Stream(v) => serde_json::to_value(v),
+        Event::Logs(v) => serde_json::to_value(v),
+        Event::Host(v) => serde_json::to_value(v),
+        Event::Database(v) => serde_json::to_value(v),
+        Event::Deploys(v) => serde_json::to_value(v),
+        Event::Health(v) => serde_json::to_value(v),
+        Event::Incident(v) => serde_json::to_value(v),
+    };
+    value.unwrap_or(Value::Null)
+}
+
+#[derive(Serialize)]
+struct EventLine<'a> {
+    ts: Shown,
+    source: &'a str,
+    #[serde(flatten)]
+    body: &'a Value,
+}
+
+/// A time as text.
+#[derive(Clone, Copy)]
+struct Shown(Ts);
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+/// An event as a filter sees it.
+struct EventRecord<'a> {
+    ts: Ts,
+    source: &'a str,
+    text: &'a str,
+    body: &'a Value,
+}
+
+impl Record for EventRecord<'_> {
+    fn time(&self) -> Option<Ts> {
+        Some(self.ts)
+    }
+    fn severity(&self) -> Option<Severity> {
+        None
+    }
+    fn source(&self) -> &str {
+        self.source
+    }
+    fn text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = name.split('.').try_fold(self.body, |v, part| v.get(part))?;
+        Some(match value {
+            Value::String(s) => Cow::Borrowed(s),
+            other => Cow::Owned(other.to_string()),
+        })
+    }
+}
+
+/// A log record in JSON, in the documented order.
+#[derive(Serialize)]
+struct LogLine<'a> {
+    ts: Option<Shown>,
+    severity: Option<Severity>,
+    source: &'a str,
+    line: Option<u64>,
+    offset: u64,
+    format: &'a str,
+    request_id: Option<&'a str>,
+    message: &'a str,
+    fields: Fields<'a>,
+}
+
+struct Fields<'a>(&'a [(CompactString, Value)]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_map(self.0.iter().map(|(k, v)| (k, v)))
+    }
+}
+
+fn print_row(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<()> {
+    if !json {
+        let time = row.time.map_or_else(|| "-".to_owned(), |t| t.to_string());
+        let severity = row.severity.map_or("-", Severity::name);
+        return writeln!(out, "{time}  {severity:<5}  {}  {}", clean(&row.source), clean(&row.message));
+    }
+    let line = LogLine {
+        ts: row.time.map(Shown),
+        severity: row.severity,
+        source: &row.source,
+        line: row.line,
+        offset: row.key.offset,
+        format: row.format,
+        request_id: row.request_id.as_ref().map(|id| id.0.as_str()),
+        message: &row.message,
+        fields: Fields(&row.fields),
+    };
+    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(b"\n")
+}

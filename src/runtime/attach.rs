@@ -1,0 +1,138 @@
+//! A second screen on a running warroom: frames of the recording format over a socket that leaves no file.
+//!
+//! The socket is an abstract one, named after the user and the process; only the same user and root are let in.
+
+use std::io::{Read, Write};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixStream};
+use std::process::ExitCode;
+use std::sync::mpsc::sync_channel;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+
+use super::discovery::Offers;
+use super::effects::Shell;
+use super::event_loop::Loop;
+use super::live::store;
+use super::settings::settings;
+use super::terminal::Terminal;
+use crate::app::arrival::Arrival;
+use crate::app::playhead::Player;
+use crate::app::state::State;
+use crate::app::update;
+use crate::cli::AttachArgs;
+use crate::config::Config;
+use crate::signals::source::StreamClock;
+use crate::stream::order::Batch;
+use crate::stream::recorder::Recorder;
+use crate::stream::recording::{Frame, Reader};
+use crate::ui::Level;
+
+/// Frames that may wait for a listener before it is let go.
+const BEHIND: usize = 4_096;
+
+fn name(uid: u32, pid: u32) -> String {
+    format!("warroom-{uid}-{pid}")
+}
+
+/// Lets other screens of the same user attach to this process. Without abstract sockets nobody can, and nothing else
+/// changes.
+pub fn offer(recorder: Recorder) {
+    let uid = rustix::process::getuid().as_raw();
+    let bound = SocketAddr::from_abstract_name(name(uid, std::process::id()))
+        .and_then(|a| std::os::unix::net::UnixListener::bind_addr(&a))
+        .and_then(|l| l.set_nonblocking(true).map(|()| l))
+        .and_then(tokio::net::UnixListener::from_std);
+    let Ok(listener) = bound else { return };
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let allowed = stream.peer_cred().is_ok_and(|c| c.uid() == uid || c.uid() == 0);
+            if !allowed {
+                continue;
+            }
+            let Ok(mut stream) = stream.into_std().and_then(|s| s.set_nonblocking(false).map(|()| s)) else { continue };
+            let recorder = recorder.clone();
+            let _ = std::thread::Builder::new().name("listener".into()).spawn(move || {
+                let (to, frames) = sync_channel(BEHIND);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| recorder.listen(to));
+                    for frame in frames {
+                        if stream.write_all(&frame).is_err() {
+                            return;
+                        }
+                    }
+                });
+            });
+        }
+    });
+}
+
+/// Processes of this user that can be attached to.
+fn running(uid: u32) -> Vec<u32> {
+    let list = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let prefix = format!("@warroom-{uid}-");
+    let mut pids: Vec<u32> =
+        list.lines().filter_map(|l| l.rsplit(' ').next()?.strip_prefix(&prefix)?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
+/// `warroom attach`.
+pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
+    let uid = rustix::process::getuid().as_raw();
+    let pids = running(uid);
+    let pid = match (args.pid, pids.as_slice()) {
+        (Some(pid), _) => pid,
+        (None, [pid]) => *pid,
+        (None, []) => anyhow::bail!("no warroom of this user runs on this box; start one with `warroom`, or `warroom record -o FILE`"),
+        (None, many) => anyhow::bail!("several run: {many:?}; name one: warroom attach {}", many[0]),
+    };
+    let address = SocketAddr::from_abstract_name(name(uid, pid))?;
+    let stream = UnixStream::connect_addr(&address).with_context(|| format!("cannot attach to process {pid}"))?;
+    let (config, _) = Config::find(None)?;
+    let (settings, theme) = settings(&config, &args.screen)?;
+    let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
+    let clock = StreamClock::start();
+    let (answers_to, answers) = mpsc::channel(256);
+    let (to, batches) = mpsc::channel::<Batch>(64);
+    let said = answers_to.clone();
+    std::thread::Builder::new().name("attached".into()).spawn(move || {
+        let mut reader = Reader::new(Patient(stream));
+        while let Ok(Some(frame)) = reader.next_frame() {
+            if let Frame::Events(envelopes) = frame
+                && to.blocking_send(envelopes.into()).is_err()
+            {
+                return;
+            }
+        }
+        let _ = said.blocking_send(Arrival::Say(Level::Bad, format!("process {pid} has ended; what is shown stands still")));
+    })?;
+    let store = store(&answers_to);
+    let mut state = State::new(Player::live(clock.wall()), settings);
+    update::follow_playhead(&mut state);
+    // Notes go to the same incident log as those of the other screen.
+    let path = crate::signals::incident::sources::place::log_path(&config.incident, &crate::signals::Roots::default())?;
+    let incident = std::sync::Arc::new(crate::signals::incident::sources::store::IncidentStore::open(path));
+    let shell = Shell {
+        answers: answers_to,
+        incident: Some(std::sync::Arc::new(tokio::sync::RwLock::new(incident))),
+        recorder: None,
+        supervisor: None,
+        store: store.clone(),
+        offers: Offers::default(),
+    };
+    let mut the_loop = Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock };
+    the_loop.run().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads what there is instead of waiting for a full buffer.
+struct Patient(UnixStream);
+
+impl Read for Patient {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buf)
+    }
+}

@@ -1,0 +1,148 @@
+//! Nothing configured: what was found on the box. Local files are followed at once; what connects is offered.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::app::arrival::{Arrival, OfferRow};
+use crate::config::Config;
+use crate::config::discover::{Found, Offer, look_around};
+use crate::signals::{Declared, Roots, database, deploys, health, logs};
+use crate::stream::supervisor::Supervisor;
+use crate::ui::Level;
+
+/// How long the box is looked at.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// What was found and what was taken of it.
+#[derive(Clone, Default)]
+pub struct Offers {
+    inner: Arc<Mutex<Inner>>,
+    roots: Roots,
+}
+
+#[derive(Default)]
+struct Inner {
+    offers: Vec<(Offer, bool)>,
+    cannot_see: Vec<String>,
+    watched: Vec<String>,
+    /// The configuration that says what runs now.
+    running: Config,
+}
+
+impl Offers {
+    /// Looks around the box and returns the sources that only read local files. Blocks for at most a quarter second.
+    pub fn look(&self, config: &Config) -> Vec<Declared> {
+        let found = look_around(&self.roots, Instant::now() + PATIENCE);
+        let mut running = config.clone();
+        let sources = unasked(&found, &mut running, &self.roots);
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.watched = sources.iter().map(|s| format!("{}: {}", s.decl.name, s.decl.detail)).collect();
+            inner.cannot_see = found.cannot_see;
+            if found.logs_left_out > 0 {
+                let n = found.logs_left_out;
+                inner.cannot_see.push(format!("{n} more log files, written to longer ago: name them on the command line"));
+            }
+            inner.offers = found.databases.into_iter().chain(found.peers).map(|o| (o, false)).collect();
+            inner.running = running;
+        }
+        sources
+    }
+
+    /// For the screen.
+    pub fn arrival(&self) -> Arrival {
+        let Ok(inner) = self.inner.lock() else {
+            return Arrival::Say(Level::Bad, "what was found on the box is lost: a fault in warroom".into());
+        };
+        Arrival::Found {
+            offers: inner
+                .offers
+                .iter()
+                .map(|(o, taken)| OfferRow { what: o.what.clone(), reason: o.reason.clone(), taken: *taken })
+                .collect(),
+            cannot_see: inner.cannot_see.clone(),
+            watched: inner.watched.clone(),
+        }
+    }
+
+    /// For `warroom check`: what could be connected, with the configuration for it, and what cannot be seen.
+    pub fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let Ok(inner) = self.inner.lock() else { return Ok(()) };
+        for (offer, _) in &inner.offers {
+            writeln!(out, "could be watched: {} ({})", offer.what, offer.reason)?;
+            for line in offer.snippet.lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
+        for line in &inner.cannot_see {
+            writeln!(out, "cannot see: {line}")?;
+        }
+        Ok(())
+    }
+
+    /// Connects to an offer.
+    pub async fn take(&self, i: usize, supervisor: Option<&Supervisor>) -> (Level, String) {
+        let Some(supervisor) = supervisor else { return (Level::Warn, "a replay connects to nothing".into()) };
+        let started = {
+            let Ok(mut inner) = self.inner.lock() else { return (Level::Bad, "nothing was found".into()) };
+            let Some((offer, taken)) = inner.offers.get_mut(i) else { return (Level::Warn, "no such offer".into()) };
+            if *taken {
+                return (Level::Warn, format!("{} is watched already", offer.what));
+            }
+            let part: Config = match toml::from_str(&offer.snippet) {
+                Ok(part) => part,
+                Err(e) => return (Level::Bad, format!("cannot use what was found for {}: {e}", offer.what)),
+            };
+            *taken = true;
+            let what = offer.what.clone();
+            let mut sources = database::sources::sources(&part.database, &self.roots);
+            sources.extend(health::sources::sources(&part.health, &self.roots));
+            inner.running.database.postgres.extend(part.database.postgres);
+            inner.running.database.metrics.extend(part.database.metrics);
+            inner.running.health.probes.extend(part.health.probes);
+            (what, sources)
+        };
+        for source in started.1 {
+            supervisor.start(source);
+        }
+        (Level::Calm, format!("watching {}", started.0))
+    }
+
+    /// Saves what runs now as the user's configuration. Never overwrites.
+    pub fn save_config(&self) -> (Level, String) {
+        let Some(path) = crate::config::places().into_iter().next() else {
+            return (Level::Bad, "no home folder to save a configuration in; set HOME".into());
+        };
+        let text = match self.inner.lock() {
+            Ok(inner) => toml::to_string_pretty(&inner.running).unwrap_or_default(),
+            Err(_) => return (Level::Bad, "nothing was found".into()),
+        };
+        match write_new(&path, &text) {
+            Ok(()) => (Level::Calm, format!("saved as {}", path.display())),
+            Err(e) => (Level::Bad, format!("cannot save {}: {e}", path.display())),
+        }
+    }
+}
+
+fn write_new(path: &std::path::Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+}
+
+/// Sources for what only reads local files: logs, the journal, checkouts, units, packages.
+fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> {
+    let files: Vec<PathBuf> = found.logs.iter().filter(|l| l.readable).map(|l| l.path.clone()).collect();
+    running.logs.files = files.iter().map(|p| p.display().to_string()).collect();
+    let mut sources: Vec<Declared> = files.iter().map(logs::sources::file).collect();
+    for command in &found.commands {
+        let line = command.argv.join(" ");
+        sources.push(logs::sources::command(&command.name, &line));
+    }
+    logs::sources::name_apart(&mut sources);
+    running.deploys.checkouts = found.checkouts.iter().map(|c| c.path.clone().into()).collect();
+    sources.extend(deploys::sources::sources(&running.deploys, roots));
+    sources
+}

@@ -1,0 +1,291 @@
+//! Carries out what `update` wished for: notes, incident, recorder, files, commands, connections.
+
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::discovery::Offers;
+use crate::app::arrival::Arrival;
+use crate::app::effect::{Draft, Effect};
+use crate::signals::incident::event::{IncidentSeverity, RecordId};
+use crate::signals::incident::sources::draft::{self, NoteDraft};
+use crate::signals::incident::sources::store::{IncidentStore, StoreError};
+use crate::signals::logs::store::LogStore;
+use crate::stream::recorder::{Recorder, RecorderStatus};
+use crate::stream::supervisor::Supervisor;
+use crate::timeline::Ts;
+use crate::ui::Level;
+
+/// How long between two tries to put a note on disk.
+const AGAIN: Duration = Duration::from_secs(3);
+
+/// The way to the outside. Each effect runs in a task of its own; answers come back as arrivals.
+#[derive(Clone)]
+pub struct Shell {
+    /// Where answers go.
+    pub answers: mpsc::Sender<Arrival>,
+    /// The incident log; `None` in a replay, which writes nothing.
+    pub incident: Option<Arc<tokio::sync::RwLock<Arc<IncidentStore>>>>,
+    /// The recorder, when live.
+    pub recorder: Option<Recorder>,
+    /// The sources, when live.
+    pub supervisor: Option<Supervisor>,
+    /// Reads log files, for writing lines out.
+    pub store: LogStore,
+    /// What discovery found.
+    pub offers: Offers,
+}
+
+impl Shell {
+    /// How the recorder is doing.
+    pub fn recorder_status(&self) -> RecorderStatus {
+        self.recorder.as_ref().map(Recorder::status).unwrap_or_default()
+    }
+
+    /// Before the process is stopped: database connections are given up.
+    pub fn suspend(&self) {
+        if let Some(s) = &self.supervisor {
+            s.suspend();
+            // The connection is closed by the source's own task, which needs a moment of the other thread.
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// After `fg`.
+    pub fn resume(&self) {
+        if let Some(s) = &self.supervisor {
+            s.resume();
+        }
+    }
+
+    /// Carries out one effect.
+    pub fn run(&self, effect: Effect) {
+        let me = self.clone();
+        match effect {
+            Effect::SaveNote(draft) => {
+                tokio::spawn(async move { me.save_note(draft).await });
+            }
+            Effect::KeepDraft(text) => {
+                tokio::spawn(async move { me.keep_draft(text).await });
+            }
+            Effect::OpenIncident(title) => me.incident_task(move |store| async move {
+                match store.current().await? {
+                    Some(open) => store.set_title(open.id, &title).await?,
+                    None => {
+                        store.open_incident(&title, None).await?;
+                    }
+                }
+                Ok("incident saved".into())
+            }),
+            Effect::SetSeverity(n) => me.with_open_incident(move |store, id| async move {
+                let severity = format!("SEV{n}").parse::<IncidentSeverity>().map_err(StoreError::Refused)?;
+                store.set_severity(id, severity).await?;
+                Ok(format!("severity SEV{n} saved"))
+            }),
+            Effect::SetStatus(status) => me.with_open_incident(move |store, id| async move {
+                let status = status.parse().map_err(StoreError::Refused)?;
+                store.set_status(id, status, None).await?;
+                Ok(format!("status {status} saved"))
+            }),
+            Effect::Milestone(kind, at) => me.with_open_incident(move |store, id| async move {
+                store.milestone(id, kind, at).await?;
+                Ok(format!("milestone {kind} saved"))
+            }),
+            Effect::NotesTo(path) => {
+                tokio::spawn(async move { me.notes_to(path).await });
+            }
+            Effect::Record(path) => me.record(path),
+            Effect::WriteLines { path, filter, range } => {
+                tokio::task::spawn_blocking(move || {
+                    let said = match write_lines(&me.store, &path, &filter, range) {
+                        Ok(n) => (Level::Calm, format!("{n} lines written to {}", path.display())),
+                        Err(e) => (Level::Bad, format!("cannot write lines to {}: {e}", path.display())),
+                    };
+                    let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
+                });
+            }
+            Effect::Run { name, command } => {
+                tokio::spawn(async move { me.run_command(name, command).await });
+            }
+            Effect::Connect(i) => {
+                tokio::spawn(async move {
+                    let said = me.offers.take(i, me.supervisor.as_ref()).await;
+                    me.say(said.0, said.1).await;
+                    me.answer(me.offers.arrival()).await;
+                });
+            }
+            Effect::SaveConfig => {
+                tokio::spawn(async move {
+                    let said = me.offers.save_config();
+                    me.say(said.0, said.1).await;
+                });
+            }
+            // The loop does these itself.
+            Effect::AskLogs(_)
+            | Effect::Copy { .. }
+            | Effect::CopyScreen
+            | Effect::UseTheme(_)
+            | Effect::RedrawAll
+            | Effect::Suspend
+            | Effect::Quit => {}
+        }
+    }
+
+    async fn answer(&self, arrival: Arrival) {
+        let _ = self.answers.send(arrival).await;
+    }
+
+    async fn say(&self, level: Level, text: String) {
+        self.answer(Arrival::Say(level, text)).await;
+    }
+
+    async fn store(&self) -> Option<Arc<IncidentStore>> {
+        match &self.incident {
+            Some(lock) => Some(Arc::clone(&*lock.read().await)),
+            None => None,
+        }
+    }
+
+    /// Commits a note, and tries again for as long as it does not work.
+    async fn save_note(&self, d: Draft) {
+        let mut note = NoteDraft::new(d.kind, d.text);
+        note.event_at = Some(d.event_at);
+        note.evidence = d.evidence;
+        loop {
+            let Some(store) = self.store().await else {
+                self.say(Level::Warn, "a replay writes no notes; use `warroom note --at TIME`".into()).await;
+                self.answer(Arrival::NoteSaved { number: d.number, redacted: false }).await;
+                return;
+            };
+            match store.add_note(note.clone()).await {
+                Ok(saved) => {
+                    self.answer(Arrival::NoteSaved { number: d.number, redacted: saved.redacted }).await;
+                    return;
+                }
+                Err(e) => self.answer(Arrival::NoteFailed { number: d.number, why: e.to_string() }).await,
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn keep_draft(&self, text: Option<String>) {
+        let Some(store) = self.store().await else { return };
+        let path = draft::draft_path(store.path());
+        // Under a full disk the draft fails softly: the note itself says so when it is saved.
+        let _ = tokio::task::spawn_blocking(move || match text {
+            Some(text) => draft::save_draft(&path, &NoteDraft::typed(&text)),
+            None => draft::clear_draft(&path),
+        })
+        .await;
+    }
+
+    fn incident_task<F, Fut>(self, f: F)
+    where
+        F: FnOnce(Arc<IncidentStore>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<String, StoreError>> + Send,
+    {
+        tokio::spawn(async move {
+            let Some(store) = self.store().await else {
+                return self.say(Level::Warn, "a replay changes no incident".into()).await;
+            };
+            match f(store).await {
+                Ok(text) => self.say(Level::Calm, text).await,
+                Err(e) => self.say(Level::Bad, e.to_string()).await,
+            }
+        });
+    }
+
+    fn with_open_incident<F, Fut>(self, f: F)
+    where
+        F: FnOnce(Arc<IncidentStore>, RecordId) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<String, StoreError>> + Send,
+    {
+        self.incident_task(move |store| async move {
+            match store.current().await? {
+                Some(open) => f(store, open.id).await,
+                None => Err(StoreError::Refused("no incident is open; `:incident TITLE` opens one".into())),
+            }
+        });
+    }
+
+    async fn notes_to(&self, path: PathBuf) {
+        if let Some(lock) = &self.incident {
+            *lock.write().await = Arc::new(IncidentStore::open(&path));
+            if let Some(s) = &self.supervisor {
+                s.start(crate::signals::incident::sources::declared(&path));
+            }
+            self.say(Level::Warn, format!("notes go to {} from now on", path.display())).await;
+        }
+    }
+
+    fn record(self, path: Option<PathBuf>) {
+        let Some(recorder) = self.recorder.clone() else { return };
+        tokio::task::spawn_blocking(move || {
+            let path = path.unwrap_or_else(|| PathBuf::from("warroom.wr"));
+            let said = match recorder.save(path.clone(), true) {
+                Ok(bytes) => (Level::Calm, format!("recording to {} ({bytes} bytes from before)", path.display())),
+                Err(e) => (Level::Bad, e),
+            };
+            let _ = self.answers.blocking_send(Arrival::Say(said.0, said.1));
+        });
+    }
+
+    async fn run_command(&self, name: String, command: String) {
+        let started = Instant::now();
+        let run = tokio::process::Command::new("sh")
+            .arg("-c")
+            .arg(&command)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .output()
+            .await;
+        let (code, output) = match run {
+            Ok(out) => {
+                let mut text = String::from_utf8_lossy(&out.stdout).into_owned();
+                text.push_str(&String::from_utf8_lossy(&out.stderr));
+                let from = text.char_indices().rev().nth(400).map_or(0, |(i, _)| i);
+                (out.status.code(), text[from..].to_owned())
+            }
+            Err(e) => (Some(127), format!("cannot run sh: {e}")),
+        };
+        self.answer(Arrival::Ran { name, code, took: started.elapsed(), output }).await;
+    }
+}
+
+/// Writes the records that pass, as they stand in their sources. Never overwrites.
+fn write_lines(
+    store: &LogStore,
+    path: &Path,
+    filter: &crate::timeline::Filter,
+    range: crate::timeline::TimeRange,
+) -> std::io::Result<u64> {
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    let mut out = std::io::BufWriter::new(file);
+    let mut lines = 0;
+    let mut failed = None;
+    store.scan_all(filter, range, &mut |row| match out.write_all(&row.raw).and_then(|()| out.write_all(b"\n")) {
+        Ok(()) => {
+            lines += u64::from(row.folded) + 1;
+            ControlFlow::Continue(())
+        }
+        Err(e) => {
+            failed = Some(e);
+            ControlFlow::Break(())
+        }
+    });
+    match failed {
+        Some(e) => Err(e),
+        None => out.flush().map(|()| lines),
+    }
+}
+
+/// The clock, for those who are not in the loop.
+pub fn wall() -> Ts {
+    crate::signals::source::StreamClock::start().wall()
+}

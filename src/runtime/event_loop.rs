@@ -1,0 +1,378 @@
+//! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
+
+use std::time::{Duration, Instant};
+
+use crossterm::event::{Event as Tty, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
+use futures_util::{FutureExt, StreamExt};
+use ratatui::buffer::Buffer;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::effects::Shell;
+use super::terminal::Terminal;
+use crate::app::arrival::Arrival;
+use crate::app::arrive::arrive;
+use crate::app::effect::Effect;
+use crate::app::input::{Input, input, is_typing};
+use crate::app::keymap::Key;
+use crate::app::screen::screen;
+use crate::app::playhead::Playhead;
+use crate::app::state::State;
+use crate::app::update;
+use crate::signals::Event;
+use crate::signals::logs::store::LogStore;
+use crate::signals::source::StreamClock;
+use crate::stream::order::Batch;
+use crate::timeline::{TimeRange, Ts, time_text};
+use crate::ui::{Level, Theme};
+
+/// Frames for keys, for data, and on a slow link, at most so many a second.
+const KEY_FRAME: Duration = Duration::from_millis(33);
+const DATA_FRAME: Duration = Duration::from_millis(66);
+const SLOW_FRAME: Duration = Duration::from_millis(200);
+/// A frame that takes longer than this to drain makes the link a slow one.
+const SLOW_DRAIN: Duration = Duration::from_millis(200);
+/// A burst of at least so many keys is pasted text.
+const BURST: usize = 16;
+
+/// How the loop ended.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The user left.
+    Quit,
+    /// SIGTERM or SIGINT from outside.
+    Terminated,
+    /// The terminal is gone.
+    Lost,
+}
+
+/// Everything the loop works with.
+pub struct Loop {
+    /// The state; the loop is its only owner.
+    pub state: State,
+    /// Colours.
+    pub theme: Theme,
+    /// The terminal.
+    pub terminal: Terminal,
+    /// The ordered stream; `None` in a replay.
+    pub stream: Option<mpsc::Receiver<Batch>>,
+    /// Answers.
+    pub answers: mpsc::Receiver<Arrival>,
+    /// What runs effects.
+    pub shell: Shell,
+    /// Reads log files.
+    pub store: LogStore,
+    /// Wall clock.
+    pub clock: StreamClock,
+}
+
+/// What happened in one turn.
+enum Turn {
+    Tty(Option<std::io::Result<Tty>>),
+    Batch(Option<Batch>),
+    Answer(Arrival),
+    Term,
+    Lost,
+    Continue,
+    Drained,
+    Tick,
+}
+
+impl Loop {
+    /// Runs until the user leaves or the terminal is gone.
+    pub async fn run(&mut self) -> anyhow::Result<Ending> {
+        let mut keys = EventStream::new();
+        let mut term = signal(SignalKind::terminate())?;
+        let mut int = signal(SignalKind::interrupt())?;
+        let mut hup = signal(SignalKind::hangup())?;
+        let mut cont = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        let drained = self.terminal.drained.clone();
+        let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
+        self.state.view.area = buffer.area;
+        let mut pace = Pace::new();
+        loop {
+            self.ask_for_rows();
+            if let Some(wait) = pace.due(self.terminal.is_busy())
+                && wait.is_zero()
+            {
+                std::mem::swap(&mut buffer, &mut spare);
+                self.draw(&mut buffer, &mut pace)?;
+                continue;
+            }
+            let stream_open = self.stream.is_some();
+            let turn = tokio::select! {
+                biased;
+                _ = term.recv() => Turn::Term,
+                _ = int.recv() => Turn::Term,
+                _ = hup.recv() => Turn::Lost,
+                _ = cont.recv() => Turn::Continue,
+                event = keys.next() => Turn::Tty(event),
+                Some(answer) = self.answers.recv() => Turn::Answer(answer),
+                batch = recv(&mut self.stream), if stream_open => Turn::Batch(batch),
+                () = drained.notified() => Turn::Drained,
+                () = tokio::time::sleep(pace.wait(&self.state, self.clock.wall(), self.terminal.is_busy())) => Turn::Tick,
+            };
+            self.state.tick(self.clock.wall());
+            let mut effects = Vec::new();
+            match turn {
+                Turn::Term => return Ok(Ending::Terminated),
+                Turn::Lost | Turn::Tty(None) => return Ok(Ending::Lost),
+                // An error from the terminal that repeats is a terminal that is gone.
+                Turn::Tty(Some(Err(_))) => return Ok(Ending::Lost),
+                Turn::Continue => {
+                    self.terminal.forget();
+                    pace.key();
+                }
+                Turn::Tty(Some(Ok(first))) => {
+                    let mut burst = vec![first];
+                    while burst.len() < 4_096
+                        && let Some(Some(Ok(next))) = keys.next().now_or_never()
+                    {
+                        burst.push(next);
+                    }
+                    if burst.iter().any(|e| matches!(e, Tty::Resize(..))) {
+                        self.terminal.forget();
+                        self.state.view.area = self.terminal.size();
+                    }
+                    for one in inputs(burst, &self.state) {
+                        effects.extend(input(&mut self.state, one));
+                    }
+                    pace.key();
+                }
+                Turn::Answer(answer) => {
+                    effects.extend(arrive(&mut self.state, answer));
+                    while let Ok(next) = self.answers.try_recv() {
+                        effects.extend(arrive(&mut self.state, next));
+                    }
+                    pace.data();
+                }
+                Turn::Batch(None) => {
+                    self.loaded();
+                    pace.data();
+                }
+                Turn::Batch(Some(batch)) => {
+                    self.apply(&batch);
+                    // What has piled up is folded before the next frame, within a bound so that keys stay quick.
+                    let until = Instant::now() + Duration::from_millis(8);
+                    while Instant::now() < until
+                        && let Some(Ok(more)) = self.stream.as_mut().map(mpsc::Receiver::try_recv)
+                    {
+                        self.apply(&more);
+                    }
+                    pace.data();
+                }
+                Turn::Drained => pace.drained(),
+                Turn::Tick => pace.data(),
+            }
+            for effect in effects {
+                if self.carry_out(effect, &mut pace)? {
+                    return Ok(Ending::Quit);
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        for envelope in batch.iter() {
+            self.state.apply(envelope);
+            if let Event::Logs(event) = &envelope.event {
+                let name = self.state.timeline.source_name(envelope.source);
+                self.store.observe(envelope.source, name, envelope.observed, event, self.state.player.is_replay());
+            }
+        }
+        if let Some((start, end)) = self.state.timeline.span {
+            self.state.player.extend(TimeRange::new(start, end));
+        }
+    }
+
+    /// All of the recording is read: a time asked for on the command line can be gone to.
+    fn loaded(&mut self) {
+        self.stream = None;
+        self.state.own.loading = None;
+        let Some(text) = self.state.view.go_when_loaded.take() else { return };
+        let state = &mut self.state;
+        state.player.head = Playhead::Still(state.player.now());
+        match time_text::parse(&text, state.horizon(), &state.settings.zone) {
+            Ok(at) => {
+                update::go_to(state, at);
+            }
+            Err(why) => state.say(Level::Warn, format!("--at {text:?}: {why}")),
+        }
+    }
+
+    fn ask_for_rows(&mut self) {
+        let height = self.state.view.layout.log_height as usize;
+        if height > 0
+            && let Some(query) = self.state.logs.wants(height)
+        {
+            self.store.ask(query);
+        }
+    }
+
+    fn draw(&mut self, buffer: &mut Buffer, pace: &mut Pace) -> anyhow::Result<()> {
+        let area = self.terminal.size();
+        if buffer.area != area {
+            *buffer = Buffer::empty(area);
+        } else {
+            buffer.reset();
+        }
+        self.state.view.area = area;
+        self.state.own.recorder = self.shell.recorder_status();
+        let layout = screen(&self.state, &self.theme, area, buffer);
+        let sent = self.terminal.show(buffer, layout.cursor)?;
+        self.state.view.layout = layout;
+        pace.drawn(sent > 0);
+        Ok(())
+    }
+
+    /// Does one effect; true to leave.
+    fn carry_out(&mut self, effect: Effect, pace: &mut Pace) -> anyhow::Result<bool> {
+        match effect {
+            Effect::Quit => return Ok(true),
+            Effect::AskLogs(query) => self.store.ask(*query),
+            Effect::RedrawAll => self.terminal.forget(),
+            Effect::Copy { what, text } => {
+                let bytes = super::clipboard::sequence(&text);
+                self.terminal.send(bytes)?;
+                let size = text.len();
+                self.state.say(Level::Calm, format!("{what}: {size} bytes sent to the terminal"));
+            }
+            Effect::CopyScreen => {
+                let mut buffer = Buffer::empty(self.terminal.size());
+                screen(&self.state, &self.theme, buffer.area, &mut buffer);
+                let text = crate::ui::frame::to_text(&buffer);
+                self.terminal.send(super::clipboard::sequence(&text))?;
+                self.state.say(Level::Calm, "this screen: sent to the terminal");
+            }
+            Effect::UseTheme(name) => match super::settings::load(&name, crate::ui::theme::ColorDepth::detect(|k| std::env::var(k).ok())) {
+                Ok(theme) => {
+                    self.state.settings.theme = theme.name.clone();
+                    self.theme = theme;
+                    self.terminal.forget();
+                }
+                Err(e) => self.state.say(Level::Warn, e.to_string()),
+            },
+            Effect::Suspend => {
+                self.shell.suspend();
+                self.terminal.give_back();
+                let _ = rustix::process::kill_current_process_group(rustix::process::Signal::TSTP);
+                // Stopped here until fg.
+                self.terminal.take_again()?;
+                self.shell.resume();
+            }
+            other => self.shell.run(other),
+        }
+        pace.key();
+        Ok(false)
+    }
+}
+
+async fn recv(stream: &mut Option<mpsc::Receiver<Batch>>) -> Option<Batch> {
+    match stream {
+        Some(rx) => rx.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// When to draw.
+struct Pace {
+    dirty: bool,
+    from_key: bool,
+    last: Option<Instant>,
+    sent: Option<Instant>,
+    slow: bool,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { dirty: true, from_key: true, last: None, sent: None, slow: false }
+    }
+
+    fn key(&mut self) {
+        (self.dirty, self.from_key) = (true, true);
+    }
+
+    fn data(&mut self) {
+        self.dirty = true;
+    }
+
+    fn drawn(&mut self, sent: bool) {
+        (self.dirty, self.from_key) = (false, false);
+        self.last = Some(Instant::now());
+        self.sent = sent.then(Instant::now);
+    }
+
+    fn drained(&mut self) {
+        if let Some(sent) = self.sent.take() {
+            self.slow = sent.elapsed() > SLOW_DRAIN;
+        }
+    }
+
+    /// How long until the next frame; `None` when none is due, or the last one is still on its way.
+    fn due(&self, busy: bool) -> Option<Duration> {
+        if !self.dirty || busy {
+            return None;
+        }
+        let gap = match (self.from_key, self.slow) {
+            (true, _) => KEY_FRAME,
+            (false, false) => DATA_FRAME,
+            (false, true) => SLOW_FRAME,
+        };
+        Some(self.last.map_or(Duration::ZERO, |l| gap.saturating_sub(l.elapsed())))
+    }
+
+    /// How long the loop may sleep: to the next frame, else to the next second of the clock.
+    fn wait(&self, state: &State, clock: Ts, busy: bool) -> Duration {
+        if let Some(due) = self.due(busy) {
+            return due.max(Duration::from_millis(1));
+        }
+        if matches!(state.player.head, Playhead::Playing { .. }) {
+            return DATA_FRAME;
+        }
+        let second = 1_000_000_000;
+        Duration::from_nanos((second - clock.0.rem_euclid(second)) as u64 + 1_000_000)
+    }
+}
+
+/// Terminal events as inputs. A burst of plain characters with no bracketed paste round it is pasted text, unless its
+/// first key opens an input: then a fast typist is more likely.
+fn inputs(events: Vec<Tty>, state: &State) -> Vec<Input> {
+    let mut out = Vec::new();
+    let text: Option<String> = events
+        .iter()
+        .map(|e| match e {
+            Tty::Key(k) if k.kind != KeyEventKind::Release => {
+                let key = Key::from(*k);
+                match key.code {
+                    KeyCode::Char(c) if !key.ctrl && !key.alt => Some(c),
+                    KeyCode::Enter => Some('\n'),
+                    KeyCode::Tab => Some('\t'),
+                    _ => None,
+                }
+            }
+            _ => None,
+        })
+        .collect();
+    if let Some(text) = text
+        && text.chars().count() >= BURST
+        && !is_typing(state)
+        && text.chars().any(|c| !text.starts_with(c))
+        && !text.starts_with(['a', '&', '/', 'g', ':'])
+    {
+        return vec![Input::Paste(text)];
+    }
+    for event in events {
+        match event {
+            Tty::Key(k) if k.kind != KeyEventKind::Release => out.push(Input::Key(Key::from(k))),
+            Tty::Paste(text) => out.push(Input::Paste(text)),
+            Tty::Mouse(m) => match m.kind {
+                MouseEventKind::Down(MouseButton::Left) => out.push(Input::Click(m.column, m.row)),
+                MouseEventKind::ScrollUp => out.push(Input::Wheel(m.column, m.row, true)),
+                MouseEventKind::ScrollDown => out.push(Input::Wheel(m.column, m.row, false)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    out
+}

@@ -1,0 +1,150 @@
+//! `warroom replay`: a recording, or raw log files, on the same screen.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::discovery::Offers;
+use super::effects::Shell;
+use super::event_loop::Loop;
+use super::live::{parse_filter, store};
+use super::settings::settings;
+use super::terminal::Terminal;
+use crate::app::arrival::Arrival;
+use crate::app::playhead::Player;
+use crate::app::state::State;
+use crate::app::update;
+use crate::cli::ReplayArgs;
+use crate::config::Config;
+use crate::signals::logs::sources::read_logs;
+use crate::signals::source::{Observation, StreamClock};
+use crate::signals::{Envelope, Event};
+use crate::stream::order::{Batch, Numbering};
+use crate::stream::recording::RecordingError;
+use crate::stream::replay::{self, Summary};
+use crate::timeline::source::Declaration;
+use crate::timeline::{SourceId, TimeRange, Ts};
+use crate::ui::Level;
+
+/// What is replayed.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A recording.
+    Recording(PathBuf),
+    /// Raw log files.
+    Logs(Vec<PathBuf>),
+}
+
+impl Input {
+    /// From the command line, where one of both is given.
+    pub fn new(recording: Option<PathBuf>, logs: Vec<PathBuf>) -> Input {
+        match recording {
+            Some(path) => Input::Recording(path),
+            None => Input::Logs(logs),
+        }
+    }
+
+    /// Reads all of it and hands on envelopes; `to` returns false to stop.
+    pub fn read(&self, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Summary, anyhow::Error> {
+        match self {
+            Input::Recording(path) => Ok(replay::read(path, to)?),
+            Input::Logs(paths) => {
+                for path in paths {
+                    std::fs::File::open(path).map_err(|source| RecordingError::Io {
+                        what: "cannot open",
+                        path: path.display().to_string(),
+                        source,
+                    })?;
+                }
+                let mut numbering = Numbering::default();
+                let mut go_on = true;
+                let origin = Declaration::Origin {
+                    host: String::new(),
+                    boot_id: String::new(),
+                    zone: "UTC".into(),
+                    version: env!("CARGO_PKG_VERSION").into(),
+                };
+                let mut first = Some(Event::Stream(origin));
+                read_logs(paths, &mut |source: SourceId, at: Ts, event: Event| {
+                    let mut batch = Vec::new();
+                    if let Some(event) = first.take() {
+                        let o = Observation { source: SourceId(0), observed: at, mono: 0, event };
+                        numbering.number(o, &mut batch);
+                    }
+                    numbering.number(Observation { source, observed: at, mono: 0, event }, &mut batch);
+                    go_on = to(batch);
+                    go_on
+                })?;
+                Ok(Summary::default())
+            }
+        }
+    }
+}
+
+/// `warroom replay`.
+pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
+    let (config, _) = Config::find(None)?;
+    let (settings, theme) = settings(&config, &args.screen)?;
+    let filter = parse_filter(args.filter.as_deref())?;
+    let input = Input::new(args.recording, args.logs);
+    // The first frame of envelopes is read before the screen is taken, so that a wrong file is said in the shell.
+    let mut first = None;
+    input.read(&mut |batch| {
+        let found = batch.iter().find(|e| !is_declaration(e)).map(|e| e.observed);
+        first = first.or(found);
+        first.is_none()
+    })?;
+    let start = first.ok_or_else(|| anyhow::anyhow!("nothing with a time in it was found to replay"))?;
+    let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
+    let clock = StreamClock::start();
+    let (answers_to, answers) = mpsc::channel(256);
+    let store = store(&answers_to);
+    let (to, stream) = mpsc::channel::<Batch>(64);
+    let said = answers_to.clone();
+    std::thread::Builder::new().name("replay".into()).spawn(move || {
+        let result = input.read(&mut |batch| to.blocking_send(batch.into()).is_ok());
+        let arrival = match result {
+            Ok(summary) => summary.trouble().map(|t| Arrival::Say(Level::Warn, t)),
+            Err(e) => Some(Arrival::Say(Level::Bad, format!("{e:#}"))),
+        };
+        let _ = said.blocking_send(Arrival::Loading(1.0));
+        if let Some(arrival) = arrival {
+            let _ = said.blocking_send(arrival);
+        }
+    })?;
+    let mut state = State::new(Player::replay(TimeRange::new(start, start), None, clock.wall()), settings);
+    state.own.loading = Some(0.0);
+    state.view.go_when_loaded = args.at;
+    update::follow_playhead(&mut state);
+    update::set_filter(&mut state, filter);
+    let shell = Shell {
+        answers: answers_to,
+        incident: None,
+        recorder: None,
+        supervisor: None,
+        store: store.clone(),
+        offers: Offers::default(),
+    };
+    let mut the_loop = Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock };
+    the_loop.run().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether an envelope only declares something.
+pub fn is_declaration(e: &Envelope) -> bool {
+    matches!(e.event, Event::Stream(_))
+}
+
+/// The whole input folded, for commands without a screen.
+pub fn fold(input: &Input, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
+    let each = &mut each;
+    input.read(&mut |batch| {
+        batch.iter().for_each(&mut *each);
+        true
+    })
+}
+
+/// Shared by those who keep batches.
+pub type Shared = Arc<[Envelope]>;

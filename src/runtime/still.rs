@@ -1,0 +1,106 @@
+//! One frame without a terminal: drawn, its wants met, drawn again, until nothing is missing.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::replay::{Input, fold};
+use crate::app::arrival::Arrival;
+use crate::app::arrive::arrive;
+use crate::app::playhead::{Playhead, Player};
+use crate::app::screen::screen;
+use crate::app::state::{Settings, State};
+use crate::app::update;
+use crate::signals::Event;
+use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
+use crate::timeline::{TimeRange, Ts};
+use crate::ui::Theme;
+
+/// Longest wait for rows of one frame.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A state with a store behind it, for drawing single frames.
+pub struct Still {
+    /// The folded state.
+    pub state: State,
+    /// Reads its rows.
+    pub store: LogStore,
+    answers: Receiver<LogArrival>,
+}
+
+impl Still {
+    /// Folds all of `input`; the playhead stands at the end.
+    pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
+        let (to, answers) = channel();
+        let store = LogStore::new(
+            Box::new(move |a| {
+                let _ = to.send(a);
+            }),
+            StoreOptions::default(),
+        );
+        let mut state = State::new(Player::live(Ts(0)), settings);
+        let summary = fold(input, |envelope| {
+            state.apply(envelope);
+            if let Event::Logs(event) = &envelope.event {
+                let name = state.timeline.source_name(envelope.source);
+                store.observe(envelope.source, name, envelope.observed, event, true);
+            }
+        })?;
+        if let Some(trouble) = summary.trouble() {
+            eprintln!("warroom: {trouble}");
+        }
+        let (start, end) = state.timeline.span.unwrap_or((Ts(0), Ts(0)));
+        state.player = Player::replay(TimeRange::new(start, end), Some(end), end);
+        update::follow_playhead(&mut state);
+        Ok(Still { state, store, answers })
+    }
+
+    /// Moves the playhead.
+    pub fn at(&mut self, at: Ts) {
+        self.state.player.head = Playhead::Still(self.state.player.now());
+        update::go_to(&mut self.state, at);
+        update::follow_playhead(&mut self.state);
+    }
+
+    /// Asks the store on behalf of effects, and waits for the answers.
+    pub fn carry_out(&mut self, effects: Vec<crate::app::effect::Effect>) {
+        for effect in effects {
+            if let crate::app::effect::Effect::AskLogs(query) = effect {
+                self.ask(*query);
+            }
+        }
+    }
+
+    fn ask(&mut self, query: crate::signals::logs::store::LogQuery) {
+        let (request, slot) = (query.request, query.slot);
+        self.store.ask(query);
+        let until = Instant::now() + PATIENCE;
+        while let Ok(answer) = self.answers.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            let done = answer.done && answer.request == request && answer.slot == slot;
+            arrive(&mut self.state, Arrival::Logs(Box::new(answer)));
+            if done {
+                return;
+            }
+        }
+    }
+
+    /// Draws until no row is missing.
+    pub fn frame(&mut self, theme: &Theme, width: u16, height: u16) -> Buffer {
+        let area = Rect::new(0, 0, width, height);
+        self.state.view.area = area;
+        let mut buffer = Buffer::empty(area);
+        for _ in 0..50 {
+            buffer.reset();
+            let layout = screen(&self.state, theme, area, &mut buffer);
+            let rows = layout.log_height as usize;
+            self.state.view.layout = layout;
+            match self.state.logs.wants(rows) {
+                Some(query) if rows > 0 => self.ask(query),
+                _ => break,
+            }
+        }
+        buffer
+    }
+}

@@ -1,0 +1,207 @@
+//! The terminal: taken over, given back clean, and written to by a thread of its own, so that a stalled link stops frames
+//! and nothing else.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use crossterm::{cursor, queue};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use tokio::sync::Notify;
+
+/// Whether the terminal is ours now; read by the panic hook.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The taken-over terminal.
+pub struct Terminal {
+    shown: Buffer,
+    fresh: bool,
+    mouse: bool,
+    writer: SyncSender<Vec<u8>>,
+    busy: Arc<AtomicBool>,
+    /// Told when the writer has drained a frame.
+    pub drained: Arc<Notify>,
+    written: Arc<AtomicU64>,
+    cursor: Option<Position>,
+}
+
+/// Why there is no screen.
+#[derive(Debug, thiserror::Error)]
+pub enum TerminalError {
+    /// Standard output is no terminal.
+    #[error(
+        "standard output is not a terminal, so there is no screen to draw on; use `warroom query`, `warroom screen` or `warroom record`"
+    )]
+    NoTerminal,
+    /// The terminal cannot be drawn on.
+    #[error("TERM={0} cannot place text on the screen; use `warroom query`, `warroom screen` or `warroom record`")]
+    Dumb(String),
+    /// The system said no.
+    #[error("cannot use the terminal: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl Terminal {
+    /// Takes the terminal. No query is sent: what does not answer cannot hold up the first frame.
+    pub fn take(mouse: bool) -> Result<Terminal, TerminalError> {
+        if !io::stdout().is_terminal() {
+            return Err(TerminalError::NoTerminal);
+        }
+        match std::env::var("TERM") {
+            Ok(term) if term == "dumb" => return Err(TerminalError::Dumb(term)),
+            _ => {}
+        }
+        // NO_COLOR is the theme's business; the library's own handling resets bold and reverse.
+        crossterm::style::force_color_output(true);
+        restore_on_panic();
+        enter(mouse)?;
+        let (writer, frames) = sync_channel::<Vec<u8>>(1);
+        let busy = Arc::new(AtomicBool::new(false));
+        let drained = Arc::new(Notify::new());
+        let written = Arc::new(AtomicU64::new(0));
+        let (b, d, w) = (Arc::clone(&busy), Arc::clone(&drained), Arc::clone(&written));
+        std::thread::Builder::new().name("terminal".into()).spawn(move || {
+            let mut out = io::stdout();
+            for frame in frames {
+                let _ = out.write_all(&frame).and_then(|()| out.flush());
+                w.fetch_add(frame.len() as u64, Ordering::Relaxed);
+                b.store(false, Ordering::Release);
+                d.notify_one();
+            }
+        })?;
+        Ok(Terminal { shown: Buffer::empty(Rect::ZERO), fresh: true, mouse, writer, busy, drained, written, cursor: None })
+    }
+
+    /// Size in columns and rows.
+    pub fn size(&self) -> Rect {
+        let (width, height) = crossterm::terminal::size().unwrap_or((80, 24));
+        Rect { x: 0, y: 0, width, height }
+    }
+
+    /// Whether the last frame is still on its way.
+    pub fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// Bytes sent so far.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Draws everything at the next frame.
+    pub fn forget(&mut self) {
+        self.fresh = true;
+    }
+
+    /// Sends what changed, in one write, inside a synchronised update. Returns the bytes.
+    pub fn show(&mut self, next: &Buffer, cursor: Option<Position>) -> io::Result<usize> {
+        let mut bytes = Vec::with_capacity(4096);
+        bytes.extend_from_slice(b"\x1b[?2026h");
+        let before = bytes.len();
+        {
+            let mut backend = CrosstermBackend::new(&mut bytes);
+            if self.fresh || self.shown.area != next.area {
+                backend.clear()?;
+                self.shown = Buffer::empty(next.area);
+                self.fresh = false;
+            }
+            let changes = self.shown.diff(next);
+            if !changes.is_empty() {
+                backend.draw(changes.into_iter())?;
+            }
+            if cursor != self.cursor || cursor.is_some() {
+                match cursor {
+                    Some(at) => {
+                        backend.set_cursor_position(at)?;
+                        backend.show_cursor()?;
+                    }
+                    None => backend.hide_cursor()?,
+                }
+                self.cursor = cursor;
+            }
+        }
+        self.shown.clone_from(next);
+        if bytes.len() == before {
+            return Ok(0);
+        }
+        bytes.extend_from_slice(b"\x1b[?2026l");
+        self.send(bytes)
+    }
+
+    /// Sends bytes that are no frame, like a clipboard text.
+    pub fn send(&mut self, bytes: Vec<u8>) -> io::Result<usize> {
+        let n = bytes.len();
+        self.busy.store(true, Ordering::Release);
+        self.writer.send(bytes).map_err(|_| io::Error::other("the terminal's thread has ended"))?;
+        Ok(n)
+    }
+
+    /// Gives the terminal back, for a while or for good.
+    pub fn give_back(&mut self) {
+        // A frame that is still on its way would land in the shell.
+        for _ in 0..50 {
+            if !self.is_busy() {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        leave();
+    }
+
+    /// Takes it again after [`Terminal::give_back`].
+    pub fn take_again(&mut self) -> io::Result<()> {
+        enter(self.mouse)?;
+        self.cursor = None;
+        self.fresh = true;
+        Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+fn enter(mouse: bool) -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    let mut out = io::stdout();
+    queue!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
+    if mouse {
+        queue!(out, EnableMouseCapture)?;
+    }
+    out.flush()
+}
+
+/// Back to how it was. Safe to call any number of times.
+pub fn leave() {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
+        return;
+    }
+    let mut out = io::stdout();
+    let _ = queue!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
+    let _ = out.flush();
+    let _ = disable_raw_mode();
+}
+
+/// A panic on the main thread gives the terminal back before the message. Panics of sources and panes are caught
+/// elsewhere and must not touch the screen.
+fn restore_on_panic() {
+    let main = std::thread::current().id();
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if std::thread::current().id() == main {
+            leave();
+            before(info);
+        } else {
+            tracing::error!("{info}");
+        }
+    }));
+}

@@ -1,0 +1,397 @@
+//! Tells statements of one shape: the same text but for literals, spaces, comments and the length of lists.
+//!
+//! A scanner of tokens, not a parser: it knows quotes (`''`, `E''`, `$tag$`, `""`, backticks), comments (`--`, nested
+//! `/* */`), numbers and placeholders. Tags in comments (sqlcommenter, marginalia) are read before comments are dropped.
+//! Reads at most [`LIMIT`] bytes, one pass, no backtracking.
+
+use std::borrow::Cow;
+
+use crate::timeline::RequestId;
+
+/// Bytes of a statement that are looked at.
+pub const LIMIT: usize = 10_240;
+
+/// The shape of a statement.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// 64-bit hash of `shape`.
+    pub hash: u64,
+    /// The statement with `?` for every literal and one space between tokens.
+    pub shape: String,
+    /// Tags out of comments, name and value, in order of appearance.
+    pub tags: Vec<(String, String)>,
+}
+
+impl Fingerprint {
+    /// The request that the tags name, if they do: `request_id`, `x_request_id`, `correlation_id`, `trace_id`, or the
+    /// trace part of a `traceparent`.
+    pub fn request_id(&self) -> Option<RequestId> {
+        let find = |names: &[&str]| {
+            self.tags.iter().find(|(k, v)| !v.is_empty() && names.iter().any(|n| k.eq_ignore_ascii_case(n)))
+        };
+        if let Some((_, v)) = find(&["request_id", "x_request_id", "x-request-id", "correlation_id", "trace_id"]) {
+            return Some(RequestId(v.as_str().into()));
+        }
+        let (_, parent) = find(&["traceparent"])?;
+        let trace = parent.split('-').nth(1).unwrap_or(parent);
+        Some(RequestId(trace.into()))
+    }
+}
+
+/// The shape of `sql`.
+pub fn fingerprint(sql: &str) -> Fingerprint {
+    let mut out = Scan::new(sql);
+    out.run();
+    let mut shape = out.shape;
+    while shape.ends_with([';', ' ']) {
+        shape.pop();
+    }
+    Fingerprint { hash: hash(shape.as_bytes()), shape, tags: out.tags }
+}
+
+/// FNV-1a with a final mix; the same on every machine and in every version, because recordings hold it.
+pub fn hash(bytes: &[u8]) -> u64 {
+    let mut h = 0xcbf2_9ce4_8422_2325u64;
+    for &b in bytes {
+        h = (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+    }
+    h ^= h >> 32;
+    h = h.wrapping_mul(0xd6e8_feb8_6659_fd93);
+    h ^ (h >> 32)
+}
+
+struct Scan<'a> {
+    sql: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    shape: String,
+    tags: Vec<(String, String)>,
+}
+
+impl<'a> Scan<'a> {
+    fn new(sql: &'a str) -> Scan<'a> {
+        let mut end = sql.len().min(LIMIT);
+        while !sql.is_char_boundary(end) {
+            end -= 1;
+        }
+        let sql = &sql[..end];
+        Scan { sql, bytes: sql.as_bytes(), at: 0, shape: String::with_capacity(end.min(512)), tags: Vec::new() }
+    }
+
+    fn peek(&self, ahead: usize) -> u8 {
+        self.bytes.get(self.at + ahead).copied().unwrap_or(0)
+    }
+
+    fn run(&mut self) {
+        while self.at < self.bytes.len() {
+            let b = self.bytes[self.at];
+            match b {
+                _ if b.is_ascii_whitespace() => self.at += 1,
+                b'-' if self.peek(1) == b'-' => self.line_comment(),
+                b'/' if self.peek(1) == b'*' => self.block_comment(),
+                b'#' if self.shape.is_empty() => self.line_comment(),
+                b'\'' => {
+                    self.quoted(b'\'', false);
+                    self.literal();
+                }
+                b'"' | b'`' => {
+                    let start = self.at;
+                    self.quoted(b, false);
+                    let name = self.sql[start..self.at].trim_matches(b as char).to_owned();
+                    self.word(&name);
+                }
+                b'$' => self.dollar(),
+                b'?' => {
+                    self.at += 1;
+                    self.literal();
+                }
+                b':' if self.peek(1).is_ascii_alphabetic()
+                    && self.bytes.get(self.at.wrapping_sub(1)) != Some(&b':') =>
+                {
+                    self.at += 1;
+                    self.take_while(|b| b.is_ascii_alphanumeric() || b == b'_');
+                    self.literal();
+                }
+                b'0'..=b'9' => self.number(),
+                b'.' if self.peek(1).is_ascii_digit() && !self.shape.ends_with(|c: char| c.is_alphanumeric()) => {
+                    self.number();
+                }
+                _ if b.is_ascii_alphabetic() || b == b'_' || b >= 0x80 => self.identifier(),
+                _ => self.symbol(b),
+            }
+        }
+    }
+
+    fn take_while(&mut self, keep: impl Fn(u8) -> bool) -> &'a str {
+        let start = self.at;
+        while self.at < self.bytes.len() && keep(self.bytes[self.at]) {
+            self.at += 1;
+        }
+        self.sql.get(start..self.at).unwrap_or_default()
+    }
+
+    fn identifier(&mut self) {
+        let b = self.bytes[self.at];
+        if matches!(b, b'e' | b'E' | b'x' | b'X' | b'b' | b'B' | b'n' | b'N') && self.peek(1) == b'\'' {
+            self.at += 1;
+            self.quoted(b'\'', matches!(b, b'e' | b'E'));
+            return self.literal();
+        }
+        let word = self.take_while(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80);
+        let lower = word.to_lowercase();
+        match lower.as_str() {
+            "null" | "true" | "false" if !self.shape.ends_with(" is") && !self.shape.ends_with(" not") => {
+                self.literal();
+            }
+            _ => self.word(&lower),
+        }
+    }
+
+    fn number(&mut self) {
+        self.take_while(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'_');
+        if matches!(self.bytes.get(self.at - 1), Some(b'e' | b'E')) && matches!(self.peek(0), b'+' | b'-') {
+            self.at += 1;
+            self.take_while(|b| b.is_ascii_digit());
+        }
+        self.literal();
+    }
+
+    /// Skips a quoted piece; the quote doubled (or, with `escapes`, after a backslash) does not end it.
+    fn quoted(&mut self, quote: u8, escapes: bool) {
+        self.at += 1;
+        while self.at < self.bytes.len() {
+            let b = self.bytes[self.at];
+            if escapes && b == b'\\' {
+                self.at = (self.at + 2).min(self.bytes.len());
+            } else if b == quote {
+                self.at += 1;
+                if self.peek(0) != quote {
+                    return;
+                }
+                self.at += 1;
+            } else {
+                self.at += 1;
+            }
+        }
+    }
+
+    /// `$1`, or `$tag$ … $tag$`.
+    fn dollar(&mut self) {
+        let start = self.at;
+        self.at += 1;
+        let tag = self.take_while(|b| b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80);
+        if tag.as_bytes().first().is_some_and(u8::is_ascii_digit) {
+            return self.literal();
+        }
+        if self.peek(0) != b'$' {
+            return self.symbol_text("$");
+        }
+        self.at += 1;
+        let fence = &self.bytes[start..self.at];
+        self.at =
+            memchr::memmem::find(&self.bytes[self.at..], fence).map_or(self.bytes.len(), |i| self.at + i + fence.len());
+        self.literal();
+    }
+
+    fn line_comment(&mut self) {
+        let start = self.at;
+        self.at = memchr::memchr(b'\n', &self.bytes[start..]).map_or(self.bytes.len(), |i| start + i);
+        let text = self.sql.get(start..self.at).unwrap_or_default();
+        self.read_tags(text.trim_start_matches(['-', '#']));
+    }
+
+    fn block_comment(&mut self) {
+        let start = self.at + 2;
+        self.at = start;
+        let mut depth = 1;
+        while self.at < self.bytes.len() {
+            match (self.bytes[self.at], self.peek(1)) {
+                (b'*', b'/') => {
+                    self.at += 2;
+                    depth -= 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                (b'/', b'*') => {
+                    self.at += 2;
+                    depth += 1;
+                }
+                _ => self.at += 1,
+            }
+        }
+        let end = if depth == 0 { self.at - 2 } else { self.bytes.len() };
+        let text = self.sql.get(start..end.max(start)).unwrap_or_default();
+        self.read_tags(text);
+    }
+
+    /// `key='value',key2='value2'` (values URL-encoded) or `key:value,key2:value2`.
+    fn read_tags(&mut self, comment: &str) {
+        for part in comment.split([',', ';']) {
+            let Some((key, value)) = part.split_once(['=', ':']) else { continue };
+            let (key, value) = (key.trim(), value.trim().trim_matches('\''));
+            let plain = |s: &str| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.%".contains(&b));
+            if !key.is_empty() && key.len() <= 64 && plain(key) && self.tags.len() < 16 {
+                self.tags.push((decode(key).into_owned(), decode(value).into_owned()));
+            }
+        }
+    }
+
+    fn space(&mut self) {
+        if !self.shape.is_empty() && !self.shape.ends_with(['(', '.', ' ']) {
+            self.shape.push(' ');
+        }
+    }
+
+    fn word(&mut self, word: &str) {
+        if !self.shape.ends_with('.') {
+            self.space();
+        }
+        self.shape.push_str(word);
+    }
+
+    /// A literal; a list of them, or a list of rows of them, becomes one.
+    fn literal(&mut self) {
+        const SIGNS: [&str; 4] = ["( -", ", -", "(-", "= -"];
+        if SIGNS.iter().any(|s| self.shape.ends_with(s)) {
+            self.shape.pop();
+            while self.shape.ends_with(' ') {
+                self.shape.pop();
+            }
+        }
+        if self.shape.ends_with("?,") {
+            self.shape.pop();
+            return;
+        }
+        self.space();
+        self.shape.push('?');
+    }
+
+    fn symbol(&mut self, b: u8) {
+        self.at += 1;
+        match b {
+            b',' | b')' | b';' => {
+                while self.shape.ends_with(' ') {
+                    self.shape.pop();
+                }
+                self.shape.push(b as char);
+                if b == b')' && self.shape.ends_with("(?), (?)") {
+                    self.shape.truncate(self.shape.len() - ", (?)".len());
+                }
+            }
+            b'.' => self.shape.push('.'),
+            b'(' => {
+                self.space();
+                self.shape.push('(');
+            }
+            _ => {
+                let text = (b as char).to_string();
+                self.symbol_text(&text);
+            }
+        }
+    }
+
+    fn symbol_text(&mut self, text: &str) {
+        const OPERATOR: &[char] = &['=', '<', '>', '!', '|', '&', ':', '-', '+', '*', '/', '%', '@', '#', '~', '^'];
+        // Characters of one operator stand together, whatever the spaces in the source.
+        if !self.shape.ends_with(OPERATOR) {
+            self.space();
+        }
+        self.shape.push_str(text);
+    }
+}
+
+/// URL-decoding, as sqlcommenter writes values.
+fn decode(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut i = 0;
+    while i < bytes.len() {
+        let hex = (bytes[i] == b'%')
+            .then(|| bytes.get(i + 1..i + 3))
+            .flatten()
+            .and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
+        match hex {
+            Some(b) => {
+                out.push(b);
+                i += 3;
+            }
+            None => {
+                out.push(bytes[i]);
+                i += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_of_one_shape_have_one_fingerprint() {
+        let families: &[&[&str]] = &[
+            &[
+                "SELECT * FROM orders WHERE user_id = 123",
+                "select *  from orders where user_id=$1",
+                "SELECT * FROM \"orders\" WHERE user_id = 'it''s' -- note",
+                "SELECT * FROM orders WHERE user_id = E'a\\'b'; ",
+                "SELECT * FROM orders /* a /* nested */ one */ WHERE user_id = $tag$ it's $tag$",
+                "SELECT * FROM `orders` WHERE user_id = ?",
+                "SELECT * FROM orders WHERE user_id = :id",
+                "SELECT * FROM orders WHERE user_id = -5",
+            ],
+            &[
+                "SELECT 1 FROM t WHERE a IN (1)",
+                "SELECT 2 FROM t WHERE a IN (1, 2,3)",
+                "SELECT $1 FROM t WHERE a IN ($2,$3)",
+            ],
+            &["INSERT INTO t (a, b) VALUES (1, 'x')", "insert into t (a,b) values ($1,$2), ($3, $4), (5,6)"],
+            &["UPDATE t SET a = 1.5e-3, b = x'ff'", "update t set a = .5, b = null"],
+        ];
+        let mut seen = Vec::new();
+        for family in families {
+            let first = fingerprint(family[0]);
+            for sql in *family {
+                let f = fingerprint(sql);
+                assert_eq!(f.shape, first.shape, "{sql}");
+                assert_eq!(f.hash, first.hash, "{sql}");
+            }
+            assert!(!seen.contains(&first.hash));
+            seen.push(first.hash);
+        }
+    }
+
+    #[test]
+    fn names_that_hold_digits_and_casts_stay() {
+        assert_eq!(fingerprint("SELECT t1.col2::text FROM s.t1").shape, "select t1.col2 :: text from s.t1");
+        assert_ne!(fingerprint("SELECT a FROM t1").hash, fingerprint("SELECT a FROM t2").hash);
+        assert_eq!(fingerprint("SELECT a IS NULL").shape, "select a is null");
+    }
+
+    #[test]
+    fn tags_in_comments_name_the_request_wherever_they_stand() {
+        let f =
+            fingerprint("SELECT 1 /*controller='orders',traceparent='00-4bf92f3577b34da6a3ce929d0e0e4736-00f0-01'*/");
+        assert_eq!(f.request_id().unwrap().0, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(fingerprint("/*request_id='a%2Db'*/ SELECT 1").request_id().unwrap().0, "a-b");
+        assert_eq!(fingerprint("SELECT 1 -- request_id:7f3a,app:web").request_id().unwrap().0, "7f3a");
+        assert_eq!(f.hash, fingerprint("SELECT 2").hash);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_can_make_it_panic_or_loop(text in "\\PC{0,200}") {
+            let f = fingerprint(&text);
+            proptest::prop_assert!(f.shape.len() <= text.len() * 3 + 8);
+        }
+        #[test]
+        fn no_sql_like_text_either(text in "[-'\"$`/*?:;()., \n#a-eE0-9é]{0,120}") {
+            fingerprint(&text);
+        }
+    }
+}

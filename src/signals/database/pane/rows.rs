@@ -1,0 +1,308 @@
+//! The rows of the pane, top to bottom, as pieces of text with their roles.
+
+use crate::signals::database::blocked::Root;
+use crate::signals::database::history::{DatabaseHistory, Look, Seen};
+use crate::signals::database::pools::PoolNow;
+use crate::signals::database::slow::{Basis, Belongs, SlowRow};
+use crate::signals::database::verdict::{Now, leaks, millis, state_of};
+use crate::timeline::facts::MarkKind;
+use crate::timeline::time::short;
+use crate::ui::{PaneCx, Role};
+
+/// A piece of a row.
+pub struct Piece {
+    /// What it says.
+    pub text: String,
+    /// What it means.
+    pub role: Role,
+    /// Right-aligned in so many columns; `None` takes what it needs.
+    pub width: Option<u16>,
+}
+
+/// What the row under the cursor stands for.
+#[derive(Clone)]
+pub enum Picked {
+    /// A pool, by its place in the list.
+    Pool(usize),
+    /// A server's slots.
+    Server,
+    /// A statement, by its place in the list.
+    Slow(usize),
+    /// A root of a tree, by its place in the list.
+    Root(usize),
+    /// Someone who waits: which root, which place below it.
+    Waiter(usize, usize),
+    /// An open transaction, by process number.
+    Leak(i32),
+}
+
+/// A row.
+pub struct Row {
+    /// Left to right.
+    pub pieces: Vec<Piece>,
+    /// What it stands for; `None` cannot be selected.
+    pub selects: Option<Picked>,
+}
+
+fn say(text: impl Into<String>, role: Role) -> Piece {
+    Piece { text: text.into(), role, width: None }
+}
+
+fn column(text: impl Into<String>, role: Role, width: u16) -> Piece {
+    Piece { text: text.into(), role, width: Some(width) }
+}
+
+fn row(selects: Option<Picked>, pieces: Vec<Piece>) -> Row {
+    Row { pieces, selects }
+}
+
+/// All rows below the verdict. `width` decides how long bars are and which columns there is room for.
+pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Vec<Row> {
+    let mut out = Vec::new();
+    for (i, p) in now.pools.iter().enumerate() {
+        out.push(pool(p, i, now, cx, width));
+        if i == 0 && width >= 30 {
+            out.extend(chart(history, p, cx, width));
+        }
+    }
+    if let Some((_, look)) = now.server {
+        out.push(server(look, now, cx, width));
+    }
+    let mut waiting = Vec::new();
+    for (i, root) in now.roots.iter().enumerate() {
+        tree(root, i, cx, &mut waiting);
+    }
+    out.extend(waiting);
+    if cx.zoomed && !now.slow.is_empty() {
+        out.push(heading(cx));
+    }
+    out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, cx)));
+    if let Some((_, look)) = now.server.filter(|_| now.stale.is_none()) {
+        if now.roots.is_empty() {
+            out.push(row(None, vec![say("blocked: none", Role::Dim)]));
+        }
+        out.extend(leaks(look).map(|s| leak(s, cx)));
+        if look.figures.unlisted > 0 {
+            let text = format!("{} more sessions not listed", look.figures.unlisted);
+            out.push(row(None, vec![say(text, Role::Dim)]));
+        }
+    }
+    let unread = history.unread(cx.now);
+    if unread > 0 {
+        let text = format!("{unread} more lines in 60 s told of slow statements or pools and were not read");
+        out.push(row(None, vec![say(text, Role::Warn)]));
+    }
+    let evicted = history.evicted();
+    if evicted > 0 && cx.zoomed {
+        out.push(row(None, vec![say(format!("{evicted} old facts let go to stay within memory"), Role::Dim)]));
+    }
+    out
+}
+
+/// `used ████████░░░░ 12/20`, the bar an eighth to a quarter of the width.
+fn bar(label: &str, used: u32, of: Option<u32>, usage: String, hot: bool, cx: &PaneCx, width: u16) -> Vec<Piece> {
+    let mut out = vec![say(format!("{label} "), Role::Dim)];
+    let cells = (width / 3).clamp(4, 24);
+    if let Some(of) = of.filter(|n| *n > 0 && width >= 30) {
+        // A bar that is not empty shows a cell, one that is not full lacks one.
+        let mut full = (u64::from(used) * u64::from(cells) / u64::from(of)) as u16;
+        if used > 0 {
+            full = full.max(1);
+        }
+        if used < of {
+            full = full.min(cells - 1);
+        }
+        let full = full.min(cells);
+        let role = if hot { Role::ChartHot } else { Role::Chart };
+        out.push(say(cx.glyphs.bar.0.repeat(usize::from(full)), role));
+        out.push(say(cx.glyphs.bar.1.repeat(usize::from(cells - full)), Role::Dim));
+        out.push(say(" ", Role::Text));
+    }
+    out.push(say(usage, if hot { Role::Bad } else { Role::Text }));
+    out
+}
+
+fn pool(p: &PoolNow, index: usize, now: &Now, cx: &PaneCx, width: u16) -> Row {
+    let several = now.pools.len() > 1;
+    let label = if several { p.name.as_str() } else { "used" };
+    let hot = p.exhausted();
+    let mut pieces = bar(label, p.used.unwrap_or(0), p.max, p.usage(), hot, cx, width);
+    let mut figure = |label: &str, value: String, bad: bool| {
+        pieces.push(say(format!("  {label} "), Role::Dim));
+        pieces.push(say(value, if bad && !p.stale { Role::Bad } else { Role::Text }));
+    };
+    if let Some(n) = p.waiting {
+        figure("wait", n.to_string(), n > 0);
+    }
+    if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
+        figure("oldest", millis(ms), true);
+    }
+    if p.timeouts > 0 {
+        figure("gave up", format!("{}/min", p.timeouts), true);
+    }
+    if let Some(ms) = p.acquire_ms.filter(|ms| *ms >= 1.0) {
+        figure("acquire", millis(ms), ms >= 500.0);
+    }
+    if p.stale {
+        figure("", format!("{} ago", short(cx.now.since(p.at))), false);
+        pieces.iter_mut().for_each(|p| p.role = Role::Dim);
+    }
+    row(Some(Picked::Pool(index)), pieces)
+}
+
+/// Usage of the pool over the window all panes share.
+fn chart(history: &DatabaseHistory, p: &PoolNow, cx: &PaneCx, width: u16) -> Option<Row> {
+    let window = cx.facts.window?;
+    let series = &history.pools.get(&(p.source, p.name.clone()))?.used;
+    let cells = usize::from(width.saturating_sub(5));
+    let peaks = series.peaks(window, cells, cx.now);
+    let most = p.max.map_or_else(|| peaks.iter().flatten().copied().fold(1.0, f64::max), f64::from).max(1.0);
+    let mut pieces = vec![say("pool ", Role::Dim)];
+    for v in peaks {
+        pieces.push(match v {
+            None => say(" ", Role::Gap),
+            Some(v) => {
+                let i = ((v / most * 8.0).ceil() as usize).clamp(1, 8) - 1;
+                say(cx.glyphs.spark[i], if p.max.is_some() && v >= most { Role::ChartHot } else { Role::Chart })
+            }
+        });
+    }
+    Some(row(None, pieces))
+}
+
+fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
+    let f = &look.figures;
+    let free = f.max_connections.saturating_sub(f.reserved);
+    let c = &f.counts;
+    let hot = free > 0 && f64::from(c.clients) >= 0.97 * f64::from(free);
+    let in_tx = c.idle_in_tx + c.aborted;
+    let mut pieces = bar("slots", c.clients, Some(free), format!("{}/{free}", c.clients), hot, cx, width);
+    let mut figure = |label: &str, n: u32, role: Role| {
+        pieces.push(say(format!("  {label} "), Role::Dim));
+        pieces.push(say(n.to_string(), role));
+    };
+    let leaks = leaks(look).count() > 0;
+    figure("active", c.active, Role::Text);
+    figure("lock wait", c.waiting, if c.waiting > 0 { Role::Bad } else { Role::Text });
+    figure("idle tx", in_tx, if leaks { Role::Warn } else { Role::Text });
+    figure("idle", c.idle, Role::Text);
+    if c.hidden > 0 {
+        figure("hidden", c.hidden, Role::Dim);
+    }
+    if let Some(age) = now.stale {
+        pieces.push(say(format!("  {} ago", short(age)), Role::Dim));
+    }
+    row(Some(Picked::Server), pieces)
+}
+
+fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
+    let wait = if root.blocked == 1 { "1 waits".to_owned() } else { format!("{} wait", root.blocked) };
+    let who = if root.pid == 0 { "prepared".into() } else { format!("pid {}", root.pid) };
+    let mut pieces = vec![
+        say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), Role::Bad),
+        say(format!("{who} "), Role::Text),
+        say(format!("blocks: {wait}  "), Role::Bad),
+    ];
+    if root.ring {
+        pieces.push(say("deadlock  ", Role::Bad));
+    }
+    if let Some(s) = root.seen {
+        pieces.extend(session(s));
+    }
+    out.push(row(Some(Picked::Root(index)), pieces));
+    for (i, w) in root.waiters.iter().enumerate() {
+        // Deep queues stay readable: steps beyond the fourth are not moved further in.
+        let mut pieces = vec![
+            say(format!("{}{} ", "  ".repeat(w.depth.min(4)), cx.glyphs.joint[2]), Role::Rule),
+            say(format!("pid {} ", w.seen.session.pid), Role::Text),
+        ];
+        if w.blocked > 0 {
+            pieces.push(say(format!("holds up {}  ", w.blocked), Role::Warn));
+        }
+        pieces.extend(session(w.seen));
+        out.push(row(Some(Picked::Waiter(index, i)), pieces));
+    }
+}
+
+/// State and age, who, statement.
+fn session(s: &Seen) -> Vec<Piece> {
+    let who = if s.session.application.is_empty() { &s.session.user } else { &s.session.application };
+    vec![
+        say(format!("{}  ", state_of(s)), Role::Text),
+        say(format!("{who}  "), Role::Dim),
+        say(s.statement.text.split_whitespace().collect::<Vec<_>>().join(" "), Role::Text),
+    ]
+}
+
+fn heading(cx: &PaneCx) -> Row {
+    let _ = cx;
+    let head = |t: &str, w| column(t, Role::Dim, w);
+    row(
+        None,
+        vec![
+            head("time", 8),
+            head("rate", 8),
+            head("share", 6),
+            head("mean", 9),
+            head("max", 9),
+            head("rows", 8),
+            say("   statement", Role::Dim),
+        ],
+    )
+}
+
+fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
+    let ms = r.typical_ms();
+    let role = match () {
+        _ if ms >= 5_000.0 || r.worse() => Role::Bad,
+        _ if ms >= 1_000.0 => Role::Warn,
+        _ => Role::Text,
+    };
+    // An estimate says that it is one.
+    let guess = if r.basis == Basis::Counters && r.p95_ms.is_some() && r.oldest_ms as f64 <= ms { "~" } else { "" };
+    let rate = match (r.calls, r.running) {
+        (0, n) => format!("run {n}"),
+        _ if r.new => "new".into(),
+        _ if r.rate >= 10.0 => format!("×{:.0}/s", r.rate),
+        _ => format!("×{:.1}/s", r.rate),
+    };
+    let share = r.share.map(|s| format!("{:.0} %", s * 100.0)).unwrap_or_default();
+    let mut pieces = vec![
+        column(format!("{guess}{}", millis(ms)), role, 8),
+        column(rate, Role::Text, 8),
+        column(share, Role::Text, 6),
+    ];
+    if cx.zoomed {
+        let rows =
+            r.rows.filter(|_| r.calls > 0).map(|n| format!("{:.0}", n as f64 / r.calls as f64)).unwrap_or_default();
+        pieces.push(column(r.mean_ms().map(millis).unwrap_or_default(), Role::Text, 9));
+        pieces.push(column(if r.max_ms > 0.0 { millis(r.max_ms) } else { String::new() }, Role::Text, 9));
+        pieces.push(column(rows, Role::Text, 8));
+    }
+    pieces.push(match r.belongs {
+        Belongs::Yes => say(format!(" {} ", cx.glyphs.mark(MarkKind::User)), Role::Request),
+        Belongs::Maybe => say(" ~ ", Role::Dim),
+        Belongs::No => say("  ", Role::Text),
+    });
+    if r.worse()
+        && let Some(b) = r.baseline_ms
+    {
+        pieces.push(say(format!("{} from {}  ", cx.glyphs.up, millis(b)), Role::Warn));
+    }
+    if let Some(w) = r.wait.as_deref().filter(|w| !w.starts_with("Client:")) {
+        pieces.push(say(format!("[{w}]  "), Role::Dim));
+    }
+    let text = if r.belongs == Belongs::Yes { Role::Request } else { Role::Text };
+    pieces.push(say(r.title(), text));
+    row(Some(Picked::Slow(index)), pieces)
+}
+
+fn leak(s: &Seen, cx: &PaneCx) -> Row {
+    let grave = s.session.state_age_ms.unwrap_or(0) >= 60_000;
+    let mut pieces = vec![
+        say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), if grave { Role::Bad } else { Role::Warn }),
+        say(format!("pid {} ", s.session.pid), Role::Text),
+    ];
+    pieces.extend(session(s));
+    row(Some(Picked::Leak(s.session.pid)), pieces)
+}

@@ -1,0 +1,148 @@
+//! A row as evidence: one line of text, and everything known of it as fields.
+
+use super::rows::Picked;
+use crate::signals::database::event::LineRef;
+use crate::signals::database::history::Seen;
+use crate::signals::database::slow::Basis;
+use crate::signals::database::verdict::{Now, blocked_by, millis, state_of};
+use crate::ui::{PaneCx, Selected};
+
+#[derive(Default)]
+struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    fn put(&mut self, name: &str, value: impl ToString) {
+        let value = value.to_string();
+        if !value.is_empty() {
+            self.0.push((name.to_owned(), value));
+        }
+    }
+
+    fn maybe(&mut self, name: &str, value: Option<impl ToString>) {
+        if let Some(v) = value {
+            self.put(name, v);
+        }
+    }
+
+    fn line(&mut self, line: Option<&LineRef>) {
+        if let Some(l) = line {
+            self.put("line", format!("{} generation {} offset {}", l.name, l.generation, l.offset));
+        }
+    }
+}
+
+/// The row as evidence.
+pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
+    let source = now.server.map_or(String::new(), |(s, _)| s.name(cx.now).to_owned());
+    match picked {
+        Picked::Pool(i) => now.pools.get(*i).map(|p| {
+            let mut f = Fields::default();
+            f.put("pool", &p.name);
+            f.maybe("used", p.used);
+            f.maybe("idle", p.idle);
+            f.maybe("max", p.max);
+            f.maybe("waiting", p.waiting);
+            f.maybe("oldest_wait_ms", p.oldest_wait_ms);
+            f.maybe("acquire_ms", p.acquire_ms);
+            f.put("timeouts_60s", p.timeouts);
+            f.line(p.line.as_ref());
+            let wait = p.waiting.map(|n| format!(", {n} waiting")).unwrap_or_default();
+            let text = format!("pool {} {} in use{wait}", p.name, p.usage());
+            Selected { at: Some(p.at), source: p.name.to_string(), text, request_id: None, fields: f.0 }
+        }),
+        Picked::Server => now.server.map(|(_, look)| {
+            let (a, c) = (&look.figures, &look.figures.counts);
+            let mut f = Fields::default();
+            f.put("clients", c.clients);
+            f.put("active", c.active);
+            f.put("idle", c.idle);
+            f.put("idle_in_transaction", c.idle_in_tx);
+            f.put("aborted", c.aborted);
+            f.put("waiting_for_locks", c.waiting);
+            f.put("max_connections", a.max_connections);
+            f.put("reserved", a.reserved);
+            f.put("poll_ms", format!("{:.1}", a.cost_ms));
+            let text = format!(
+                "{} of {} connections, {} active, {} wait for locks",
+                c.clients, a.max_connections, c.active, c.waiting
+            );
+            Selected { at: Some(look.at), source: source.clone(), text, request_id: None, fields: f.0 }
+        }),
+        Picked::Slow(i) => now.slow.get(*i).map(|r| {
+            let mut f = Fields::default();
+            f.put("statement", r.statement.as_ref().map(|s| s.text.clone()).unwrap_or_else(|| r.title()));
+            f.put("fingerprint", format!("{:016x}", r.key));
+            f.maybe("queryid", r.queryid);
+            f.put(
+                "basis",
+                match r.basis {
+                    Basis::Counters => "the server's counters, all calls",
+                    Basis::Lines => "log lines, slow calls only",
+                    Basis::Running => "running now, nothing has ended yet",
+                },
+            );
+            if r.calls > 0 {
+                f.put("calls_60s", r.calls);
+                f.put("calls_per_s", format!("{:.1}", r.rate));
+                f.maybe("mean_ms", r.mean_ms().map(|v| format!("{v:.1}")));
+                f.maybe("p95_ms", r.p95_ms.map(|v| format!("{v:.1}")));
+                f.put("max_ms", format!("{:.1}", r.max_ms));
+                f.maybe("share", r.share.map(|s| format!("{:.0} %", s * 100.0)));
+                f.maybe("rows", r.rows);
+            }
+            f.maybe("before_ms", r.baseline_ms.map(|v| format!("{v:.1}")));
+            if r.running > 0 {
+                f.put("running", r.running);
+                f.put("oldest_ms", r.oldest_ms);
+                f.maybe("wait", r.wait.as_ref());
+            }
+            f.put("application", &r.application);
+            f.line(r.line.as_ref());
+            let from = r.line.as_ref().map_or(source.clone(), |l| l.name.to_string());
+            let text = format!("{} {}", millis(r.typical_ms()), r.title());
+            Selected { at: Some(r.at), source: from, text, request_id: r.request_id.clone(), fields: f.0 }
+        }),
+        Picked::Root(i) => now.roots.get(*i).map(|r| {
+            let mut base = r.seen.map(|s| session(s, now, &source)).unwrap_or_default();
+            base.text = blocked_by(r);
+            base.fields.push(("blocked_sessions".into(), r.blocked.to_string()));
+            base
+        }),
+        Picked::Waiter(i, j) => {
+            now.roots.get(*i).and_then(|r| r.waiters.get(*j)).map(|w| session(w.seen, now, &source))
+        }
+        Picked::Leak(pid) => now
+            .server
+            .and_then(|(_, l)| l.sessions.iter().find(|s| s.session.pid == *pid))
+            .map(|s| session(s, now, &source)),
+    }
+    .unwrap_or_default()
+}
+
+fn session(s: &Seen, now: &Now, source: &str) -> Selected {
+    let d = &s.session;
+    let mut f = Fields::default();
+    f.put("pid", d.pid);
+    f.maybe("backend_start", d.backend_start);
+    f.maybe("query_start", d.query_start);
+    f.maybe("state", d.state.as_ref());
+    f.maybe("query_age_ms", d.query_age_ms);
+    f.maybe("transaction_age_ms", d.xact_age_ms);
+    f.maybe("wait", d.wait.as_ref());
+    f.put("user", &d.user);
+    f.put("database", &d.db);
+    f.put("application", &d.application);
+    f.maybe("client", d.client.as_ref());
+    f.maybe("queryid", d.queryid);
+    let by: Vec<String> = d.blocked_by.iter().map(i32::to_string).collect();
+    f.put("blocked_by", by.join(" "));
+    f.put("statement", &s.statement.text);
+    let one_line = s.statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    Selected {
+        at: now.server.map(|(_, l)| l.at),
+        source: source.to_owned(),
+        text: format!("pid {} {}: {one_line}", d.pid, state_of(s)),
+        request_id: s.statement.request_id.clone(),
+        fields: f.0,
+    }
+}

@@ -1,0 +1,257 @@
+//! The pane as it is drawn, at several sizes, and what the row under the cursor is worth.
+
+use jiff::tz::TimeZone;
+
+use super::*;
+use crate::signals::database::event::*;
+use crate::signals::database::fingerprint::fingerprint;
+use crate::timeline::facts::Facts;
+use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
+use crate::ui::{Glyphs, Theme};
+
+const T0: i64 = 1_700_000_000;
+const SIZES: [(u16, u16); 4] = [(80, 20), (52, 10), (40, 12), (3, 1)];
+
+fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
+    PaneCx {
+        theme,
+        glyphs: &Glyphs::UNICODE,
+        now: Ts::from_secs(T0 + t),
+        zone: &TimeZone::UTC,
+        facts,
+        focused: false,
+        zoomed: false,
+        cursor: 0,
+        live: true,
+    }
+}
+
+fn history(events: Vec<(i64, DatabaseEvent)>) -> DatabaseHistory {
+    let mut h = DatabaseHistory::default();
+    for (i, (t, e)) in events.iter().enumerate() {
+        let source = if matches!(e, DatabaseEvent::PoolFigures(_)) { 2 } else { 1 };
+        h.apply(i as u64 + 1, SourceId(source), Ts::from_secs(T0 + t), e);
+    }
+    h
+}
+
+fn info() -> DatabaseEvent {
+    DatabaseEvent::ServerInfo(ServerInfo {
+        name: "orders@db-1".into(),
+        engine: "postgres".into(),
+        ..ServerInfo::default()
+    })
+}
+
+fn session(pid: i32, state: &str, age: u64, blocked_by: &[i32], query: &str) -> Session {
+    Session {
+        pid,
+        state: Some(state.into()),
+        query_age_ms: Some(age),
+        xact_age_ms: Some(age),
+        state_age_ms: Some(age),
+        wait: (!blocked_by.is_empty()).then(|| "Lock:transactionid".into()),
+        user: "shop".into(),
+        db: "orders".into(),
+        application: "api".into(),
+        query: query.into(),
+        blocked_by: blocked_by.to_vec(),
+        backend: "client backend".into(),
+        ..Session::default()
+    }
+}
+
+fn look(sessions: Vec<Session>, idle: u32) -> DatabaseEvent {
+    let n = |f: fn(&Session) -> bool| sessions.iter().filter(|s| f(s)).count() as u32;
+    let counts = SessionCounts {
+        clients: sessions.len() as u32 + idle,
+        active: n(Session::is_active),
+        idle,
+        idle_in_tx: n(Session::is_idle_in_tx),
+        waiting: n(Session::waits_for_lock),
+        ..SessionCounts::default()
+    };
+    DatabaseEvent::Activity(Activity {
+        counts,
+        max_connections: 100,
+        reserved: 3,
+        sessions,
+        cost_ms: 4.0,
+        every_ms: 1_000,
+        ..Activity::default()
+    })
+}
+
+fn pool(used: u32, waiting: u32, oldest: f64) -> DatabaseEvent {
+    DatabaseEvent::PoolFigures(PoolFigures {
+        pool: "main".into(),
+        used: Some(used),
+        idle: Some(20 - used),
+        max: Some(20),
+        waiting: Some(waiting),
+        oldest_wait_ms: Some(oldest),
+        ..PoolFigures::default()
+    })
+}
+
+fn slow(text: &str, ms: f64, id: &str) -> DatabaseEvent {
+    DatabaseEvent::SlowStatement(SlowStatement {
+        duration_ms: ms,
+        statement: text.into(),
+        fingerprint: fingerprint(text).hash,
+        request_id: Some(RequestId(id.into())),
+        from: LineRef { source: SourceId(3), name: "api".into(), generation: 0, offset: 4_711 },
+        ..SlowStatement::default()
+    })
+}
+
+fn normal() -> DatabaseHistory {
+    let mut events = vec![(0, info())];
+    events.extend((0..60).map(|t| (t, pool(3 + (t % 4) as u32, 0, 0.0))));
+    events.push((59, look(vec![session(10, "active", 12, &[], "SELECT 1 FROM carts WHERE id = 5")], 11)));
+    history(events)
+}
+
+fn flooded() -> DatabaseHistory {
+    let mut events = vec![(0, info())];
+    events.extend((0..60).map(|t| (t, pool(if t < 20 { 4 } else { 20 }, if t < 20 { 0 } else { 7 }, 3_900.0))));
+    for t in 20..60 {
+        for i in 0..38 {
+            let text = format!("SELECT * FROM orders WHERE user_id = {i} /* \x1b[31m */");
+            events.push((t, slow(&text, 4_000.0 + f64::from(i) * 33.0, if i == 3 { "7f3a" } else { "x" })));
+        }
+        events.push((t, slow("UPDATE carts SET total = 3", 300.0, "x")));
+    }
+    events.push((
+        59,
+        look(
+            (0..20)
+                .map(|i| {
+                    session(100 + i, "active", 4_000 + i as u64 * 50, &[], "SELECT * FROM orders WHERE user_id = 1")
+                })
+                .collect(),
+            0,
+        ),
+    ));
+    history(events)
+}
+
+fn blocked() -> DatabaseHistory {
+    let mut sessions = vec![session(4121, "idle in transaction", 41_000, &[], "UPDATE carts SET a = 1 WHERE id = 7")];
+    sessions.push(session(5000, "active", 9_000, &[4121], "ALTER TABLE carts ADD b int"));
+    sessions.extend(
+        (0..5).map(|i| session(5001 + i, "active", 8_000 - i as u64 * 100, &[4121, 5000], "SELECT * FROM carts")),
+    );
+    history(vec![(0, info()), (59, pool(6, 0, 0.0)), (59, look(sessions, 4))])
+}
+
+fn failing() -> DatabaseHistory {
+    let refused = |lost| {
+        let message = "sorry, too many clients already".into();
+        DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), message, lost, from: None })
+    };
+    history(vec![
+        (0, info()),
+        (1, look(vec![session(10, "active", 12, &[], "SELECT 1")], 90)),
+        (20, refused(false)),
+        (50, refused(false)),
+    ])
+}
+
+fn screen(h: &DatabaseHistory, facts: &Facts, t: i64, size: (u16, u16), focus: Option<usize>) -> String {
+    let theme = Theme::monochrome();
+    let mut cx = cx(&theme, facts, t);
+    if let Some(cursor) = focus {
+        (cx.focused, cx.cursor, cx.zoomed) = (true, cursor, true);
+    }
+    let area = Rect::new(0, 0, size.0, size.1);
+    let mut buf = Buffer::empty(area);
+    draw(h, &cx, area, &mut buf);
+    let styled = |y| {
+        let bold = |x| !buf[(x, y)].modifier.is_empty() && buf[(x, y)].symbol() != " ";
+        (0..size.0).map(|x| if bold(x) { '^' } else { ' ' }).collect::<String>().trim_end().to_owned()
+    };
+    (0..size.1)
+        .map(|y| {
+            let text: String = (0..size.0).map(|x| buf[(x, y)].symbol()).collect();
+            format!("{}\n{}", text.trim_end(), styled(y)).trim_end().to_owned() + "\n"
+        })
+        .collect()
+}
+
+#[test]
+fn the_pane_at_four_sizes_empty_normal_flooded_blocked_and_failing() {
+    let end = Ts::from_secs(T0 + 60);
+    let facts = Facts {
+        window: Some(TimeRange::ending(end, std::time::Duration::from_secs(60))),
+        request: Some(RequestId("7f3a".into())),
+        ..Facts::default()
+    };
+    let cases = [
+        ("empty", DatabaseHistory::default()),
+        ("normal", normal()),
+        ("flooded", flooded()),
+        ("blocked", blocked()),
+        ("failing", failing()),
+    ];
+    for (name, h) in cases {
+        let all: Vec<String> =
+            SIZES.iter().map(|s| format!("{}x{}\n{}", s.0, s.1, screen(&h, &facts, 60, *s, None))).collect();
+        insta::assert_snapshot!(name, all.join("----\n"));
+    }
+    insta::assert_snapshot!("zoomed", screen(&flooded(), &facts, 60, (120, 12), Some(1)));
+}
+
+#[test]
+fn the_verdict_says_what_is_so_and_what_holds_it_up() {
+    let theme = Theme::monochrome();
+    let facts = Facts::default();
+    let says = |h: &DatabaseHistory, t| verdict(h, &cx(&theme, &facts, t));
+    let v = says(&flooded(), 60);
+    assert_eq!(v.level, Level::Bad);
+    assert!(v.text.starts_with("pool exhausted: 20/20 in use, 7 waiting, oldest 3.9 s; slow: p95 5.2 s"), "{}", v.text);
+    assert!(says(&blocked(), 60).text.starts_with("blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait"));
+    assert_eq!(says(&normal(), 60), Verdict::new(Level::Calm, "pool 6/20, 12 sessions, none slow"));
+    let refused = says(&failing(), 60).text;
+    assert_eq!(refused, "server refuses connections: 53300 sorry, too many clients already, for 40 s");
+    assert_eq!(says(&DatabaseHistory::default(), 60).level, Level::Unknown);
+    // As of before the trouble, nothing is known of it.
+    assert_eq!(says(&flooded(), 10).level, Level::Calm);
+}
+
+#[test]
+fn the_selected_statement_comes_whole_with_its_figures_and_its_line() {
+    let theme = Theme::monochrome();
+    let facts = Facts { request: Some(RequestId("7f3a".into())), ..Facts::default() };
+    let mut cx = cx(&theme, &facts, 60);
+    cx.cursor = 2;
+    let s = select(&flooded(), &cx).unwrap();
+    let field = |n: &str| s.fields.iter().find(|(k, _)| k == n).map(|(_, v)| v.as_str()).unwrap_or_default();
+    assert!(field("statement").starts_with("SELECT * FROM orders WHERE user_id ="), "{s:?}");
+    assert_eq!((field("calls_60s"), field("line")), ("1520", "api generation 0 offset 4711"));
+    assert_eq!(s.source, "api");
+    cx.cursor = 99;
+    assert_eq!(select(&flooded(), &cx), None);
+}
+
+#[test]
+fn every_row_can_be_reached_and_the_pane_draws_in_any_rectangle() {
+    let facts = Facts::default();
+    for h in [normal(), flooded(), blocked(), failing(), DatabaseHistory::default()] {
+        for w in 0..30 {
+            for height in 0..8 {
+                screen(&h, &facts, 60, (w, height), Some(usize::from(w)));
+            }
+        }
+    }
+    let theme = Theme::monochrome();
+    let mut cx = cx(&theme, &facts, 60);
+    cx.focused = true;
+    let area = Rect::new(0, 0, 60, 6);
+    let total = draw(&blocked(), &cx, area, &mut Buffer::empty(area)).total;
+    for cursor in 0..total {
+        cx.cursor = cursor;
+        let frame = draw(&blocked(), &cx, area, &mut Buffer::empty(area));
+        assert!(frame.rows.iter().any(|r| r.index == cursor), "row {cursor} of {total} is not on the screen");
+    }
+}

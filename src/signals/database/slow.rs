@@ -1,0 +1,434 @@
+//! The slow list: what runs now, what the server's counters say of the last minute, and what log lines say, in one
+//! order.
+//!
+//! A statement that hangs stands in no counter, so running ones count with the time they have taken so far. The order
+//! is that of the last even second: rows do not jump while they are looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use compact_str::CompactString;
+
+use super::event::LineRef;
+use super::history::{DatabaseHistory, Statement, minute};
+use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
+
+/// Running for so long means hanging: such a statement comes first.
+pub const HUNG_MS: u64 = 5_000;
+/// The order settles at most every so often.
+const SETTLE: Duration = Duration::from_secs(2);
+/// Time over which a baseline is taken, and how much of the newest is left out.
+const BASELINE: (Duration, Duration) = (Duration::from_secs(1_800), Duration::from_secs(120));
+/// Rows of the list.
+const ROWS: usize = 50;
+
+/// What the figures of a row are of.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Basis {
+    /// The server's counters: all calls.
+    Counters,
+    /// Log lines: slow calls only.
+    Lines,
+    /// Nothing has ended yet.
+    Running,
+}
+
+/// How a row belongs to the filtered request.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Belongs {
+    /// It carries the ID.
+    Yes,
+    /// It ran in the time span of the request; nothing carries the ID.
+    Maybe,
+    /// It does not, or nothing is filtered.
+    No,
+}
+
+/// One shape of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowRow {
+    /// Its fingerprint; of a statement whose text is unknown, a number made from the server's.
+    pub key: u64,
+    /// Its text, where known.
+    pub statement: Option<Arc<Statement>>,
+    /// The server's number of it.
+    pub queryid: Option<i64>,
+    /// What the figures are of.
+    pub basis: Basis,
+    /// Calls that ended in the last minute.
+    pub calls: u64,
+    /// Milliseconds they took together.
+    pub total_ms: f64,
+    /// Calls in a second.
+    pub rate: f64,
+    /// The 95th percentile in milliseconds: exact from lines, an estimate from counters.
+    pub p95_ms: Option<f64>,
+    /// The longest, in milliseconds: of the minute from lines, since the counters began from counters.
+    pub max_ms: f64,
+    /// Share of all time in the list's own kind of figures, 0 to 1.
+    pub share: Option<f64>,
+    /// Rows returned or changed.
+    pub rows: Option<u64>,
+    /// The figures are since the server's counters began: the statement is new.
+    pub new: bool,
+    /// Sessions that run it now.
+    pub running: u32,
+    /// The longest of these, in milliseconds.
+    pub oldest_ms: u64,
+    /// What that one waits for.
+    pub wait: Option<CompactString>,
+    /// Its application.
+    pub application: CompactString,
+    /// What it took before, on average, in milliseconds.
+    pub baseline_ms: Option<f64>,
+    /// The newest request that ran it.
+    pub request_id: Option<RequestId>,
+    /// Whether it belongs to the filtered request.
+    pub belongs: Belongs,
+    /// The newest line that told of it.
+    pub line: Option<LineRef>,
+    /// When the newest fact of it is placed.
+    pub at: Ts,
+    rank: (bool, f64),
+    first: Ts,
+    durations: Vec<f64>,
+}
+
+impl SlowRow {
+    fn new(key: u64) -> SlowRow {
+        SlowRow {
+            key,
+            statement: None,
+            queryid: None,
+            basis: Basis::Running,
+            calls: 0,
+            total_ms: 0.0,
+            rate: 0.0,
+            p95_ms: None,
+            max_ms: 0.0,
+            share: None,
+            rows: None,
+            new: false,
+            running: 0,
+            oldest_ms: 0,
+            wait: None,
+            application: CompactString::default(),
+            baseline_ms: None,
+            request_id: None,
+            belongs: Belongs::No,
+            line: None,
+            at: Ts::MIN,
+            rank: (false, 0.0),
+            first: Ts::MAX,
+            durations: Vec::new(),
+        }
+    }
+
+    /// Mean of what ended, in milliseconds.
+    pub fn mean_ms(&self) -> Option<f64> {
+        (self.calls > 0).then(|| self.total_ms / self.calls as f64)
+    }
+
+    /// The figure to show first: how long it takes, or has been taking when that is longer.
+    pub fn typical_ms(&self) -> f64 {
+        let ended = self.p95_ms.or_else(|| self.mean_ms()).unwrap_or(0.0);
+        ended.max(self.oldest_ms as f64)
+    }
+
+    /// Its text in one line; without one, the server's number.
+    pub fn title(&self) -> String {
+        match (&self.statement, self.queryid) {
+            (Some(s), _) if !s.text.trim().is_empty() => s.text.split_whitespace().collect::<Vec<_>>().join(" "),
+            (_, Some(id)) => format!("statement {id} (text not read yet)"),
+            _ => "(statement not visible)".into(),
+        }
+    }
+
+    /// Whether it has become much slower than it was.
+    pub fn worse(&self) -> bool {
+        self.baseline_ms.is_some_and(|b| self.typical_ms() >= 100.0 && self.typical_ms() >= 4.0 * b.max(1.0))
+    }
+
+    fn saw(&mut self, at: Ts, statement: Option<&Arc<Statement>>) {
+        if at >= self.at || self.statement.is_none() {
+            if let Some(s) = statement {
+                self.statement = Some(s.clone());
+            }
+            self.at = self.at.max(at);
+        }
+    }
+
+    fn belong(&mut self, yes: bool, span: Option<TimeRange>, at: TimeRange) {
+        if yes {
+            self.belongs = Belongs::Yes;
+        } else if self.belongs == Belongs::No && span.is_some_and(|s| s.start <= at.end && at.start <= s.end) {
+            self.belongs = Belongs::Maybe;
+        }
+    }
+}
+
+/// What is asked of the list.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ask<'a> {
+    /// The filtered request.
+    pub request: Option<&'a RequestId>,
+    /// Its time span.
+    pub span: Option<TimeRange>,
+    /// When the trouble began; baselines end there.
+    pub since: Option<Ts>,
+}
+
+/// The list at `now`: hanging statements first, then by the time they took in the last minute.
+pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
+    let mut rows: BTreeMap<u64, SlowRow> = BTreeMap::new();
+    let settled = now.floor(SETTLE);
+    counters(history, now, settled, ask, &mut rows);
+    lines(history, now, settled, ask, &mut rows);
+    running(history, now, settled, ask, &mut rows);
+    let total = |basis| rows.values().filter(|r| r.basis == basis && !r.new).map(|r| r.total_ms).sum::<f64>();
+    let (counted, told) = (total(Basis::Counters), total(Basis::Lines));
+    let mut rows: Vec<SlowRow> = rows.into_values().filter(|r| !r.statement.as_ref().is_some_and(|s| s.ours)).collect();
+    for r in &mut rows {
+        let all = if r.basis == Basis::Counters { counted } else { told };
+        r.share = (r.calls > 0 && !r.new && all > 0.0).then(|| r.total_ms / all);
+        let seconds = now.signed_secs(r.first).clamp(5.0, 60.0);
+        r.rate = r.calls as f64 / seconds;
+        if !r.durations.is_empty() {
+            r.durations.sort_by(f64::total_cmp);
+            let i = (r.durations.len() * 95).div_ceil(100).saturating_sub(1);
+            r.p95_ms = (r.durations.len() >= 5).then(|| r.durations[i]);
+        }
+    }
+    // The time span is a guess; it says nothing once something carries the ID.
+    if rows.iter().any(|r| r.belongs == Belongs::Yes) {
+        rows.iter_mut().filter(|r| r.belongs == Belongs::Maybe).for_each(|r| r.belongs = Belongs::No);
+    }
+    rows.sort_by(|a, b| b.rank.0.cmp(&a.rank.0).then(b.rank.1.total_cmp(&a.rank.1)).then(a.key.cmp(&b.key)));
+    rows.truncate(ROWS);
+    rows
+}
+
+fn carries(statement: &Statement, id: Option<&RequestId>, own: Option<&RequestId>) -> bool {
+    id.is_some_and(|id| {
+        own == Some(id) || statement.request_id.as_ref() == Some(id) || statement.text.contains(id.0.as_str())
+    })
+}
+
+fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+    for (source, server) in &history.servers {
+        for e in server.statements.within(minute(now), now) {
+            let interval = TimeRange::ending(e.at, Duration::from_millis(e.value.interval_ms));
+            for d in &e.value.deltas {
+                let statement = history.text(*source, d.queryid, now);
+                let key = statement.map_or_else(|| unknown(*source, d.queryid), |s| s.fingerprint);
+                let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+                row.basis = Basis::Counters;
+                row.queryid = Some(d.queryid);
+                row.new |= d.new;
+                row.calls += d.calls;
+                row.total_ms += d.total_ms;
+                row.max_ms = row.max_ms.max(d.max_ms);
+                *row.rows.get_or_insert(0) += d.rows;
+                row.p95_ms = d.p95_ms.or(row.p95_ms);
+                row.first = row.first.min(interval.start);
+                row.saw(e.at, statement);
+                row.belong(statement.is_some_and(|s| carries(s, ask.request, None)), ask.span, interval);
+                if e.at <= settled && !d.new {
+                    row.rank.1 += d.total_ms;
+                }
+            }
+        }
+        baselines(history, *source, now, ask, rows);
+    }
+}
+
+/// The median of the means of earlier intervals, so that a slow start of the trouble does not count as normal.
+fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+    let Some(server) = history.servers.get(&source) else { return };
+    let end = ask.since.map_or(now - BASELINE.1, |s| s.min(now - Duration::from_secs(60)));
+    let mut means: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    for e in server.statements.within(TimeRange::ending(end, BASELINE.0), now) {
+        for d in e.value.deltas.iter().filter(|d| !d.new) {
+            means.entry(d.queryid).or_default().push(d.mean_ms);
+        }
+    }
+    for row in rows.values_mut() {
+        if let Some(means) = row.queryid.and_then(|id| means.get_mut(&id)) {
+            means.sort_by(f64::total_cmp);
+            row.baseline_ms = means.get(means.len() / 2).copied();
+        }
+    }
+}
+
+fn lines(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+    for e in history.slow.within(minute(now), now) {
+        let s = &e.value;
+        let key = s.statement.fingerprint;
+        let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+        let ran = TimeRange::ending(e.at, Duration::from_nanos((s.duration_ms.clamp(0.0, 1e9) * 1e6) as u64));
+        row.belong(carries(&s.statement, ask.request, s.request_id.as_ref()), ask.span, ran);
+        row.line = Some(s.from.clone());
+        if s.request_id.is_some() {
+            row.request_id = s.request_id.clone();
+        }
+        row.saw(e.at, Some(&s.statement));
+        // Counters know all calls; lines only the slow ones. They are not added up.
+        if row.basis == Basis::Counters {
+            continue;
+        }
+        row.basis = Basis::Lines;
+        row.calls += 1;
+        row.total_ms += s.duration_ms;
+        row.max_ms = row.max_ms.max(s.duration_ms);
+        row.first = row.first.min(e.at);
+        row.durations.push(s.duration_ms);
+        if let Some(n) = s.rows {
+            *row.rows.get_or_insert(0) += n;
+        }
+        if e.at <= settled {
+            row.rank.1 += s.duration_ms;
+        }
+    }
+}
+
+fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+    for (source, server) in &history.servers {
+        let Some(look) = server.look(now).filter(|l| now.since(l.at) < Duration::from_secs(30)) else { continue };
+        for s in look.sessions.iter().filter(|s| s.session.is_active() && s.session.is_client() && !s.statement.ours) {
+            let by_number = s.session.queryid.and_then(|id| history.text(*source, id, now));
+            let key = match (&s.statement, by_number) {
+                (_, Some(known)) => known.fingerprint,
+                (seen, None) if !seen.text.is_empty() => seen.fingerprint,
+                _ => continue,
+            };
+            let age = s.session.query_age_ms.unwrap_or(0);
+            let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+            row.running += 1;
+            row.saw(look.at, Some(&s.statement));
+            row.queryid = row.queryid.or(s.session.queryid);
+            row.application = s.session.application.clone();
+            row.belong(
+                carries(&s.statement, ask.request, None)
+                    || ask.request.is_some_and(|id| s.session.application.contains(id.0.as_str())),
+                ask.span,
+                TimeRange::ending(look.at, Duration::from_millis(age)),
+            );
+            if s.statement.request_id.is_some() {
+                row.request_id = s.statement.request_id.clone();
+            }
+            if age >= row.oldest_ms {
+                row.oldest_ms = age;
+                row.wait = s.session.wait.clone();
+            }
+            // As old as it was at the last even second; one that began later does not count in the order yet.
+            let then = age.saturating_sub(look.at.since(settled).as_millis() as u64);
+            row.rank.0 |= then >= HUNG_MS;
+            row.rank.1 += then as f64;
+        }
+    }
+}
+
+fn unknown(source: SourceId, queryid: i64) -> u64 {
+    super::fingerprint::hash(format!("{}:{queryid}", source.0).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::database::event::*;
+    use crate::signals::database::fingerprint::fingerprint;
+
+    fn delta(queryid: i64, calls: u64, mean: f64) -> StatementDelta {
+        StatementDelta { queryid, calls, total_ms: mean * calls as f64, mean_ms: mean, ..StatementDelta::default() }
+    }
+
+    fn interval(deltas: Vec<StatementDelta>) -> DatabaseEvent {
+        DatabaseEvent::Statements(Statements { interval_ms: 5_000, deltas, ..Statements::default() })
+    }
+
+    fn line(text: &str, ms: f64, id: Option<&str>) -> DatabaseEvent {
+        DatabaseEvent::SlowStatement(SlowStatement {
+            duration_ms: ms,
+            statement: text.into(),
+            fingerprint: fingerprint(text).hash,
+            request_id: id.map(|i| RequestId(i.into())),
+            ..SlowStatement::default()
+        })
+    }
+
+    fn busy(text: &str, age: u64) -> DatabaseEvent {
+        let s = Session {
+            pid: 7,
+            state: Some("active".into()),
+            query: text.into(),
+            query_age_ms: Some(age),
+            ..Session::default()
+        };
+        DatabaseEvent::Activity(Activity { sessions: vec![s], ..Activity::default() })
+    }
+
+    fn history(events: &[(i64, DatabaseEvent)]) -> DatabaseHistory {
+        let mut h = DatabaseHistory::default();
+        for (i, (t, e)) in events.iter().enumerate() {
+            h.apply(i as u64 + 1, SourceId(1), Ts::from_secs(*t), e);
+        }
+        h
+    }
+
+    #[test]
+    fn a_hanging_statement_comes_first_although_no_counter_knows_it() {
+        let h = history(&[
+            (100, interval(vec![delta(1, 1_000, 50.0)])),
+            (100, DatabaseEvent::Text { queryid: 1, text: "SELECT a FROM b".into() }),
+            (101, busy("UPDATE c SET d = 1", 6_000)),
+        ]);
+        let rows = list(&h, Ts::from_secs(102), Ask::default());
+        assert_eq!(rows.iter().map(SlowRow::title).collect::<Vec<_>>(), ["UPDATE c SET d = 1", "SELECT a FROM b"]);
+        assert_eq!((rows[0].basis, rows[0].oldest_ms, rows[1].calls), (Basis::Running, 6_000, 1_000));
+    }
+
+    #[test]
+    fn counters_lines_and_running_sessions_of_one_shape_are_one_row_counted_once() {
+        let h = history(&[
+            (100, interval(vec![delta(1, 10, 500.0)])),
+            (100, DatabaseEvent::Text { queryid: 1, text: "SELECT a FROM b WHERE c = $1".into() }),
+            (101, line("SELECT a FROM b WHERE c = 5", 900.0, None)),
+            (101, busy("SELECT a FROM b WHERE c = 6", 1_500)),
+        ]);
+        let rows = list(&h, Ts::from_secs(101), Ask::default());
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].basis, rows[0].calls, rows[0].running), (Basis::Counters, 10, 1));
+    }
+
+    #[test]
+    fn the_order_settles_on_even_seconds() {
+        let h = history(&[(100, line("SELECT a", 500.0, None)), (103, line("SELECT b FROM c", 900.0, None))]);
+        let first = |t| list(&h, Ts::from_secs(t), Ask::default())[0].title();
+        assert_eq!(first(103), "SELECT a");
+        assert_eq!(first(104), "SELECT b FROM c");
+    }
+
+    #[test]
+    fn what_carries_the_request_is_marked_and_without_any_its_time_span_is() {
+        let h = history(&[(100, line("SELECT a", 500.0, Some("7f3a"))), (100, line("SELECT b FROM c", 900.0, None))]);
+        let id = RequestId("7f3a".into());
+        let span = Some(TimeRange::new(Ts::from_secs(99), Ts::from_secs(100)));
+        let marks = |id: &RequestId| {
+            let ask = Ask { request: Some(id), span, since: None };
+            list(&h, Ts::from_secs(102), ask).iter().map(|r| (r.title(), r.belongs)).collect::<Vec<_>>()
+        };
+        assert_eq!(marks(&id), [("SELECT b FROM c".into(), Belongs::No), ("SELECT a".into(), Belongs::Yes)]);
+        assert!(marks(&RequestId("none".into())).iter().all(|m| m.1 == Belongs::Maybe));
+    }
+
+    #[test]
+    fn a_baseline_is_what_it_took_before_and_nothing_after_the_playhead_counts() {
+        let mut events: Vec<_> = (0..100).map(|i| (i * 5, interval(vec![delta(1, 100, 80.0)]))).collect();
+        events.push((500, interval(vec![delta(1, 100, 4_900.0)])));
+        let h = history(&events);
+        let row = |t| list(&h, Ts::from_secs(t), Ask::default()).remove(0);
+        assert_eq!(row(500).baseline_ms, Some(80.0));
+        assert!(row(499).mean_ms().unwrap() < 81.0);
+    }
+}

@@ -1,0 +1,206 @@
+//! One look at the sessions: who does what, who waits for whom.
+//!
+//! One query a look, counted on our side. `pg_blocking_pids` is asked for those that wait for a lock only, because it
+//! holds the lock manager for a moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use compact_str::CompactString;
+use sqlx::postgres::PgRow;
+
+use super::session::{Server, Session as Conn, number, text};
+use super::trouble::Trouble;
+use crate::signals::database::event::{Activity, SESSIONS, Session, SessionCounts, TEXT};
+use crate::timeline::Ts;
+
+/// Looks once.
+pub async fn look(conn: &mut Conn, server: &Server) -> Result<Activity, Trouble> {
+    let began = Instant::now();
+    let rows = match conn.rows(sql(server.version_num, false)).await {
+        // 22021, 22P05: a statement of another database that our encoding cannot hold.
+        Err(e) if matches!(e.code().as_deref(), Some("22021" | "22P05")) => {
+            conn.take_raw_text().await?;
+            conn.rows(sql(server.version_num, true)).await?
+        }
+        rows => rows?,
+    };
+    let server_ms = rows.iter().filter_map(|r| number::<f32>(r, 18)).fold(0.0, f32::max);
+    let mut sessions: Vec<Session> = rows.iter().map(session).collect();
+    if sessions.iter().any(|s| s.blocked_by.contains(&0)) {
+        sessions.extend(prepared(conn).await?);
+    }
+    let mut look = shape(sessions);
+    look.max_connections = server.max_connections;
+    look.reserved = server.reserved;
+    look.server_ms = server_ms;
+    look.cost_ms = began.elapsed().as_secs_f32() * 1e3;
+    Ok(look)
+}
+
+/// Deadlocks counted by the server since its counters began.
+pub async fn deadlocks(conn: &mut Conn) -> Result<u64, Trouble> {
+    const SQL: &str = "SELECT /* warroom */ coalesce(sum(deadlocks), 0)::int8 FROM pg_stat_database";
+    Ok(conn.rows(SQL.into()).await?.first().and_then(|r| number(r, 0)).unwrap_or(0))
+}
+
+fn sql(version: u32, raw: bool) -> String {
+    let queryid = if version >= 140_000 { "a.query_id" } else { "NULL" };
+    let leader = if version >= 130_000 { "a.leader_pid" } else { "NULL" };
+    let query = if raw {
+        // `left` looks at characters, which here may be none.
+        format!("CASE WHEN octet_length(a.query) <= {} THEN a.query ELSE '(too long)' END", TEXT * 4)
+    } else {
+        format!("left(a.query, CASE WHEN a.state = 'idle' THEN 200 ELSE {TEXT} END)")
+    };
+    let age = |c: &str| format!("(extract(epoch FROM clock_timestamp() - a.{c}) * 1000)::int8");
+    format!(
+        "SELECT /* warroom */ a.pid, (extract(epoch FROM a.backend_start) * 1000000)::int8, \
+         (extract(epoch FROM a.query_start) * 1000000)::int8, {}, {}, {}, a.state, a.wait_event_type, a.wait_event, \
+         a.usename, a.datname, a.application_name, host(a.client_addr), {queryid}, {leader}, a.backend_type, \
+         {query}, CASE WHEN a.wait_event_type = 'Lock' THEN array_to_string(pg_blocking_pids(a.pid), ',') END, \
+         (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 \
+         FROM pg_stat_activity a WHERE a.datid IS NOT NULL AND a.pid <> pg_backend_pid() \
+         AND a.datname IS DISTINCT FROM 'rdsadmin'",
+        age("query_start"),
+        age("xact_start"),
+        age("state_change"),
+    )
+}
+
+fn session(row: &PgRow) -> Session {
+    let small = |i| text(row, i).map(CompactString::from);
+    let micros = |i| number::<i64>(row, i).map(|us| Ts(us.saturating_mul(1_000)));
+    let age = |i| number::<i64>(row, i).map(|ms| u64::try_from(ms).unwrap_or(0));
+    let wait = match (text(row, 7), text(row, 8)) {
+        (Some(class), Some(event)) => Some(CompactString::from(format!("{class}:{event}"))),
+        _ => None,
+    };
+    let blocked_by = text(row, 17).unwrap_or_default();
+    Session {
+        pid: number(row, 0).unwrap_or(0),
+        backend_start: micros(1),
+        query_start: micros(2),
+        query_age_ms: age(3),
+        xact_age_ms: age(4),
+        state_age_ms: age(5),
+        state: small(6),
+        wait,
+        user: small(9).unwrap_or_default(),
+        db: small(10).unwrap_or_default(),
+        application: small(11).unwrap_or_default(),
+        client: small(12),
+        queryid: number(row, 13),
+        // A parallel worker is its leader's: folded away in `shape`.
+        backend: match number::<i32>(row, 14) {
+            Some(_) => "parallel worker".into(),
+            None => small(15).unwrap_or_default(),
+        },
+        query: text(row, 16).unwrap_or_default(),
+        blocked_by: blocked_by.split(',').filter_map(|p| p.parse().ok()).collect(),
+    }
+}
+
+/// The oldest prepared transaction, as session 0: it holds locks and nobody sits there.
+async fn prepared(conn: &mut Conn) -> Result<Option<Session>, Trouble> {
+    const SQL: &str = "SELECT /* warroom */ gid, owner, database, \
+         (extract(epoch FROM clock_timestamp() - prepared) * 1000)::int8 FROM pg_prepared_xacts ORDER BY prepared LIMIT 1";
+    Ok(conn.rows(SQL.into()).await?.first().map(|row| Session {
+        pid: 0,
+        state: Some("prepared transaction".into()),
+        query: text(row, 0).map(|gid| format!("prepared transaction '{gid}'")).unwrap_or_default(),
+        user: text(row, 1).unwrap_or_default().into(),
+        db: text(row, 2).unwrap_or_default().into(),
+        xact_age_ms: number(row, 3),
+        backend: "prepared transaction".into(),
+        ..Session::default()
+    }))
+}
+
+/// Counts, folds, reduces and orders what was read.
+pub fn shape(mut sessions: Vec<Session>) -> Activity {
+    sessions.retain(|s| s.backend != "parallel worker");
+    let mut counts = SessionCounts::default();
+    for s in sessions.iter().filter(|s| s.is_client()) {
+        counts.clients += 1;
+        match s.state.as_deref() {
+            Some("active" | "fastpath function call") => counts.active += 1,
+            Some("idle") => counts.idle += 1,
+            Some("idle in transaction") => counts.idle_in_tx += 1,
+            Some("idle in transaction (aborted)") => counts.aborted += 1,
+            _ => counts.hidden += 1,
+        }
+    }
+    counts.waiting = sessions.iter().filter(|s| s.waits_for_lock()).count() as u32;
+    nearest(&mut sessions);
+    let blockers: BTreeSet<i32> = sessions.iter().flat_map(|s| s.blocked_by.iter().copied()).collect();
+    let age = |s: &Session| s.query_age_ms.max(s.xact_age_ms).unwrap_or(0);
+    sessions.sort_by_key(|s| {
+        let class = match s {
+            s if blockers.contains(&s.pid) && s.blocked_by.is_empty() => 0,
+            s if !s.blocked_by.is_empty() || s.waits_for_lock() => 1,
+            s if s.is_idle_in_tx() => 2,
+            s if s.is_active() => 3,
+            s if s.state.is_none() => 4,
+            _ => 5,
+        };
+        let age = if class == 5 { s.state_age_ms.unwrap_or(0) } else { age(s) };
+        (class, std::cmp::Reverse(age), s.pid)
+    });
+    let unlisted = sessions.len().saturating_sub(SESSIONS) as u32;
+    sessions.truncate(SESSIONS);
+    Activity { counts, sessions, unlisted, ..Activity::default() }
+}
+
+/// Leaves of everyone a session waits for those at the head of the queue and the nearest before it.
+///
+/// The server names all who stand ahead: 200 sessions on one row are 19,900 pairs, which say no more than 400.
+fn nearest(sessions: &mut [Session]) {
+    let waits: BTreeMap<i32, usize> =
+        sessions.iter().filter(|s| !s.blocked_by.is_empty()).map(|s| (s.pid, s.blocked_by.len())).collect();
+    for s in sessions.iter_mut().filter(|s| !s.blocked_by.is_empty()) {
+        let all: BTreeSet<i32> = s.blocked_by.iter().copied().filter(|p| *p != s.pid).collect();
+        let mut keep: Vec<i32> = all.iter().copied().filter(|p| !waits.contains_key(p)).take(4).collect();
+        keep.extend(all.iter().copied().filter(|p| waits.contains_key(p)).max_by_key(|p| (waits.get(p), *p)));
+        keep.sort_unstable();
+        s.blocked_by = keep;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn s(pid: i32, state: &str, blocked_by: &[i32]) -> Session {
+        Session {
+            pid,
+            state: Some(state.into()),
+            backend: "client backend".into(),
+            wait: (!blocked_by.is_empty()).then(|| "Lock:transactionid".into()),
+            blocked_by: blocked_by.to_vec(),
+            ..Session::default()
+        }
+    }
+
+    #[test]
+    fn two_hundred_waiters_on_one_row_keep_the_root_and_their_nearest_predecessor() {
+        let mut all = vec![s(1, "idle in transaction", &[])];
+        for pid in 2..=201 {
+            all.push(s(pid, "active", &(1..pid).collect::<Vec<_>>()));
+        }
+        let look = shape(all);
+        assert_eq!(look.counts.waiting, 200);
+        assert_eq!(look.sessions[0].pid, 1);
+        assert_eq!((look.sessions.len(), look.unlisted), (SESSIONS, 101));
+        assert!(look.sessions[1..].iter().all(|s| s.blocked_by.first() == Some(&1) && s.blocked_by.len() <= 2));
+        let fifty = look.sessions.iter().find(|s| s.pid == 50).unwrap();
+        assert_eq!(fifty.blocked_by, [1, 49]);
+    }
+
+    #[test]
+    fn parallel_workers_belong_to_their_leader_and_are_not_counted() {
+        let mut worker = s(2, "active", &[]);
+        worker.backend = "parallel worker".into();
+        assert_eq!(shape(vec![s(1, "active", &[]), worker]).counts.clients, 1);
+    }
+}

@@ -1,0 +1,189 @@
+//! Watches one PostgreSQL server through one connection, and gets out of the way.
+//!
+//! One bare connection, never a pool; one statement in flight; every statement under the server's own time limits; a
+//! look that takes too long costs the looks behind it instead of queueing them; looking slows down when it gets
+//! expensive ([`pace`]). Cancelling gives the connection back at once.
+
+pub mod activity;
+pub mod pace;
+pub mod session;
+pub mod statements;
+pub mod trouble;
+
+use std::time::{Duration, Instant};
+
+use compact_str::CompactString;
+use tokio_util::sync::CancellationToken;
+
+use self::pace::Pace;
+use self::session::Session;
+use self::statements::StatementPoll;
+use self::trouble::Trouble;
+use crate::signals::database::config::PostgresConfig;
+use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
+use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
+use crate::timeline::SourceState;
+
+/// How often statement counters are read, and at most every how many looks.
+const STATEMENTS_EVERY: Duration = Duration::from_secs(5);
+/// How long giving the connection back may take before it is dropped instead.
+const CLOSE: Duration = Duration::from_millis(200);
+
+/// One PostgreSQL server.
+pub struct PostgresSource {
+    name: CompactString,
+    config: PostgresConfig,
+    pace: Pace,
+    statements: StatementPoll,
+    /// Deadlocks the server had counted at the last look.
+    deadlocks: Option<u64>,
+}
+
+impl PostgresSource {
+    /// For the server in `config`, shown as `name`.
+    pub fn new(name: &str, config: PostgresConfig) -> PostgresSource {
+        let base = Duration::try_from_secs_f64(config.interval).unwrap_or(Duration::from_secs(1));
+        PostgresSource {
+            name: name.into(),
+            config,
+            pace: Pace::new(base),
+            statements: StatementPoll::default(),
+            deadlocks: None,
+        }
+    }
+
+    async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
+        let server = session.server().await?;
+        let extension = statements::find(session).await?;
+        self.statements.reconnected(extension.clone());
+        send(
+            out,
+            DatabaseEvent::ServerInfo(ServerInfo {
+                name: self.name.clone(),
+                engine: "postgres".into(),
+                version: server.version.clone(),
+                extensions: extension.iter().map(|e| ("pg_stat_statements".into(), e.version_text.clone())).collect(),
+                role: server.role.clone(),
+                sees_all: server.sees_all,
+                standby: server.standby,
+            }),
+        )
+        .await;
+        let mut told = self.lacks(&server);
+        out.state(told.clone()).await;
+
+        let mut next_statements = Instant::now();
+        let mut skipped = 0;
+        loop {
+            let began = Instant::now();
+            match activity::look(session, &server).await {
+                Ok(mut look) => {
+                    self.pace.record(look.server_ms);
+                    look.skipped = std::mem::take(&mut skipped);
+                    look.every_ms = self.pace.every().as_millis() as u32;
+                    self.statements.seen(&look);
+                    out.sample(Event::Database(DatabaseEvent::Activity(look)));
+                }
+                // The server's own limit ended it: that look is lost, and it was expensive.
+                Err(Trouble::TooSlow) => {
+                    skipped += 1;
+                    self.pace.record(began.elapsed().as_secs_f32() * 1e3);
+                }
+                Err(e) => return Err(e),
+            }
+            if Instant::now() >= next_statements {
+                next_statements = Instant::now() + STATEMENTS_EVERY.max(self.pace.every());
+                self.slow_looks(out, session).await?;
+                let now = self.lacks(&server);
+                if now != told {
+                    told = now;
+                    out.state(told.clone()).await;
+                }
+            }
+            let every = self.pace.every();
+            let over = began.elapsed();
+            if over >= every {
+                let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
+                skipped += missed;
+                // Back onto the beat: what was missed is not made up for.
+                tokio::time::sleep(every * (missed + 1) - over).await;
+            } else {
+                tokio::time::sleep(every - over).await;
+            }
+        }
+    }
+
+    async fn slow_looks(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
+        match self.statements.look(session).await {
+            Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
+            Err(Trouble::TooSlow) => {}
+            Err(e) => return Err(e),
+        }
+        match activity::deadlocks(session).await {
+            Ok(n) => {
+                let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
+                self.deadlocks = Some(n);
+                if delta > 0 {
+                    send(out, DatabaseEvent::Deadlocks { delta }).await;
+                }
+                Ok(())
+            }
+            Err(Trouble::TooSlow) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What we cannot see, and the statement that would change it.
+    fn lacks(&self, server: &session::Server) -> SourceState {
+        if !server.sees_all {
+            let role = server.role.replace('"', "\"\"");
+            return SourceState::Degraded {
+                why: format!(
+                    "role {} may not see the statements of others; run: GRANT pg_monitor TO \"{role}\"",
+                    server.role
+                ),
+            };
+        }
+        match self.statements.lack() {
+            Some(why) => SourceState::Degraded { why: why.into() },
+            None => SourceState::Ok,
+        }
+    }
+}
+
+async fn send(out: &Out, event: DatabaseEvent) {
+    out.must(Event::Database(event)).await;
+}
+
+impl Source for PostgresSource {
+    fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
+        Box::pin(async move {
+            let place = self.config.url.shown();
+            let mut lost = false;
+            let opened = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                opened = Session::open(&self.config.url) => opened,
+            };
+            let trouble = match opened {
+                Ok(mut session) => {
+                    let watched = tokio::select! {
+                        () = cancel.cancelled() => None,
+                        watched = self.watch(out, &mut session) => Some(watched),
+                    };
+                    lost = true;
+                    // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
+                    let _ = tokio::time::timeout(CLOSE, session.close()).await;
+                    match watched {
+                        None | Some(Ok(())) => return Ok(()),
+                        Some(Err(trouble)) => trouble,
+                    }
+                }
+                Err(trouble) => trouble,
+            };
+            if let Some((sqlstate, message)) = trouble.refusal() {
+                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, from: None })).await;
+            }
+            Err(trouble.explain(&place))
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! The one connection: opened with safe settings, asked one statement at a time, given back with a goodbye.
+//!
+//! Every statement goes by the simple protocol: nothing is prepared, every value comes as text, and it works through a
+//! pooler in transaction mode. Text is read as bytes, because statements of other databases come in their encoding.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use compact_str::CompactString;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
+
+use super::trouble::{Trouble, code};
+use crate::signals::database::config::SecretUrl;
+
+/// No answer for so long means that there will be none; the server's own limit for a statement is 1 s.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Limits of our session, kept by the server even when we hang.
+const SETTINGS: [(&str, &str); 4] = [
+    ("statement_timeout", "1000"),
+    ("lock_timeout", "100"),
+    ("idle_in_transaction_session_timeout", "5000"),
+    ("default_transaction_read_only", "on"),
+];
+
+/// What is asked of a server once per connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Server {
+    /// As the server writes it.
+    pub version: String,
+    /// As a number: 15.3 is 150003.
+    pub version_num: u32,
+    /// Connections at most.
+    pub max_connections: u32,
+    /// Slots kept for superusers and reserved roles.
+    pub reserved: u32,
+    /// Who we are.
+    pub role: CompactString,
+    /// Whether we may see the statements of others.
+    pub sees_all: bool,
+    /// Whether it is a standby.
+    pub standby: bool,
+}
+
+/// One connection.
+pub struct Session {
+    conn: PgConnection,
+    /// A pooler stands in between and took none of our settings: they go with every statement.
+    pooled: bool,
+}
+
+impl Session {
+    /// Connects. Never more than one attempt in flight, never longer than the deadline each.
+    pub async fn open(url: &SecretUrl) -> Result<Session, Trouble> {
+        let options = PgConnectOptions::from_str(&url.0)?
+            .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION")))
+            .statement_cache_capacity(0)
+            .disable_statement_logging();
+        let direct = connect(options.clone().options(SETTINGS)).await;
+        match direct {
+            Ok(conn) => Ok(Session { conn, pooled: false }),
+            Err(Trouble::Sql(e)) if is_pooler(&e) => {
+                let conn = connect(options.extra_float_digits(None)).await?;
+                Ok(Session { conn, pooled: true })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Runs one statement and reads its rows.
+    pub async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Trouble> {
+        let sql = if self.pooled {
+            let settings: String = SETTINGS[..3].iter().map(|(k, v)| format!("SET LOCAL {k} = {v}; ")).collect();
+            format!("BEGIN READ ONLY; {settings}{sql}; COMMIT")
+        } else {
+            sql
+        };
+        let answer = tokio::time::timeout(DEADLINE, sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut self.conn)).await;
+        match answer {
+            Ok(Ok(rows)) => Ok(rows),
+            Ok(Err(e)) => {
+                if self.pooled && e.as_database_error().is_some() {
+                    let end = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn);
+                    let _ = tokio::time::timeout(DEADLINE, end).await;
+                }
+                Err(e.into())
+            }
+            Err(_) => Err(Trouble::Silent("answering a statement")),
+        }
+    }
+
+    /// Takes text as it is from now on: a statement was not valid in the server's encoding.
+    pub async fn take_raw_text(&mut self) -> Result<(), Trouble> {
+        let set = sqlx::raw_sql("SET client_encoding = 'SQL_ASCII'").execute(&mut self.conn);
+        match tokio::time::timeout(DEADLINE, set).await {
+            Ok(done) => Ok(done.map(|_| ())?),
+            Err(_) => Err(Trouble::Silent("setting the encoding")),
+        }
+    }
+
+    /// Asks who answers.
+    pub async fn server(&mut self) -> Result<Server, Trouble> {
+        const SQL: &str = "SELECT /* warroom */ current_setting('server_version'), current_setting('server_version_num'), \
+             current_setting('max_connections'), current_setting('superuser_reserved_connections'), \
+             coalesce(current_setting('reserved_connections', true), '0'), current_user::text, \
+             EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_read_all_stats' \
+                     AND pg_has_role(current_user, oid, 'usage'))::text, \
+             pg_is_in_recovery()::text";
+        let rows = self.rows(SQL.into()).await?;
+        let Some(row) = rows.first() else { return Ok(Server::default()) };
+        Ok(Server {
+            version: text(row, 0).unwrap_or_default(),
+            version_num: number(row, 1).unwrap_or(0),
+            max_connections: number(row, 2).unwrap_or(0),
+            reserved: number::<u32>(row, 3).unwrap_or(0) + number::<u32>(row, 4).unwrap_or(0),
+            role: text(row, 5).unwrap_or_default().into(),
+            sees_all: text(row, 6).as_deref() == Some("true"),
+            standby: text(row, 7).as_deref() == Some("true"),
+        })
+    }
+
+    /// Says goodbye.
+    pub async fn close(self) {
+        let _ = self.conn.close().await;
+    }
+}
+
+async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
+    match tokio::time::timeout(DEADLINE, PgConnection::connect_with(&options)).await {
+        Ok(conn) => Ok(conn?),
+        Err(_) => Err(Trouble::Silent("connecting")),
+    }
+}
+
+/// PgBouncer turns away startup parameters that it does not know (08P01).
+fn is_pooler(e: &sqlx::Error) -> bool {
+    code(e).as_deref() == Some("08P01") || e.to_string().contains("unsupported startup parameter")
+}
+
+/// A column as text; bytes that are not UTF-8 become U+FFFD.
+pub fn text(row: &PgRow, column: usize) -> Option<String> {
+    let value = row.try_get_raw(column).ok()?;
+    if value.is_null() {
+        return None;
+    }
+    value.as_bytes().ok().map(|b| String::from_utf8_lossy(b).into_owned())
+}
+
+/// A column as a number.
+pub fn number<T: FromStr>(row: &PgRow, column: usize) -> Option<T> {
+    let value = row.try_get_raw(column).ok()?;
+    value.as_str().ok()?.parse().ok()
+}

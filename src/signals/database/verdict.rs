@@ -1,0 +1,244 @@
+//! One sentence about the databases: what is so, how bad, and what holds it up.
+
+use std::time::Duration;
+
+use super::blocked::{self, Root};
+use super::event::SessionCounts;
+use super::history::{DatabaseHistory, Look, Server};
+use super::pools::{self, PoolNow};
+use super::slow::{self, Ask, SlowRow};
+use crate::timeline::Ts;
+use crate::timeline::time::short;
+use crate::ui::{Level, PaneCx, Verdict};
+
+/// An open transaction in which nothing happens is a leak from here on, and a grave one from there on.
+const LEAK_MS: (u64, u64) = (10_000, 60_000);
+/// A statement is slow from here on, in milliseconds.
+const SLOW_MS: f64 = 1_000.0;
+/// Share of the server's slots in use.
+const SLOTS: (f64, f64) = (0.90, 0.97);
+
+/// Everything the pane shows at one playhead, worked out once.
+#[derive(Debug)]
+pub struct Now<'a> {
+    /// The server that is shown: the one in most trouble.
+    pub server: Option<(&'a Server, &'a Look)>,
+    /// Pools, those in trouble first.
+    pub pools: Vec<PoolNow>,
+    /// Trees of who waits for whom.
+    pub roots: Vec<Root<'a>>,
+    /// The slow list.
+    pub slow: Vec<SlowRow>,
+    /// The one sentence.
+    pub verdict: Verdict,
+    /// Age of the server's figures when they are too old.
+    pub stale: Option<Duration>,
+}
+
+/// Works out everything at the playhead.
+pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
+    let t = cx.now;
+    let server = history
+        .servers
+        .values()
+        .filter_map(|s| Some((s, s.look(t)?)))
+        .max_by_key(|(_, l)| (l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients));
+    let stale = server.and_then(|(_, look)| {
+        let age = t.since(look.at);
+        (age > Duration::from_millis(u64::from(look.figures.every_ms) * 3).max(Duration::from_secs(15))).then_some(age)
+    });
+    let ask = Ask {
+        request: cx.facts.request.as_ref(),
+        span: cx.facts.request_span,
+        since: cx.facts.errors_since.or(cx.facts.incident_since),
+    };
+    let mut now = Now {
+        server,
+        pools: pools::pools(history, t),
+        roots: server.filter(|_| stale.is_none()).map(|(_, l)| blocked::roots(l)).unwrap_or_default(),
+        slow: slow::list(history, t, ask),
+        verdict: Verdict::new(Level::Unknown, ""),
+        stale,
+    };
+    now.verdict = decide(history, t, &now);
+    now
+}
+
+fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
+    if history.is_silent(t) {
+        return Verdict::new(
+            Level::Unknown,
+            "no database watched: add [[database.postgres]] or [[database.metrics]] to the configuration",
+        );
+    }
+    if let Some((since, r)) = history.refused(t) {
+        let code = if r.sqlstate.is_empty() { String::new() } else { format!("{} ", r.sqlstate) };
+        let what = match (&r.from, r.sqlstate.is_empty(), r.lost) {
+            (Some(line), _, _) => format!("server refuses connections ({})", line.name),
+            (None, true, _) => "server does not answer".into(),
+            (None, false, true) => "server cut the connection".into(),
+            (None, false, false) => "server refuses connections".into(),
+        };
+        return Verdict::new(Level::Bad, format!("{what}: {code}{}, for {}", r.message, short(t.since(since))));
+    }
+    let look = now.server.filter(|_| now.stale.is_none()).map(|(_, l)| l);
+    let cause = cause(now, look);
+    if let Some(p) = now.pools.iter().find(|p| p.exhausted()) {
+        let several = if now.pools.len() > 1 { format!(" {}", p.name) } else { String::new() };
+        let mut text = format!("pool{several} exhausted: {} in use", p.usage());
+        match p.waiting {
+            Some(n) if n > 0 => text += &format!(", {n} waiting"),
+            _ => text += &format!(", {} gave up in 60 s", p.timeouts),
+        }
+        if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
+            text += &format!(", oldest {}", millis(ms));
+        }
+        if let Some(cause) = cause {
+            text += &format!("; {cause}");
+        }
+        return Verdict::new(Level::Bad, text);
+    }
+    if let Some(root) = now.roots.first() {
+        return Verdict::new(Level::Bad, blocked_by(root));
+    }
+    if let Some(v) = look.and_then(slots) {
+        return v;
+    }
+    if let Some(p) = now.pools.iter().find(|p| p.timeouts > 0) {
+        let times = if p.timeouts == 1 { "caller" } else { "callers" };
+        return Verdict::new(Level::Bad, format!("pool {}: {} {times} got no connection in 60 s", p.name, p.timeouts));
+    }
+    let dead = history.deadlocks(t);
+    if dead > 0 {
+        return Verdict::new(Level::Bad, format!("{dead} deadlock{} in 60 s", if dead == 1 { "" } else { "s" }));
+    }
+    if let Some(v) = look.and_then(leak) {
+        return v;
+    }
+    if let Some(row) = now.slow.iter().find(|r| !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
+        return Verdict::new(Level::Warn, slow_text(row));
+    }
+    calm(now, look)
+}
+
+/// What a pool is held up by, as far as the server shows it.
+fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
+    if let Some(root) = now.roots.first() {
+        return Some(blocked_by(root));
+    }
+    let slow = now.slow.iter().find(|r| r.typical_ms() >= SLOW_MS);
+    let Some(look) = look else {
+        return slow.map(slow_text);
+    };
+    let c = &look.figures.counts;
+    let in_tx = c.idle_in_tx + c.aborted;
+    match c {
+        _ if in_tx > 0 && in_tx >= c.active => Some(format!("{in_tx} sessions idle in transaction hold it")),
+        _ if c.active > 0 => slow.map(slow_text).or_else(|| Some(format!("{} sessions at work", c.active))),
+        _ => Some("the server is idle: connections are leaked, or the pool is too small".into()),
+    }
+}
+
+/// `blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait`.
+pub fn blocked_by(root: &Root) -> String {
+    let who = match (root.pid, root.seen) {
+        (0, Some(s)) => s.statement.text.clone(),
+        (0, None) => "a prepared transaction".into(),
+        (pid, seen) => {
+            let state = seen.map(state_of).filter(|s| !s.is_empty()).map(|s| format!(" ({s})")).unwrap_or_default();
+            format!("pid {pid}{state}")
+        }
+    };
+    let wait = if root.blocked == 1 { "1 session waits".into() } else { format!("{} sessions wait", root.blocked) };
+    let longest =
+        if root.longest_ms >= 1_000 { format!(", longest {}", millis(root.longest_ms as f64)) } else { String::new() };
+    let ring = if root.ring { "in a ring, " } else { "" };
+    format!("{ring}blocked by {who}: {wait}{longest}")
+}
+
+/// `idle in transaction 41 s`, `active 3.2 s`.
+pub fn state_of(s: &super::history::Seen) -> String {
+    let s = &s.session;
+    let age = if s.is_active() { s.query_age_ms } else { s.state_age_ms.or(s.xact_age_ms) };
+    match (&s.state, age) {
+        (Some(state), Some(ms)) => format!("{state} {}", millis(ms as f64)),
+        (Some(state), None) => state.to_string(),
+        (None, _) => String::new(),
+    }
+}
+
+fn slots(look: &Look) -> Option<Verdict> {
+    let f = &look.figures;
+    let free = f.max_connections.checked_sub(f.reserved).filter(|n| *n > 0)?;
+    let share = f64::from(f.counts.clients) / f64::from(free);
+    let level = match share {
+        s if s >= SLOTS.1 => Level::Bad,
+        s if s >= SLOTS.0 => Level::Warn,
+        _ => return None,
+    };
+    let SessionCounts { clients, active, idle, idle_in_tx, aborted, .. } = f.counts;
+    Some(Verdict::new(
+        level,
+        format!(
+            "server nearly full: {clients} of {free} slots, {active} active, {idle} idle, {} idle in transaction",
+            idle_in_tx + aborted
+        ),
+    ))
+}
+
+fn leak(look: &Look) -> Option<Verdict> {
+    let leaks: Vec<_> = leaks(look).collect();
+    let oldest = leaks.iter().filter_map(|s| s.session.state_age_ms).max()?;
+    let level = if oldest >= LEAK_MS.1 { Level::Bad } else { Level::Warn };
+    let s = leaks.iter().find(|s| s.session.state_age_ms == Some(oldest))?;
+    let who = if s.session.application.is_empty() { s.session.user.as_str() } else { s.session.application.as_str() };
+    Some(Verdict::new(
+        level,
+        format!(
+            "{} idle in transaction, longest {} (pid {}, {who})",
+            leaks.len(),
+            millis(oldest as f64),
+            s.session.pid
+        ),
+    ))
+}
+
+/// Sessions that hold a transaction open and do nothing in it, for 10 s or longer.
+pub fn leaks(look: &Look) -> impl Iterator<Item = &super::history::Seen> {
+    look.sessions.iter().filter(|s| s.session.is_idle_in_tx() && s.session.state_age_ms.unwrap_or(0) >= LEAK_MS.0)
+}
+
+fn slow_text(row: &SlowRow) -> String {
+    let what = match (row.oldest_ms as f64 >= row.typical_ms(), row.p95_ms) {
+        (true, _) if row.running > 0 => "running for",
+        (_, Some(_)) => "p95",
+        _ => "mean",
+    };
+    let from = row.baseline_ms.filter(|_| row.worse()).map(|b| format!(" ↑ from {}", millis(b))).unwrap_or_default();
+    let title: String = row.title().chars().take(60).collect();
+    format!("slow: {what} {}{from}: {title}", millis(row.typical_ms()))
+}
+
+fn calm(now: &Now, look: Option<&Look>) -> Verdict {
+    let usage = now.pools.iter().find(|p| !p.stale).map(|p| format!("pool {}", p.usage()));
+    let text = match (look, usage) {
+        (Some(l), usage) => {
+            let n = l.figures.counts.clients;
+            let sessions = format!("{n} session{}, none slow", if n == 1 { "" } else { "s" });
+            usage.map_or(sessions.clone(), |u| format!("{u}, {sessions}"))
+        }
+        (None, Some(usage)) => format!("{usage}, nothing slow"),
+        (None, None) => {
+            return match now.stale {
+                Some(age) => Verdict::new(Level::Unknown, format!("last seen {} ago", short(age))),
+                None => Verdict::new(Level::Unknown, "nothing slow in the last 60 s of log lines; pool not seen"),
+            };
+        }
+    };
+    Verdict::new(Level::Calm, text)
+}
+
+/// Milliseconds in the fewest words that help.
+pub fn millis(ms: f64) -> String {
+    short(Duration::try_from_secs_f64(ms.max(0.0) / 1e3).unwrap_or(Duration::MAX))
+}

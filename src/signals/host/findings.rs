@@ -1,0 +1,178 @@
+//! What deviates on the machine as of a moment, worst first: the sentences the pane opens with.
+//!
+//! Thresholds are about shortage, not use: a busy CPU that nobody waits for is no finding. Pressure (PSI) decides where the
+//! kernel has it; load, iowait and available memory stand in where it has not.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::amount::{bytes, of, pct};
+use super::event::{HostSample, OomKill};
+use super::history::{HostHistory, MountNow};
+use crate::timeline::time::short;
+use crate::timeline::{Entry, TimeRange, Ts};
+
+/// One thing that deviates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Wrong, not only worth a look.
+    pub bad: bool,
+    /// What is short: one of `data oom memory disk io cpu steal network processes`.
+    pub about: &'static str,
+    /// A sentence with numbers.
+    pub text: String,
+}
+
+/// How long an OOM kill stays the first thing to say.
+const OOM_STAYS: Duration = Duration::from_secs(15 * 60);
+/// A sample older than this is stale: the source has missed several.
+pub const STALE: Duration = Duration::from_secs(5);
+
+/// Everything that deviates at `now`, worst first, then in the order in which it should be looked at.
+pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
+    let mut out = Vec::new();
+    let mut add = |bad, about, text: String| out.push(Finding { bad, about, text });
+    let recent = TimeRange { start: now - OOM_STAYS, end: Ts(now.0.saturating_add(1)) };
+    let kills: Vec<_> = h.oom_kills(recent, now).collect();
+    if let Some(text) = oom(&kills, now) {
+        add(true, "oom", text);
+    }
+    let mounts = h.mounts(now);
+    if let Some(e) = h.latest(now).filter(|e| now.since(e.at) <= STALE) {
+        figures(&e.value, &mut add);
+    }
+    for m in &mounts {
+        if let Some((bad, text)) = mount(h, m, now, zone) {
+            add(bad, "disk", text);
+        }
+    }
+    if let Some((at, t)) = h.processes(now).filter(|(at, _)| now.since(*at) <= STALE * 3) {
+        let _ = at;
+        if t.uninterruptible >= 4 {
+            add(false, "processes", format!("{} processes stuck in state D", t.uninterruptible));
+        }
+        if t.zombies >= 20 {
+            add(false, "processes", format!("{} zombies", t.zombies));
+        }
+    }
+    out.sort_by_key(|f| !f.bad);
+    out
+}
+
+/// `OOM killed java (pid 81) 2 m ago in checkout.service`.
+fn oom(kills: &[&Entry<OomKill>], now: Ts) -> Option<String> {
+    let last = kills.last()?;
+    let total: u64 = kills.iter().map(|k| u64::from(k.value.kills)).sum();
+    let k = &last.value;
+    let ago = short(now.since(last.at));
+    let mut text = match (&k.victim, k.pid) {
+        (Some(victim), Some(pid)) => format!("OOM killed {victim} (pid {pid}) {ago} ago"),
+        (Some(victim), None) => format!("OOM killed {victim} {ago} ago"),
+        (None, _) => format!("OOM kill {ago} ago, victim unknown (kernel log not readable)"),
+    };
+    if let Some(cgroup) = &k.cgroup {
+        text.push_str(&format!(" in {cgroup}"));
+    }
+    if k.by_cgroup_limit {
+        text.push_str(", at its own limit");
+    }
+    if total > 1 {
+        text.push_str(&format!("; {total} kills in {}", short(OOM_STAYS)));
+    }
+    Some(text)
+}
+
+fn figures(s: &HostSample, add: &mut impl FnMut(bool, &'static str, String)) {
+    let (used, total, of_container) = s.memory_used_of();
+    let share = if total == 0 { 0.0 } else { used as f64 / total as f64 * 100.0 };
+    let psi = s.pressure.unwrap_or_default();
+    let swapping = s.swap.in_bytes_per_s.saturating_add(s.swap.out_bytes_per_s);
+    let thrash = psi.memory_full_pct >= 5.0 || (swapping > 4 << 20 && share > 85.0);
+    if total > 0 && (thrash || share >= 95.0) {
+        let whose = if of_container { " (container limit)" } else { "" };
+        let mut text = format!("memory short: {}{whose}", of(used, total));
+        if swapping > 64 << 10 {
+            text.push_str(&format!(", swapping {}/s", bytes(swapping)));
+        }
+        if psi.memory_full_pct >= 0.5 {
+            text.push_str(&format!(", all wait {} % of the time", pct(psi.memory_full_pct)));
+        }
+        add(thrash || share >= 98.0, "memory", text);
+    }
+    if psi.io_full_pct >= 10.0 {
+        add(
+            psi.io_full_pct >= 25.0,
+            "io",
+            format!("stalled on IO: psi io full {} %{}", pct(psi.io_full_pct), slowest(s)),
+        );
+    } else if s.pressure.is_none() && s.cpu.iowait_pct >= 25.0 {
+        add(
+            s.cpu.iowait_pct >= 50.0,
+            "io",
+            format!("waiting for IO: iowait {} %{}", pct(s.cpu.iowait_pct), slowest(s)),
+        );
+    }
+    if let Some(c) = s.cgroup.filter(|c| c.throttled_pct.is_some_and(|t| t >= 10.0)) {
+        let (hit, quota) = (c.throttled_pct.unwrap_or(0.0), c.cpu_quota_cores.unwrap_or(0.0));
+        let text = format!("CPU held back by its limit of {quota} cores in {} % of periods", pct(hit));
+        add(hit >= 30.0, "cpu", text);
+    }
+    let cores = s.cores().max(1) as f32;
+    let waited = match s.pressure {
+        Some(p) => p.cpu_some_pct >= 40.0,
+        None => s.load_1_5_15[0] >= 2.0 * cores,
+    };
+    if waited && s.cpu.busy_pct() + s.cpu.steal_pct >= 85.0 {
+        let load = format!("load {} on {cores} cores", s.load_1_5_15[0]);
+        let text = match s.pressure {
+            Some(p) => format!("CPU short: {} %, psi cpu {} %, {load}", pct(s.cpu.busy_pct()), pct(p.cpu_some_pct)),
+            None => format!("CPU short: {} %, {load}", pct(s.cpu.busy_pct())),
+        };
+        add(true, "cpu", text);
+    }
+    if s.cpu.steal_pct >= 5.0 {
+        let text = format!("CPU steal {} %: the hypervisor gives it to others", pct(s.cpu.steal_pct));
+        add(s.cpu.steal_pct >= 20.0, "steal", text);
+    }
+    if s.network.retransmits_per_s >= 50.0 {
+        add(false, "network", format!("TCP sends {} segments/s again", pct(s.network.retransmits_per_s)));
+    }
+    if s.network.drops_per_s >= 10.0 {
+        add(false, "network", format!("network drops {} packets/s", pct(s.network.drops_per_s)));
+    }
+}
+
+/// The disk that answers slowest, when it is slow.
+fn slowest(s: &HostSample) -> String {
+    let worst = s.disks.iter().filter(|d| d.await_ms >= 20.0).max_by(|a, b| a.await_ms.total_cmp(&b.await_ms));
+    worst.map_or(String::new(), |d| format!(", {} answers in {} ms", d.name, pct(d.await_ms)))
+}
+
+/// What is wrong with a mount, and whether it is bad; `None` when nothing is.
+pub fn mount(h: &HostHistory, m: &MountNow, now: Ts, zone: &TimeZone) -> Option<(bool, String)> {
+    let path = &m.mount.path;
+    if let Some(since) = m.mount.silent_since {
+        let at = since.hms(zone);
+        return Some((true, format!("{path} not answering since {} ({})", &at[..5], m.mount.device)));
+    }
+    if m.mount.read_only && h.was_writable(path, now) {
+        return Some((true, format!("{path} has become read-only: look at the kernel's log")));
+    }
+    if m.mount.read_only {
+        return None;
+    }
+    let (space, inodes) = (m.mount.used_pct(), m.mount.inodes_used_pct);
+    let soon = m.full_in.filter(|d| *d < Duration::from_secs(6 * 3600));
+    let soon_enough = soon.is_some_and(|d| d < Duration::from_secs(3600) || space >= 80.0);
+    if space >= 90.0 || soon_enough {
+        let mut text = format!("disk {path} {} % full", space.floor());
+        match soon {
+            Some(d) if m.mount.available_bytes > 0 => text.push_str(&format!(", full in {}", short(d))),
+            _ => text.push_str(&format!(", {} left", bytes(m.mount.available_bytes))),
+        }
+        let bad = space >= 97.0 || soon.is_some_and(|d| d < Duration::from_secs(3600));
+        return Some((bad, text));
+    }
+    (inodes >= 90.0).then(|| (inodes >= 97.0, format!("disk {path} has {} % of its inodes in use", inodes.floor())))
+}

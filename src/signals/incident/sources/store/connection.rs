@@ -1,0 +1,188 @@
+//! Connections to the log: creating the file with the right mode, schema and migrations, reading without writing.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+
+use super::StoreError;
+
+/// How long a writer waits for another one.
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+
+/// `warr` in the header of the file, so that another program's database is not taken for a log.
+const APPLICATION_ID: i64 = 0x7761_7272;
+
+/// Each step brings the schema from its index to the next format. Steps are never changed, only added.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE record (
+        id         INTEGER PRIMARY KEY AUTOINCREMENT, -- order of the log; never used twice
+        uuid       TEXT NOT NULL UNIQUE,
+        incident   TEXT NOT NULL,
+        record     TEXT NOT NULL,                     -- opened, updated, note, milestone
+        root       TEXT NOT NULL,                     -- uuid of the first version of the thing
+        event_at   INTEGER NOT NULL,                  -- UTC, nanoseconds
+        entered_at INTEGER NOT NULL,                  -- UTC, nanoseconds
+        author     TEXT NOT NULL,
+        host       TEXT NOT NULL,
+        body       TEXT NOT NULL                      -- the record as JSON
+    ) STRICT;
+    CREATE INDEX record_of_incident ON record (incident, id);
+    CREATE INDEX record_of_root ON record (root, id);
+    CREATE INDEX record_facts ON record (id) WHERE record <> 'note';
+    PRAGMA application_id = 2002874994;
+    PRAGMA user_version = 1;
+"];
+
+/// Newest format known here.
+pub(super) const FORMAT: i64 = MIGRATIONS.len() as i64;
+
+/// An open log and the file behind it.
+pub(super) struct Open {
+    pub conn: SqliteConnection,
+    file: (u64, u64),
+}
+
+impl Open {
+    /// Whether `path` is still the file that was opened, and not gone or replaced.
+    pub fn is_current(&self, path: &Path) -> bool {
+        identity(path) == Some(self.file)
+    }
+}
+
+/// Device and inode; `None` when there is no such file.
+pub(crate) fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|m| (m.dev(), m.ino()))
+}
+
+/// Opens for writing, creating folder, file and schema as needed.
+pub(super) async fn for_writing(path: &Path) -> Result<Open, StoreError> {
+    create(path).map_err(|e| StoreError::from_io(path, "written", &e))?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .disable_statement_logging();
+    let began = Instant::now();
+    loop {
+        let tried = async {
+            let file = identity(path);
+            let mut conn = options.connect().await?;
+            migrate(path, &mut conn).await.map(|()| file.map(|file| Open { conn, file }))
+        };
+        match tried.await {
+            Ok(Some(open)) => return Ok(open),
+            Ok(None) => {
+                return Err(StoreError::Other { path: path.into(), doing: "written", why: "it is gone".into() });
+            }
+            // Turning on WAL takes a lock that SQLite does not wait for: two first writers at once meet here.
+            Err(OpenError::Sql(e)) => match StoreError::from_sqlx(path, "written", began.elapsed(), &e) {
+                StoreError::Locked { .. } if began.elapsed() < BUSY => {
+                    tokio::time::sleep(Duration::from_millis(10)).await
+                }
+                e => return Err(e),
+            },
+            Err(OpenError::Said(e)) => return Err(e),
+        }
+    }
+}
+
+/// Opens for reading; `None` when there is no log yet. Creates nothing but SQLite's own helper files.
+pub(super) async fn for_reading(path: &Path) -> Result<Option<Open>, StoreError> {
+    let Some(file) = identity(path) else { return Ok(None) };
+    let options =
+        SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY).disable_statement_logging();
+    let mut open = None;
+    // A log on a medium that cannot be written has no -shm file and cannot get one; with no -wal beside it nothing is
+    // lost by reading it as it stands.
+    for immutable in [false, true] {
+        let tried = async {
+            let mut conn = options.clone().immutable(immutable).connect().await?;
+            let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut conn).await?;
+            Ok::<_, sqlx::Error>((conn, format))
+        };
+        match tried.await {
+            Ok(found) => {
+                open = Some(found);
+                break;
+            }
+            Err(_) if !immutable && fs::metadata(wal(path)).map_or(0, |m| m.len()) == 0 => {}
+            Err(e) => return Err(StoreError::from_sqlx(path, "read", BUSY, &e)),
+        }
+    }
+    let Some((conn, format)) = open else { return Ok(None) };
+    match format {
+        // Just being created by somebody: no schema yet.
+        0 => Ok(None),
+        f if f > FORMAT => Err(StoreError::Newer { path: path.into(), found: f, known: FORMAT }),
+        _ => Ok(Some(Open { conn, file })),
+    }
+}
+
+fn wal(path: &Path) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
+/// Folder 0700 and file 0600, or 0660 where the folder is already shared with a group. SQLite gives its helper files
+/// the mode of the file.
+fn create(path: &Path) -> std::io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let shared = fs::metadata(dir)?.mode() & 0o020 != 0;
+    let mode = if shared { 0o660 } else { 0o600 };
+    match fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
+        // Set again: the umask usually takes the group's right to write.
+        Ok(file) => file.set_permissions(fs::Permissions::from_mode(mode)),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+enum OpenError {
+    Sql(sqlx::Error),
+    Said(StoreError),
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(e: sqlx::Error) -> OpenError {
+        OpenError::Sql(e)
+    }
+}
+
+async fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
+    if format_of(path, conn).await? == FORMAT {
+        return Ok(());
+    }
+    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+    // Again under the lock: somebody else may have done it in between.
+    let found = format_of(path, &mut tx).await?;
+    for step in &MIGRATIONS[found as usize..] {
+        sqlx::raw_sql(*step).execute(&mut *tx).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn format_of(path: &Path, conn: &mut SqliteConnection) -> Result<i64, OpenError> {
+    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *conn).await?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *conn).await?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(&mut *conn).await?;
+    let ours = id == APPLICATION_ID || (id == 0 && format == 0 && tables == 0);
+    match format {
+        _ if !ours => Err(OpenError::Said(StoreError::Foreign { path: path.into() })),
+        f if f > FORMAT => Err(OpenError::Said(StoreError::Newer { path: path.into(), found: f, known: FORMAT })),
+        f => Ok(f.max(0)),
+    }
+}

@@ -1,0 +1,66 @@
+//! Which format a file is in, from a sample of its lines.
+
+use super::{Context, FORMATS, Format};
+
+/// Lines and bytes of a sample that are looked at.
+const LINES: usize = 512;
+const BYTES: usize = 256 * 1024;
+/// A format that fits nearly as many lines as the best one wins when it tells more.
+const NEARLY: f32 = 0.95;
+/// Below this share of lines nothing is claimed.
+const LEAST: f32 = 0.1;
+
+/// The format that fits most lines of `sample`, and the share of lines that it fits, 0 to 1. Of formats that fit
+/// (nearly) equally many the most telling wins; where none fits a tenth of the lines it is plain text with share 1.
+/// Indented and blank lines do not count: they continue others in any format.
+pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
+    let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
+    let cut = sample.len() > BYTES;
+    let sample = &sample[..sample.len().min(BYTES)];
+    let rows = &FORMATS[..FORMATS.len() - 1];
+    let mut fits = vec![0.0f32; rows.len()];
+    let mut known = vec![0.0f32; rows.len()];
+    let mut lines = 0.0f32;
+    let mut before: &[u8] = b"";
+    let mut rest = sample;
+    for _ in 0..LINES {
+        if rest.is_empty() {
+            break;
+        }
+        let end = memchr::memchr(b'\n', rest);
+        if end.is_none() && cut && lines > 0.0 {
+            break;
+        }
+        let line = &rest[..end.unwrap_or(rest.len())];
+        rest = &rest[(line.len() + 1).min(rest.len())..];
+        let blank = line.trim_ascii().is_empty();
+        if blank || matches!(line[0], b' ' | b'\t') && !rows.iter().any(|f| f.head(line, cx).is_some_and(|h| h.time.is_some())) {
+            continue;
+        }
+        lines += 1.0;
+        for (i, format) in rows.iter().enumerate() {
+            match format.head(line, cx) {
+                // what has no time could be many things, except for JSON
+                Some(head) => {
+                    known[i] += 1.0;
+                    fits[i] += if head.time.is_some() || format.name() == "json" || format.name() == "logfmt" { 1.0 } else { 0.5 };
+                }
+                None if format.continues(before, line, cx) => {
+                    known[i] += 1.0;
+                    fits[i] += 1.0;
+                }
+                None => {}
+            }
+        }
+        before = line;
+    }
+    let best = fits.iter().copied().fold(0.0, f32::max);
+    if best > 0.0 && best >= lines * LEAST {
+        for (i, format) in rows.iter().enumerate() {
+            if fits[i] >= best * NEARLY {
+                return (*format, (known[i] / lines).min(1.0));
+            }
+        }
+    }
+    (FORMATS[FORMATS.len() - 1], 1.0)
+}

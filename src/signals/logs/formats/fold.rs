@@ -1,0 +1,166 @@
+//! From bytes to records: splits lines, asks the formats, and folds what continues a record into it.
+
+use super::stack::{self, Mode};
+use super::{Context, FORMATS, Format, Head, Span, plain};
+use crate::timeline::Severity;
+
+/// A record is cut when it would grow beyond this, in bytes; the rest begins a record of its own.
+pub const RECORD_BYTES: usize = 1024 * 1024;
+/// The same in lines.
+pub const RECORD_LINES: u32 = 10_000;
+
+/// The format, other than `except` and plain text, that a line begins a record of.
+pub(super) fn sniff(line: &[u8], except: &str, cx: &Context) -> Option<(&'static dyn Format, Head)> {
+    // plain text is the last row
+    let rows = FORMATS.iter().take(FORMATS.len() - 1).copied();
+    rows.filter(|f| f.name() != except).find_map(|f| Some((f, f.head(line, cx)?)))
+}
+
+/// The lines of a block, one record at a time.
+pub(super) struct Records<'a> {
+    block: &'a [u8],
+    at: usize,
+    format: &'static dyn Format,
+    plain: bool,
+    cx: &'a Context,
+    /// The first line of the next record, when it was met already.
+    ahead: Option<First>,
+}
+
+/// The first line of a record.
+struct First {
+    start: usize,
+    end: usize,
+    head: Head,
+    known: bool,
+    format: Option<&'static dyn Format>,
+}
+
+impl<'a> Records<'a> {
+    pub fn new(block: &'a [u8], format: &'static dyn Format, cx: &'a Context) -> Records<'a> {
+        Records { block, at: 0, format, plain: format.name() == plain::Plain.name(), cx, ahead: None }
+    }
+
+    /// The next line: where it begins and ends, without its newline.
+    #[inline]
+    fn line(&mut self) -> Option<(usize, usize)> {
+        let start = self.at;
+        if start >= self.block.len() {
+            return None;
+        }
+        let end = memchr::memchr(b'\n', &self.block[start..]).map_or(self.block.len(), |i| start + i);
+        self.at = end + 1;
+        Some((start, end))
+    }
+
+    /// What begins at a line that continues nothing.
+    #[inline]
+    fn first(&self, start: usize, end: usize) -> First {
+        let line = &self.block[start..end];
+        if !self.plain
+            && let Some(head) = self.format.head(line, self.cx)
+        {
+            return First { start, end, head, known: true, format: Some(self.format) };
+        }
+        match sniff(line, self.format.name(), self.cx) {
+            Some((format, head)) => First { start, end, head, known: true, format: Some(format) },
+            None => First { start, end, head: Head::default(), known: self.plain, format: None },
+        }
+    }
+
+    /// An indented line continues what is before it, unless the file's own format finds a time in it.
+    fn indented_start(&self, line: &[u8]) -> bool {
+        let blanks = line.iter().take(3).take_while(|c| **c == b' ').count();
+        (1..3).contains(&blanks) && self.format.head(line, self.cx).is_some_and(|h| h.time.is_some())
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Span;
+
+    fn next(&mut self) -> Option<Span> {
+        let first = match self.ahead.take() {
+            Some(f) => f,
+            None => {
+                let (start, end) = self.line()?;
+                self.first(start, end)
+            }
+        };
+        let mut mode = Mode::after_head(&self.block[first.start..first.end]);
+        // an exception that stands alone is not explained by the next one
+        let grave = first.head.severity.is_none_or(|s| s >= Severity::Warn)
+            && (first.head.time.is_some() || stack::crash(&self.block[first.start..first.end]).is_none());
+        let opened = opens(&self.block[first.start..first.end]);
+        let mut end = first.end;
+        let mut before = first.start..first.end;
+        let mut lines = 1;
+        let mut closed = false;
+        while let Some((start, stop)) = self.line() {
+            let line = &self.block[start..stop];
+            let continues = !closed
+                && (first.format.is_some_and(|f| f.continues(&self.block[before.clone()], line, self.cx))
+                    || mode.continues(line, grave) && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));
+            if !continues || lines >= RECORD_LINES || stop - first.start > RECORD_BYTES {
+                self.ahead = Some(if continues {
+                    // cut: what is left over is no record that a format knows
+                    First { start, end: stop, head: Head::default(), known: false, format: first.format }
+                } else {
+                    self.first(start, stop)
+                });
+                break;
+            }
+            end = stop;
+            before = start..stop;
+            lines += 1;
+            // pretty-printed: the unindented brace is the end
+            closed = opened && line.first() == Some(&b'}');
+        }
+        let mut head = first.head;
+        if opened && lines > 1
+            && let Some(f) = first.format
+        {
+            head = f.head(&self.block[first.start..end], self.cx).unwrap_or(head);
+        }
+        Some(Span { range: first.start..end, lines, head, known: first.known })
+    }
+}
+
+/// Whether a line opens a pretty-printed object and does not end it.
+fn opens(line: &[u8]) -> bool {
+    line.first() == Some(&b'{') && !line.trim_ascii_end().ends_with(b"}")
+}
+
+/// How many bytes at the end of `block` belong to a record that could still grow: its last line has no newline yet, or
+/// a line that follows might continue it. A follower holds them back or knows that the seam runs through a record.
+/// Zero when the last record is whole; of formats that write one line a record that is believed at once, so that a new
+/// line is not held back for one that may never come.
+pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> usize {
+    if block.is_empty() {
+        return 0;
+    }
+    let whole_lines = block.ends_with(b"\n");
+    // Backwards to a line that surely begins a record, then forwards from there.
+    let mut start = block.len() - usize::from(whole_lines);
+    let floor = block.len().saturating_sub(RECORD_BYTES);
+    let mut lines = 0;
+    loop {
+        start = memchr::memrchr(b'\n', &block[..start]).map_or(0, |i| i + 1);
+        lines += 1;
+        let end = memchr::memchr(b'\n', &block[start..]).map_or(block.len(), |i| start + i);
+        let line = &block[start..end];
+        let begins = !matches!(line.first(), None | Some(b' ' | b'\t'))
+            && format.name() != plain::Plain.name()
+            && format.head(line, cx).is_some_and(|h| h.time.is_some());
+        // two of them, because only the line before tells whether a wrapped line goes on
+        if start == 0 || start <= floor || lines >= RECORD_LINES || begins && lines > 1 {
+            break;
+        }
+        start -= 1;
+    }
+    let from = start;
+    let Some(last) = Records::new(&block[from..], format, cx).last() else { return 0 };
+    let begin = from + last.range.start;
+    let record = &block[begin..from + last.range.end];
+    let whole = whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some();
+    if whole { 0 } else { block.len() - begin }
+}

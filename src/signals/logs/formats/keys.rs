@@ -1,0 +1,196 @@
+//! Names of fields: which of them hold the time, the severity, the message, the request ID, in the logging libraries
+//! and platforms that are in use.
+
+use compact_str::CompactString;
+use serde_json::Value;
+
+use crate::timeline::RequestId;
+
+/// What a top-level field of a structured record holds. Smaller ranks win where several do.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Time(u8),
+    Level(u8),
+    /// Python's scale of numbers.
+    PythonLevel,
+    /// OpenTelemetry's scale of numbers.
+    OtelLevel,
+    /// ECS, nested: `"log":{"level":…}`.
+    EcsLog,
+    /// log4j2: `"instant":{"epochSecond":…,"nanoOfSecond":…}`.
+    Instant,
+    /// Serilog's message template: a record without a level is information.
+    ClefTemplate,
+    /// An HTTP status.
+    Status,
+    /// What makes a record with a status an access log: method, path, URI.
+    Request,
+}
+
+/// Time and level keys of ECS, GELF, OpenTelemetry, Bunyan, pino, zap, zerolog, logrus, slog, structlog,
+/// tracing-subscriber, CLEF, Google, AWS, logback, log4j2, Monolog, NLog, and of common homemade JSON.
+#[inline]
+pub(super) fn role(key: &[u8]) -> Option<Role> {
+    Some(match key {
+        b"time" | b"ts" | b"timestamp" | b"@timestamp" | b"@t" | b"Timestamp" | b"TIMESTAMP" | b"asctime" | b"Time"
+        | b"timeUnixNano" | b"time_unix_nano" | b"__REALTIME_TIMESTAMP" | b"eventTime" | b"datetime" => Role::Time(0),
+        b"timeMillis" | b"logged_at" | b"log_time" | b"logTime" | b"dt" | b"_time" | b"date_time" | b"DateTime"
+        | b"time_local" | b"time_iso8601" | b"msec" | b"StartUTC" | b"start_time" | b"_ts" => Role::Time(1),
+        b"t" | b"date" | b"Date" | b"created_at" | b"created" | b"observedTimeUnixNano" | b"receiveTimestamp" | b"when" => {
+            Role::Time(2)
+        }
+        b"level" | b"severity" | b"lvl" | b"log.level" | b"@l" | b"Level" | b"LEVEL" | b"levelname" | b"severityText"
+        | b"SeverityText" | b"severity_text" | b"log_level" | b"loglevel" | b"logLevel" | b"LogLevel"
+        | b"level_name" | b"Severity" | b"levelName" => Role::Level(0),
+        b"PRIORITY" | b"priority" | b"level_value" | b"syslog.severity.name" | b"l" | b"status_level" => Role::Level(2),
+        b"levelno" => Role::PythonLevel,
+        b"severityNumber" | b"SeverityNumber" | b"severity_number" => Role::OtelLevel,
+        b"log" => Role::EcsLog,
+        b"instant" => Role::Instant,
+        b"@m" | b"@mt" => Role::ClefTemplate,
+        b"status" | b"status_code" | b"statusCode" | b"http.response.status_code" | b"http_status" | b"OriginStatus"
+        | b"DownstreamStatus" | b"code" => Role::Status,
+        b"method" | b"request_method" | b"path" | b"uri" | b"url" | b"request" | b"request_uri" | b"http_method"
+        | b"httpRequest" | b"RequestMethod" | b"RequestPath" => Role::Request,
+        _ => return None,
+    })
+}
+
+/// How good a name is for the message; smaller wins. Names of nested fields are joined by dots.
+pub(super) fn message_rank(key: &str) -> Option<u8> {
+    Some(match key {
+        "message" | "msg" | "@m" | "fields.message" | "MESSAGE" | "Message" => 0,
+        "short_message" | "RenderedMessage" | "renderedMessage" | "textPayload" | "body" | "Body" | "jsonPayload.message"
+        | "body.stringValue" | "Body.stringValue" | "State.Message" | "message.message" => 1,
+        "event" | "@mt" | "MessageTemplate" | "log" | "text" | "event.message" => 2,
+        "full_message" | "description" | "error" | "err" | "error.message" | "err.message" => 3,
+        _ => return None,
+    })
+}
+
+/// How good a name is for a request ID; smaller wins. Case, dashes, dots and underscores do not matter.
+pub(super) fn request_id_rank(key: &str) -> Option<u8> {
+    if key.len() > 64 {
+        return None;
+    }
+    let mut flat = [0u8; 64];
+    let mut len = 0;
+    for c in key.bytes().filter(|c| c.is_ascii_alphanumeric()) {
+        flat[len] = c.to_ascii_lowercase();
+        len += 1;
+    }
+    let flat = &flat[..len];
+    let ends = |suffix: &[u8]| flat.ends_with(suffix);
+    Some(match flat {
+        _ if ends(b"requestid") => 0,
+        b"reqid" | b"rid" | b"xreqid" | b"requuid" | b"requestuuid" => 0,
+        _ if ends(b"correlationid") => 1,
+        b"corrid" | b"correlation" | b"cid" => 1,
+        _ if ends(b"traceid") => 2,
+        b"traceparent" | b"trace" | b"xamzntraceid" | b"logginggoogleapiscomtrace" | b"httpheaderstraceparent" => 2,
+        b"operationid" | b"transactionid" | b"xrayid" | b"uniqueid" => 3,
+        _ => return None,
+    })
+}
+
+/// The request ID of a record: by the names of its fields, else by what the message holds.
+// One place on purpose: `timeline::request_id` is to take over the second half.
+pub(super) fn request_id_of(fields: &[(CompactString, Value)], message: &str) -> Option<RequestId> {
+    let mut best: Option<(u8, &Value)> = None;
+    for (name, value) in fields {
+        if let Some(rank) = request_id_rank(name)
+            && best.is_none_or(|(b, _)| rank < b)
+            && usable(value)
+        {
+            best = Some((rank, value));
+        }
+    }
+    match best {
+        Some((_, Value::String(s))) => Some(RequestId(clean(s).into())),
+        Some((_, other)) => Some(RequestId(other.to_string().into())),
+        None => in_text(message),
+    }
+}
+
+fn usable(value: &Value) -> bool {
+    match value {
+        Value::String(s) => {
+            let s = clean(s);
+            (1..=128).contains(&s.len()) && s != "-" && s != "null" && s.bytes().any(|c| c != b'0' && c != b'-')
+        }
+        Value::Number(n) => n.as_u64().is_some_and(|n| n > 0),
+        _ => false,
+    }
+}
+
+/// The trace part of a `traceparent`, the last part of Google's `projects/…/traces/…`, the root of AWS's header.
+fn clean(s: &str) -> &str {
+    let s = s.trim();
+    let b = s.as_bytes();
+    if b.len() == 55 && b[2] == b'-' && b[35] == b'-' && b[52] == b'-' {
+        return s.get(3..35).unwrap_or(s);
+    }
+    if let Some(i) = s.find("/traces/") {
+        return &s[i + 8..];
+    }
+    if let Some(i) = s.find("Root=") {
+        return s[i + 5..].split(';').next().unwrap_or(s);
+    }
+    s
+}
+
+/// `request_id=…`, `X-Request-Id: …`, `[req:…]` inside text: a name that [`request_id_rank`] knows, `=` or `:`, a token.
+fn in_text(message: &str) -> Option<RequestId> {
+    let text = &message[..message.floor_char_boundary(4_096)];
+    let b = text.as_bytes();
+    let mut best: Option<(u8, &str)> = None;
+    let mut from = 0;
+    while let Some(i) = memchr::memchr2(b'=', b':', &b[from..]) {
+        let sep = from + i;
+        from = sep + 1;
+        let is_name = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
+        let start = sep - b[..sep].iter().rev().take(48).take_while(|c| is_name(c)).count();
+        let Some(rank) = text.get(start..sep).and_then(request_id_rank) else { continue };
+        let mut at = sep + 1;
+        while matches!(b.get(at), Some(b' ' | b'"' | b'\'')) && at < sep + 4 {
+            at += 1;
+        }
+        let is_id = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'/' | b'+' | b'=' | b'.' | b':');
+        let len = b[at..].iter().take(128).take_while(|c| is_id(c)).count();
+        let token = text.get(at..at + len).unwrap_or_default().trim_end_matches(['.', ':', '-', ',']);
+        if token.len() >= 4 && token.bytes().any(|c| c.is_ascii_digit()) && best.is_none_or(|(b, _)| rank < b) {
+            best = Some((rank, clean(token)));
+        }
+    }
+    best.map(|(_, id)| RequestId(id.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_known_under_its_many_names() {
+        for name in [
+            "request_id", "requestId", "RequestId", "X-Request-Id", "x_request_id", "req_id", "reqId", "http.request.id",
+            "correlation_id", "X-Correlation-ID", "CorrelationId", "trace_id", "traceId", "trace.id", "dd.trace_id",
+            "otelTraceID", "traceparent", "logging.googleapis.com/trace", "aws_request_id", "rid",
+        ] {
+            assert!(request_id_rank(name).is_some(), "{name}");
+        }
+        for name in ["id", "user_id", "span_id", "grid", "parent_id", "trace_flags"] {
+            assert!(request_id_rank(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_wins_over_a_trace_id_and_a_traceparent_gives_its_trace() {
+        let f = |n: &str, v: &str| (CompactString::from(n), Value::from(v));
+        let fields = [f("trace_id", "aaaa1111"), f("request_id", "r-42")];
+        assert_eq!(request_id_of(&fields, "").unwrap().0, "r-42");
+        let fields = [f("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+        assert_eq!(request_id_of(&fields, "").unwrap().0, "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(request_id_of(&[], "done [X-Request-Id: 7f3ac210] in 5 ms").unwrap().0, "7f3ac210");
+        assert_eq!(request_id_of(&[], "nothing here: at all"), None);
+    }
+}

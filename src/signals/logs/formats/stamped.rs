@@ -1,0 +1,282 @@
+//! "Some time stamp, some level, text" in any usual order and dress: Python, Java, Ruby, Go, Rust, klog, Android,
+//! uvicorn, Redis, .NET and most homemade formats; and lines that begin with a level but have no time.
+//!
+//! [`layout`] finds time and level and runs on every line; the thorough half takes thread, logger, process and
+//! `key=value` pairs out of what is left.
+
+use compact_str::CompactString;
+
+use super::layout::{Layout, layout};
+use super::{Context, Format, Head, Parsed, enrich, json, lossy, pairs};
+
+/// Any line with a time stamp or a level at its beginning.
+#[derive(Debug)]
+pub struct Stamped;
+
+impl Format for Stamped {
+    fn name(&self) -> &'static str {
+        "stamped"
+    }
+
+    fn head(&self, line: &[u8], cx: &Context) -> Option<Head> {
+        let l = layout(line, cx)?;
+        Some(head_of(&l, line, cx))
+    }
+
+    fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
+        let end = memchr::memchr(b'\n', record).unwrap_or(record.len());
+        let clean;
+        let (first, rest) = (&record[..end], &record[end..]);
+        let first = if memchr::memchr(0x1b, first).is_some() {
+            clean = without_colours(first);
+            &clean
+        } else {
+            first
+        };
+        let first = first.strip_suffix(b"\r").unwrap_or(first);
+        let l = layout(first, cx)?;
+        let mut p = Parsed { head: head_of(&l, first, cx), ..Parsed::default() };
+        if !l.level.is_empty() {
+            p.severity_text = Some(lossy(&first[l.level.clone()]).as_ref().into());
+        }
+        origin(first, &l, &mut p);
+        let mut at = l.message;
+        if l.level.is_empty() || l.severity.is_some() {
+            at = loggers(first, at, l.spare(), &mut p);
+        }
+        let text = &first[at.min(first.len())..];
+        if text.starts_with(b"{\"")
+            && let Some(inner) = json::found(text, cx)
+        {
+            let (fields, after) = json::flatten(text);
+            if !fields.is_empty() && after.trim_ascii().is_empty() {
+                let inner = json::assemble(inner, fields);
+                p.fields.extend(inner.fields);
+                p.message = inner.message;
+                p.message.push_str(&lossy(rest));
+                enrich::finish(&mut p);
+                return Some(p);
+            }
+        }
+        let (fields, tail) = pairs::inside(text);
+        let kept = if text[..tail].trim_ascii().is_empty() { text } else { text[..tail].trim_ascii_end() };
+        p.message = lossy(kept.trim_ascii()).into_owned();
+        p.message.push_str(&lossy(rest));
+        for (name, value) in fields {
+            if !p.fields.iter().any(|(n, _)| *n == name) {
+                p.fields.push((name, value));
+            }
+        }
+        enrich::finish(&mut p);
+        Some(p)
+    }
+}
+
+/// The head of a layout; where the text is JSON, the severity in there counts when the line itself names none.
+#[inline]
+fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
+    let mut severity = l.severity;
+    if severity.is_none() && line.get(l.message..).is_some_and(|m| m.starts_with(b"{\"")) {
+        severity = json::found(&line[l.message..], cx).and_then(|f| f.head.severity);
+    }
+    let (time, inferred) = l.stamp.map_or((None, false), |s| (Some(s.time), s.inferred));
+    Head { time, inferred, severity }
+}
+
+/// The line without terminal colours.
+fn without_colours(line: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(line.len());
+    let mut at = 0;
+    while at < line.len() {
+        match super::layout::colour_end(line, at) {
+            Some(end) => at = end,
+            None => {
+                out.push(line[at]);
+                at += 1;
+            }
+        }
+    }
+    out
+}
+
+/// What stands before and between time and level: process numbers, thread in brackets, name of the logger.
+fn origin(line: &[u8], l: &Layout, p: &mut Parsed) {
+    for part in [&line[l.before.clone()], &line[l.between.clone()]] {
+        let mut at = 0;
+        while at < part.len() {
+            match part[at] {
+                b'[' | b'(' | b'<' => {
+                    let close = match part[at] {
+                        b'[' => b']',
+                        b'(' => b')',
+                        _ => b'>',
+                    };
+                    let len = memchr::memchr(close, &part[at + 1..]).unwrap_or(part.len() - at - 1);
+                    named(&part[at + 1..at + 1 + len], true, p);
+                    at += len + 2;
+                }
+                c if c.is_ascii_whitespace() || matches!(c, b'-' | b'|' | b':' | b',' | b']' | b')' | b'>') => at += 1,
+                _ => {
+                    let len = part[at..]
+                        .iter()
+                        .position(|c| c.is_ascii_whitespace() || matches!(c, b'[' | b']' | b'(' | b'|' | b','))
+                        .unwrap_or(part.len() - at);
+                    let word = &part[at..at + len];
+                    named(word.strip_suffix(b":").unwrap_or(word), false, p);
+                    at += len;
+                }
+            }
+        }
+    }
+}
+
+fn has(p: &Parsed, name: &str) -> bool {
+    p.fields.iter().any(|(n, _)| n == name)
+}
+
+/// One word or bracket of the origin under the name that fits.
+fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
+    let word = word.trim_ascii();
+    let digits = word.strip_prefix(b"#").unwrap_or(word);
+    if word.is_empty() || word.iter().all(|c| matches!(c, b'-' | b'.' | b'*' | b'#')) {
+        return;
+    }
+    if memchr::memchr(b'=', word).is_some() {
+        p.fields.extend(pairs::inside(word).0);
+        return;
+    }
+    if digits.len() <= 10 && digits.iter().all(u8::is_ascii_digit) {
+        let name = if has(p, "pid") { "tid" } else { "pid" };
+        if !has(p, name) {
+            p.fields.push((CompactString::const_new(name), enrich::value(&lossy(digits))));
+        }
+        return;
+    }
+    let name = match (is_source(word), bracketed) {
+        (true, _) => "location",
+        (false, true) if !has(p, "thread") => "thread",
+        (false, _) if !has(p, "logger") => "logger",
+        _ => return,
+    };
+    enrich::text(p, name, word);
+}
+
+/// `main.go:12`, `app.py:7`, `src/lib.rs:4:5`.
+fn is_source(word: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', word) else { return false };
+    let file = &word[..colon];
+    let line = &word[colon + 1..];
+    memchr::memrchr(b'.', file).is_some_and(|dot| (1..=4).contains(&(file.len() - dot - 1)))
+        && line.first().is_some_and(u8::is_ascii_digit)
+        && line.iter().all(|c| c.is_ascii_digit() || *c == b':')
+        && !file.iter().all(|c| c.is_ascii_digit() || *c == b'.')
+}
+
+/// What stands between level and message: `[thread]`, `12345 --- [thread]`, `c.a.Logger :`, `logger - `, `file.go:1]`.
+/// Gives where the message begins. `spare` says that nothing stood between time and level, so that a single plain word
+/// before a dash or a lone colon may be the logger.
+fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
+    let mut at = start;
+    for _ in 0..6 {
+        while matches!(line.get(at), Some(b' ' | b'\t')) {
+            at += 1;
+        }
+        let Some(&c) = line.get(at) else { return at };
+        if line[at..].starts_with(b"-- : ") || line[at..].starts_with(b"--- ") || line[at..].starts_with(b"-- ") {
+            // Ruby's and Spring Boot's rules
+            at += memchr::memchr(b' ', &line[at..]).unwrap_or(0) + 1;
+            if line[at..].starts_with(b": ") {
+                at += 2;
+            }
+            continue;
+        }
+        if c == b'[' {
+            let Some(len) = memchr::memchr(b']', &line[at..line.len().min(at + 80)]) else { return at };
+            let inside = &line[at + 1..at + len];
+            if inside.is_empty() || memchr::memchr(b'"', inside).is_some() {
+                return at;
+            }
+            named(inside, true, p);
+            at += len + 1;
+            if matches!(line.get(at), Some(b':')) {
+                at += 1;
+            }
+            continue;
+        }
+        let len = line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"')).count();
+        let word = &line[at..at + len];
+        let after = &line[at + len..];
+        if word.is_empty() {
+            return at;
+        }
+        if word.iter().all(u8::is_ascii_digit) && (after.starts_with(b" --- ") || after.starts_with(b" [")) {
+            named(word, false, p);
+            at += len;
+            continue;
+        }
+        let (name, colon) = match word.strip_suffix(b":") {
+            Some(name) => (name, true),
+            None => (word, false),
+        };
+        let ident = !name.is_empty()
+            && name.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'$' | b'-' | b'/' | b'@' | b'#'))
+            && name[0].is_ascii_alphabetic();
+        if !ident {
+            return at;
+        }
+        let dotted = memchr::memchr(b'.', name).is_some_and(|i| i + 1 < name.len()) || memchr::memmem::find(name, b"::").is_some();
+        let url = memchr::memmem::find(name, b"://").is_some();
+        if url || has(p, "logger") && !is_source(name) {
+            return at;
+        }
+        if is_source(name) && (colon || after.starts_with(b"]") || after.starts_with(b" - ") || after.starts_with(b" ")) {
+            named(name, false, p);
+            at += len + usize::from(after.starts_with(b"]"));
+            continue;
+        }
+        // Python's default: `WARNING:root:message`
+        if spare
+            && start > 0
+            && line[start - 1] == b':'
+            && at == start
+            && let Some(i) = memchr::memchr(b':', word)
+            && i > 0
+            && word.get(i + 1) != Some(&b':')
+        {
+            named(&word[..i], false, p);
+            return at + i + 1;
+        }
+        let rule = if after.starts_with(b" - ") || after.starts_with(b" : ") {
+            3
+        } else if after.starts_with(b"]") {
+            1
+        } else {
+            0
+        };
+        if colon && dotted {
+            named(name, false, p);
+            at += len;
+            continue;
+        }
+        if rule == 0 {
+            // `c.a.Logger      : message`, padded
+            let blanks = after.iter().take_while(|c| **c == b' ').count();
+            if dotted && blanks > 0 && after[blanks..].starts_with(b": ") {
+                named(name, false, p);
+                return at + len + blanks + 2;
+            }
+            return at;
+        }
+        if dotted || spare || rule == 1 {
+            named(name, false, p);
+            at += len + rule;
+            if matches!(line.get(at), Some(b':')) {
+                at += 1;
+            }
+            continue;
+        }
+        return at;
+    }
+    at
+}
+

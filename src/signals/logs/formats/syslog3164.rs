@@ -1,0 +1,118 @@
+//! Traditional syslog: `<34>Oct 11 22:14:15 host program[123]: message`, with or without the priority, also with the
+//! ISO stamp that rsyslog and newer distributions write into the same files.
+
+use super::{Context, Format, Head, Parsed, enrich, inner, time, words};
+use crate::timeline::Severity;
+
+/// Lines of `/var/log/syslog`, `messages`, `auth.log`, `kern.log`.
+#[derive(Debug)]
+pub struct Syslog3164;
+
+struct Line<'a> {
+    priority: Option<u16>,
+    stamp: time::Stamp,
+    host: &'a [u8],
+    program: &'a [u8],
+    pid: &'a [u8],
+    /// Where the message begins.
+    message: usize,
+}
+
+/// `<0>` to `<191>`: the number, and where it ends.
+pub(super) fn priority(line: &[u8]) -> Option<(u16, usize)> {
+    let end = line.iter().take(5).position(|c| *c == b'>')?;
+    if line[0] != b'<' || end < 2 {
+        return None;
+    }
+    let n: u16 = std::str::from_utf8(&line[1..end]).ok()?.parse().ok()?;
+    (n < 192).then_some((n, end + 1))
+}
+
+fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
+    let (priority, start) = match b.first()? {
+        b'<' => priority(b).map(|(p, at)| (Some(p), at))?,
+        b'A'..=b'Z' | b'2' => (None, 0),
+        _ => return None,
+    };
+    let stamp = time::stamp(&b[start..], cx)?;
+    let mut at = start + stamp.len;
+    if b.get(at) != Some(&b' ') {
+        return None;
+    }
+    at += 1;
+    let token = |at: usize| &b[at..at + b[at..].iter().take(256).take_while(|c| !matches!(c, b' ' | b'\n')).count()];
+    let host = token(at);
+    let is_host = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'.' | b'_' | b':');
+    if host.is_empty() || !host.iter().all(is_host) || host.ends_with(b":") || words::telling(host).is_some() {
+        // `Oct 11 22:14:15 program: message`, from programs that leave the host out
+        if priority.is_none() || !host.ends_with(b":") {
+            return None;
+        }
+        let program = &host[..host.len() - 1];
+        return Some(Line { priority, stamp, host: b"", program, pid: b"", message: after(b, at + host.len()) });
+    }
+    at += host.len();
+    if b.get(at) != Some(&b' ') {
+        return None;
+    }
+    at += 1;
+    // the tag ends at `[`, `:` or, as the RFC also allows, at a blank
+    let len = b[at..].iter().take(128).take_while(|c| !matches!(c, b'[' | b':' | b' ' | b'\n' | b'"')).count();
+    let program = &b[at..at + len];
+    if len == 0 || words::telling(program).is_some() {
+        return None;
+    }
+    at += len;
+    let mut pid: &[u8] = b"";
+    if b.get(at) == Some(&b'[') {
+        let close = at + b[at..].iter().take(64).position(|c| *c == b']')?;
+        pid = &b[at + 1..close];
+        at = close + 1;
+    }
+    match b.get(at) {
+        Some(b':') => at += 1,
+        // without the colon only lines that cannot be anything else
+        Some(b' ') if priority.is_some() || !pid.is_empty() => {}
+        _ => return None,
+    }
+    // `time host name::of::module: …` is a tracing line, not a tag
+    if priority.is_none() && b.get(at) == Some(&b':') {
+        return None;
+    }
+    Some(Line { priority, stamp, host, program, pid, message: after(b, at) })
+}
+
+fn after(b: &[u8], at: usize) -> usize {
+    at + usize::from(b.get(at) == Some(&b' '))
+}
+
+impl Format for Syslog3164 {
+    fn name(&self) -> &'static str {
+        "syslog3164"
+    }
+
+    fn head(&self, b: &[u8], cx: &Context) -> Option<Head> {
+        let l = line(b, cx)?;
+        let inside = inner::head(&b[l.message..], cx).severity;
+        let severity = inside.or(l.priority.map(|p| Severity::from_syslog((p % 8) as u8)));
+        Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity })
+    }
+
+    fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
+        let l = line(record, cx)?;
+        let mut parsed = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
+        if !l.host.is_empty() {
+            enrich::text(&mut parsed, "host", l.host);
+        }
+        enrich::text(&mut parsed, "program", l.program);
+        if !l.pid.is_empty() {
+            parsed.fields.push(("pid".into(), enrich::value(&super::lossy(l.pid))));
+        }
+        if let Some(p) = l.priority {
+            parsed.fields.push(("facility".into(), (p / 8).into()));
+            parsed.severity_text = Some((p % 8).to_string().into());
+        }
+        enrich::adopt(&mut parsed, inner::parse(&record[l.message..], cx), false);
+        Some(parsed)
+    }
+}

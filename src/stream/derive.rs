@@ -1,0 +1,273 @@
+//! What log lines tell other panes: one search per batch for all needles, then the slice's own reading of the few lines
+//! that hold one. Runs where log batches come in, live and in replay from raw logs; what it gives is recorded and names
+//! the line it came from. A line without a needle costs the search and nothing else.
+
+use aho_corasick::AhoCorasick;
+use jiff::tz::TimeZone;
+
+use crate::signals::Event;
+use crate::signals::database::event::{DatabaseEvent, LineRef};
+use crate::signals::database::extract::{self, About, Hint, NEEDLES};
+use crate::signals::logs::event::{LogAppended, LogEvent};
+use crate::signals::logs::formats;
+use crate::timeline::{SourceId, Ts};
+
+/// Events out of one batch; what is beyond is counted.
+const PER_BATCH: usize = 500;
+/// Needles of one line that are followed up: a hostile line may hold thousands.
+const PER_LINE: u32 = 4;
+/// Bytes of a record that are read.
+const LONGEST: usize = 64 << 10;
+
+/// The search, built once.
+pub struct Derive {
+    needles: Option<AhoCorasick>,
+}
+
+impl Default for Derive {
+    fn default() -> Derive {
+        Derive::new()
+    }
+}
+
+impl Derive {
+    /// Builds the search.
+    pub fn new() -> Derive {
+        Derive { needles: AhoCorasick::new(NEEDLES.iter().map(|(n, _)| n)).ok() }
+    }
+
+    /// The events that a batch of `source` tells. Seeds and batches without bytes tell nothing.
+    pub fn derive(&mut self, source: SourceId, source_name: &str, event: &LogEvent) -> Vec<Event> {
+        let LogEvent::Appended(batch) = event else { return Vec::new() };
+        let (Some(needles), Some(bytes), false) = (&self.needles, batch.bytes.as_deref(), batch.seed) else {
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        let mut unread = 0;
+        // Everything before `done` has been read; `line` is where the line of the last hit begins.
+        let (mut done, mut line, mut tries) = (0, usize::MAX, 0);
+        for hit in needles.find_iter(bytes) {
+            if hit.start() < done {
+                continue;
+            }
+            let start = memchr::memrchr(b'\n', &bytes[..hit.start()]).map_or(0, |i| i + 1);
+            if start == line {
+                tries += 1;
+                if tries > PER_LINE {
+                    continue;
+                }
+            } else {
+                (line, tries) = (start, 1);
+            }
+            let hint = NEEDLES[hit.pattern().as_usize()].1;
+            let end = record_end(bytes, hit.end(), hint);
+            let record = &bytes[start..end.min(start + LONGEST)];
+            if hit.start() - start >= record.len() {
+                continue;
+            }
+            let from = LineRef {
+                source,
+                name: source_name.into(),
+                generation: batch.generation,
+                offset: batch.start + start as u64,
+            };
+            let about = || about(record, batch);
+            if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
+                done = end;
+                if out.len() < PER_BATCH {
+                    out.push(Event::Database(event));
+                } else {
+                    unread += 1;
+                }
+            }
+        }
+        if unread > 0 {
+            out.push(Event::Database(DatabaseEvent::Unread { lines: unread }));
+        }
+        out
+    }
+}
+
+/// Where the record ends: at the end of its line, or after the lines that go on with a tab where PostgreSQL does so.
+fn record_end(bytes: &[u8], from: usize, hint: Hint) -> usize {
+    let mut end = from;
+    loop {
+        end = memchr::memchr(b'\n', &bytes[end..]).map_or(bytes.len(), |i| end + i);
+        match bytes.get(end + 1) {
+            Some(b'\t') if hint == Hint::Duration && end - from < LONGEST => end += 1,
+            _ => return end,
+        }
+    }
+}
+
+/// Time and request as the batch's log format reads them.
+fn about(record: &[u8], batch: &LogAppended) -> About {
+    let near = batch.span.map_or(Ts::default(), |(_, last)| last);
+    let cx = formats::Context { zone: TimeZone::UTC, near };
+    let format = formats::by_name(&batch.format).unwrap_or(formats::FORMATS[formats::FORMATS.len() - 1]);
+    let (_, parsed) = formats::parse(record, format, &cx);
+    // A stamp without a zone was read with the source's zone when the batch was counted, which is not known here: what
+    // lies outside the batch's own span is a wrong guess, and the span's end a better one.
+    let time = match (parsed.head.time, batch.span) {
+        (Some(t), Some((first, last))) if t < first || t > last => Some(last),
+        (t, span) => t.or(span.map(|(_, last)| last)),
+    };
+    About { time, request_id: parsed.request_id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::database::event::{PoolFigures, SlowStatement};
+
+    fn batch(text: &str) -> LogEvent {
+        LogEvent::Appended(LogAppended {
+            generation: 2,
+            start: 1_000,
+            end: 1_000 + text.len() as u64,
+            lines: text.lines().count() as u32,
+            unknown: 0,
+            counts: Vec::new(),
+            span: None,
+            format: "plain".into(),
+            seed: false,
+            bytes: Some(text.as_bytes().into()),
+        })
+    }
+
+    fn derive(text: &str) -> Vec<DatabaseEvent> {
+        let events = Derive::new().derive(SourceId(3), "api", &batch(text));
+        events.into_iter().map(|e| if let Event::Database(d) = e { d } else { panic!("{e:?}") }).collect()
+    }
+
+    fn slow(text: &str) -> SlowStatement {
+        match derive(text).pop() {
+            Some(DatabaseEvent::SlowStatement(s)) => s,
+            other => panic!("{other:?} from {text}"),
+        }
+    }
+
+    fn pool(text: &str) -> PoolFigures {
+        match derive(text).pop() {
+            Some(DatabaseEvent::PoolFigures(p)) => p,
+            other => panic!("{other:?} from {text}"),
+        }
+    }
+
+    #[test]
+    fn slow_statements_are_read_in_the_forms_that_drivers_and_servers_write() {
+        let cases: &[(&str, f64, &str)] = &[
+            (
+                r#"{"timestamp":"2026-01-02T03:04:05Z","level":"WARN","fields":{"message":"slow statement: execution time exceeded alert threshold","summary":"SELECT * FROM orders …","db.statement":"\n\nSELECT * FROM orders WHERE user_id = ?\n","rows_affected":0,"rows_returned":20,"elapsed":"5.2s","elapsed_secs":5.2},"target":"sqlx::query"}"#,
+                5_200.0,
+                "SELECT * FROM orders WHERE user_id = ?",
+            ),
+            (
+                r#"{"ts":"2026-01-02T03:04:05Z","msg":"slow statement: execution time exceeded alert threshold","summary":"SELECT 1","db.statement":"","elapsed":"812.5ms"}"#,
+                812.5,
+                "SELECT 1",
+            ),
+            (
+                "2026-01-02T03:04:05Z  \x1b[33mWARN\x1b[0m sqlx::query: slow statement: execution time exceeded alert threshold \x1b[3msummary\x1b[0m=\"SELECT * FROM orders …\" db.statement=\"\\n\\nSELECT *\\nFROM \\\"orders\\\"\\n\" rows_affected=0 rows_returned=3 elapsed=1.5s elapsed_secs=1.5 slow_threshold=1s",
+                1_500.0,
+                "SELECT *\nFROM \"orders\"",
+            ),
+            (
+                "2026-01-02 03:04:05 UTC [12] LOG:  duration: 5012.345 ms  statement: SELECT 1\n\tFROM t\nnext",
+                5012.345,
+                "SELECT 1\n\tFROM t",
+            ),
+            ("LOG:  duration: 12.5 ms  execute sqlx_s_1: SELECT $1", 12.5, "SELECT $1"),
+            (
+                r#"2026-01-02,"u","LOG",00000,"duration: 7.5 ms  statement: SELECT ""a"" FROM t",,,"#,
+                7.5,
+                "SELECT \"a\" FROM t",
+            ),
+            (r#"{"message":"duration: 9.5 ms  statement: SELECT 2"}"#, 9.5, "SELECT 2"),
+            (
+                r#"{"msg":"query","duration_ms":311,"sql":"UPDATE carts SET a = 1","request_id":"r1"}"#,
+                311.0,
+                "UPDATE carts SET a = 1",
+            ),
+            ("o.h.SQL_SLOW: SlowQuery: 123 milliseconds. SQL: 'select 1'", 123.0, "select 1"),
+            (
+                "  Order Load (1234.5ms)  SELECT \"orders\".* FROM \"orders\"",
+                1234.5,
+                "SELECT \"orders\".* FROM \"orders\"",
+            ),
+            ("DEBUG (1.234) SELECT a FROM b; args=(1,); alias=default", 1234.0, "SELECT a FROM b"),
+        ];
+        for (text, ms, statement) in cases {
+            let s = slow(text);
+            assert!((s.duration_ms - ms).abs() < 1e-6, "{} from {text}", s.duration_ms);
+            assert_eq!(s.statement, *statement);
+        }
+    }
+
+    #[test]
+    fn a_fact_names_the_line_it_came_from_and_the_request() {
+        let text = "nothing\n{\"ts\":\"2026-01-02T03:04:05Z\",\"duration_ms\":5,\"sql\":\"SELECT 1\",\"request_id\":\"7f3a\"}\n";
+        let s = slow(text);
+        assert_eq!(s.from, LineRef { source: SourceId(3), name: "api".into(), generation: 2, offset: 1_008 });
+        assert_eq!(s.request_id.unwrap().0, "7f3a");
+        assert_eq!(s.at.unwrap().to_string(), "2026-01-02T03:04:05Z");
+        let tagged = slow("LOG:  duration: 12.5 ms  statement: SELECT 1 /*request_id='abc'*/");
+        assert_eq!(tagged.request_id.unwrap().0, "abc");
+    }
+
+    #[test]
+    fn pools_that_ran_dry_are_read_from_lines() {
+        let p = pool("12:00 DEBUG HikariPool-1 - Pool stats (total=10/10, idle=0, active=10, waiting=7)");
+        assert_eq!((p.pool.as_str(), p.used, p.max, p.waiting), ("HikariPool-1", Some(10), Some(10), Some(7)));
+        let p = pool(
+            "HikariPool-1 - Connection is not available, request timed out after 30000ms (total=10, active=10, idle=0, waiting=7)",
+        );
+        assert_eq!((p.timeouts, p.max), (Some(1), Some(10)));
+        let p = pool("QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00");
+        assert_eq!((p.pool.as_str(), p.max, p.timeouts), ("api", Some(15), Some(1)));
+        assert_eq!(pool("error: pool timed out while waiting for an open connection").timeouts, Some(1));
+        assert_eq!(
+            pool(r#"{"level":"error","error":"pool timed out while waiting for an open connection"}"#).timeouts,
+            Some(1)
+        );
+        let refused = derive("FATAL:  sorry, too many clients already");
+        assert!(matches!(&refused[..], [DatabaseEvent::Refused(r)] if r.sqlstate == "53300" && r.from.is_some()));
+    }
+
+    #[test]
+    fn lines_that_only_resemble_tell_nothing() {
+        for text in [
+            r#"{"path":"/search","query":"selected shoes","duration_ms":5}"#,
+            r#"{"query":"user=1","duration_ms":5}"#,
+            "duration: long",
+            "LOG:  duration: 0.1 ms  parse s1: SELECT 1",
+            "  Order Load (0.5ms)  SELECT 1",
+            "{\"sql\": broken",
+        ] {
+            assert_eq!(derive(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let events = derive(&"duration: 5.0 ms  statement: SELECT 1\n".repeat(PER_BATCH + 7));
+        assert_eq!(events.len(), PER_BATCH + 1);
+        assert_eq!(events.last(), Some(&DatabaseEvent::Unread { lines: 7 }));
+    }
+
+    #[test]
+    fn a_hostile_line_full_of_needles_costs_no_more_than_a_few_readings() {
+        let line = format!("{{\"a\":[{}]}}\n", "\"sql\",".repeat(9_000).trim_end_matches(','));
+        let began = std::time::Instant::now();
+        assert_eq!(derive(&line.repeat(20)), []);
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_line_can_make_it_panic(i in 0..NEEDLES.len(), before in "\\PC{0,40}", after in "[-{}()=\"': a-z0-9.é\n\t]{0,80}") {
+            derive(&format!("{before}{}{after}", NEEDLES[i].0));
+            derive(&format!("{{\"message\":\"{}\"}}", NEEDLES[i].0));
+        }
+    }
+}

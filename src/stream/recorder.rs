@@ -1,0 +1,396 @@
+//! The recorder: taps the ordered stream on its own thread, so that neither a stalled terminal nor a slow disk touches
+//! collection.
+//!
+//! Without a file it is a flight recorder: a ring of frames in memory, bounded, that can be saved from its beginning at
+//! any time. With a file each batch is one write; what a person wrote is synced. On a full disk it says so, goes on in
+//! memory and tries again.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::recording::{Gap, Segment, encode_events, encode_gap, encode_segment};
+use crate::signals::logs::event::LogEvent;
+use crate::signals::{Envelope, Event};
+use crate::timeline::Ts;
+use crate::timeline::redact::redact;
+use crate::timeline::source::Declaration;
+
+/// Frames the flight recorder keeps in memory.
+pub const RING: usize = 32 << 20;
+/// Batches that may wait for the recorder before they are dropped and counted.
+const QUEUE: usize = 512;
+/// How long envelopes are gathered into one frame.
+const GATHER: Duration = Duration::from_millis(500);
+
+/// What the header says of the recorder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecorderStatus {
+    /// File it writes to; `None` while it is in memory.
+    pub path: Option<PathBuf>,
+    /// Bytes recorded: on disk, or held in memory.
+    pub bytes: u64,
+    /// Envelopes that were dropped because the recorder was behind.
+    pub dropped: u64,
+    /// Envelopes that left the ring in memory.
+    pub evicted: u64,
+    /// Why nothing reaches the disk now.
+    pub error: Option<String>,
+}
+
+enum Order {
+    Record(Arc<[Envelope]>),
+    Save(PathBuf, bool, SyncSender<Result<u64, String>>),
+    Listen(SyncSender<Vec<u8>>),
+    Finish(SyncSender<()>),
+}
+
+/// Handle of the recorder's thread.
+#[derive(Clone)]
+pub struct Recorder {
+    orders: SyncSender<Order>,
+    dropped: Arc<AtomicU64>,
+    status: Arc<Mutex<RecorderStatus>>,
+}
+
+/// How the recorder starts.
+#[derive(Clone, Debug)]
+pub struct RecorderOptions {
+    /// Write to this file from the beginning; `None` is the flight recorder in memory.
+    pub path: Option<PathBuf>,
+    /// Bytes of frames kept in memory.
+    pub ring: usize,
+    /// Take secrets out at capture.
+    pub redact: bool,
+}
+
+impl Default for RecorderOptions {
+    fn default() -> RecorderOptions {
+        RecorderOptions { path: None, ring: RING, redact: true }
+    }
+}
+
+impl Recorder {
+    /// Starts the thread. An unwritable file is an error here, not later.
+    pub fn start(options: RecorderOptions) -> Result<Recorder, String> {
+        let (orders, inbox) = sync_channel(QUEUE);
+        let status = Arc::new(Mutex::new(RecorderStatus::default()));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let mut desk = Desk::new(options.clone(), Arc::clone(&status), Arc::clone(&dropped));
+        if let Some(path) = &options.path {
+            desk.open(path, false)?;
+        }
+        std::thread::Builder::new()
+            .name("recorder".into())
+            .spawn(move || desk.run(&inbox))
+            .map_err(|e| format!("cannot start the recorder's thread: {e}"))?;
+        Ok(Recorder { orders, dropped, status })
+    }
+
+    /// Offers a batch; never waits. What does not fit is counted and becomes a gap in the recording.
+    pub fn offer(&self, batch: &Arc<[Envelope]>) {
+        if self.orders.try_send(Order::Record(Arc::clone(batch))).is_err() {
+            self.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> RecorderStatus {
+        self.status.lock().map(|s| s.clone()).unwrap_or_default()
+    }
+
+    /// Puts the recording on disk from its beginning, and keeps writing there when `go_on`. Blocks until it is synced;
+    /// returns the bytes written.
+    pub fn save(&self, path: PathBuf, go_on: bool) -> Result<u64, String> {
+        let (tx, rx) = sync_channel(1);
+        self.orders.send(Order::Save(path, go_on, tx)).map_err(|_| "the recorder has ended".to_owned())?;
+        rx.recv().map_err(|_| "the recorder ended while saving".to_owned())?
+    }
+
+    /// From now on frames go to `listener` as well, beginning with what the ring holds. A listener that is behind by more
+    /// than its channel holds is let go.
+    pub fn listen(&self, listener: SyncSender<Vec<u8>>) {
+        let _ = self.orders.send(Order::Listen(listener));
+    }
+
+    /// Writes out what it holds and ends. Waits at most `patience`.
+    pub fn finish(&self, patience: Duration) {
+        let (tx, rx) = sync_channel(1);
+        if self.orders.try_send(Order::Finish(tx)).is_ok() {
+            let _ = rx.recv_timeout(patience);
+        }
+    }
+}
+
+/// What the thread owns.
+struct Desk {
+    options: RecorderOptions,
+    status: Arc<Mutex<RecorderStatus>>,
+    dropped: Arc<AtomicU64>,
+    told_dropped: u64,
+    file: Option<(File, PathBuf)>,
+    written: u64,
+    /// Declarations and opened log generations: without them the ring could not be read.
+    preamble: Vec<Envelope>,
+    /// The newest frames, for saving and for listeners.
+    ring: VecDeque<(Arc<[u8]>, u64)>,
+    ring_bytes: usize,
+    /// Frames that wait for the disk.
+    pending: VecDeque<Arc<[u8]>>,
+    pending_bytes: usize,
+    listeners: Vec<SyncSender<Vec<u8>>>,
+    evicted: u64,
+    error: Option<String>,
+    gathered: Vec<Envelope>,
+    gathered_bytes: usize,
+    since: Option<Instant>,
+    last_sync: Instant,
+}
+
+impl Desk {
+    fn new(options: RecorderOptions, status: Arc<Mutex<RecorderStatus>>, dropped: Arc<AtomicU64>) -> Desk {
+        Desk {
+            options,
+            status,
+            dropped,
+            told_dropped: 0,
+            file: None,
+            written: 0,
+            preamble: Vec::new(),
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            listeners: Vec::new(),
+            evicted: 0,
+            error: None,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            since: None,
+            last_sync: Instant::now(),
+        }
+    }
+
+    fn run(&mut self, inbox: &Receiver<Order>) {
+        loop {
+            let wait = self.since.map_or(Duration::from_secs(5), |s| GATHER.saturating_sub(s.elapsed()));
+            match inbox.recv_timeout(wait) {
+                Ok(Order::Record(batch)) => {
+                    if self.take(&batch) {
+                        self.flush();
+                        self.sync();
+                    }
+                }
+                Ok(Order::Save(path, go_on, answer)) => {
+                    self.flush();
+                    let _ = answer.send(self.save(&path, go_on));
+                }
+                Ok(Order::Listen(listener)) => {
+                    self.flush();
+                    self.greet(listener);
+                }
+                Ok(Order::Finish(answer)) => {
+                    self.flush();
+                    self.sync();
+                    let _ = answer.send(());
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.flush();
+                    self.sync();
+                    return;
+                }
+            }
+            if self.since.is_some_and(|s| s.elapsed() >= GATHER) || self.gathered_bytes > 256 << 10 {
+                self.flush();
+            }
+            if self.last_sync.elapsed() > Duration::from_secs(5) {
+                self.sync();
+            }
+            self.tell();
+        }
+    }
+
+    /// Gathers a batch; true when something in it must not wait.
+    fn take(&mut self, batch: &[Envelope]) -> bool {
+        let mut urgent = false;
+        for e in batch {
+            let e = self.captured(e);
+            match &e.event {
+                Event::Incident(_) => urgent = true,
+                Event::Stream(Declaration::Origin { .. } | Declaration::Source(_)) => self.preamble.push(e.clone()),
+                Event::Logs(LogEvent::Opened(_)) => {
+                    self.preamble.push(e.clone());
+                    // Bounded: a log that rotates for ever keeps its newest generations.
+                    if self.preamble.len() > 4_096 {
+                        self.preamble.remove(0);
+                    }
+                }
+                Event::Logs(LogEvent::Appended(a)) => {
+                    self.gathered_bytes += a.bytes.as_ref().map_or(0, |b| b.len());
+                }
+                _ => {}
+            }
+            self.gathered_bytes += 200;
+            self.gathered.push(e);
+        }
+        self.since.get_or_insert_with(Instant::now);
+        urgent
+    }
+
+    /// The envelope as it may be kept: without secrets in log bytes and in process command lines.
+    fn captured(&self, e: &Envelope) -> Envelope {
+        let mut e = e.clone();
+        if self.options.redact
+            && let Event::Logs(LogEvent::Appended(a)) = &mut e.event
+            && let Some(bytes) = &a.bytes
+            && let Ok(text) = std::str::from_utf8(bytes)
+            && let std::borrow::Cow::Owned(clean) = redact(text)
+        {
+            a.bytes = Some(clean.into_bytes().into());
+        }
+        e
+    }
+
+    fn flush(&mut self) {
+        self.since = None;
+        self.gathered_bytes = 0;
+        let lost = self.dropped.load(Ordering::Relaxed);
+        if lost > self.told_dropped {
+            let at = self.gathered.first().map_or(Ts(0), |e| e.observed);
+            let gap = Gap { envelopes: lost - self.told_dropped, why: "the recorder was behind".into() };
+            self.told_dropped = lost;
+            self.keep(encode_gap(&gap, 0, at), 0);
+        }
+        if !self.gathered.is_empty() {
+            let batch = std::mem::take(&mut self.gathered);
+            self.keep(encode_events(&batch), batch.len() as u64);
+        }
+    }
+
+    /// A frame goes to the ring, to who listens, and to the file behind those that still wait for it. A torn write leaves
+    /// damage that a reader steps over, and the whole frame follows it.
+    fn keep(&mut self, frame: Vec<u8>, envelopes: u64) {
+        let frame: Arc<[u8]> = frame.into();
+        self.listeners.retain(|l| l.try_send(frame.to_vec()).is_ok());
+        self.ring_bytes += frame.len();
+        self.ring.push_back((Arc::clone(&frame), envelopes));
+        while self.ring_bytes > self.options.ring {
+            if let Some((old, n)) = self.ring.pop_front() {
+                self.ring_bytes -= old.len();
+                self.evicted += n;
+            }
+        }
+        if let Some((file, path)) = &mut self.file {
+            self.pending_bytes += frame.len();
+            self.pending.push_back(frame);
+            while let Some(frame) = self.pending.front() {
+                if let Err(e) = file.write_all(frame) {
+                    self.error = Some(format!("{}: {e}", path.display()));
+                    break;
+                }
+                self.error = None;
+                self.written += frame.len() as u64;
+                self.pending_bytes -= frame.len();
+                self.pending.pop_front();
+            }
+            while self.pending_bytes > self.options.ring {
+                if let Some(old) = self.pending.pop_front() {
+                    self.pending_bytes -= old.len();
+                }
+            }
+        }
+    }
+
+    /// A new listener gets everything that is held, then every new frame.
+    fn greet(&mut self, listener: SyncSender<Vec<u8>>) {
+        let head = encode_events(&self.preamble);
+        let held = self.ring.iter().map(|(f, _)| f.to_vec());
+        if std::iter::once(head).chain(held).all(|f| listener.send(f).is_ok()) {
+            self.listeners.push(listener);
+        }
+    }
+
+    fn open(&mut self, path: &Path, overwrite: bool) -> Result<(), String> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true);
+        if overwrite {
+            options.truncate(true)
+        } else {
+            options.create_new(true)
+        };
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                format!("{} exists already; a recording never overwrites: choose another name", path.display())
+            }
+            _ => format!("cannot create the recording {}: {e}", path.display()),
+        })?;
+        let head = encode_segment(
+            &Segment {
+                format: 1,
+                program: concat!("warroom ", env!("CARGO_PKG_VERSION")).into(),
+                redacted: self.options.redact,
+            },
+            Ts(0),
+        );
+        file.write_all(&head).map_err(|e| format!("cannot write to {}: {e}", path.display()))?;
+        self.written += head.len() as u64;
+        self.file = Some((file, path.to_owned()));
+        Ok(())
+    }
+
+    fn save(&mut self, path: &Path, go_on: bool) -> Result<u64, String> {
+        if let Some((_, current)) = &self.file {
+            return Err(format!("already recording to {}", current.display()));
+        }
+        let before = self.written;
+        self.open(path, false)?;
+        let result = self.save_ring(path);
+        if result.is_err() || !go_on {
+            self.file = None;
+        }
+        result.map(|()| self.written - before)
+    }
+
+    fn save_ring(&mut self, path: &Path) -> Result<(), String> {
+        let Some((file, _)) = &mut self.file else { return Ok(()) };
+        let fail = |e: std::io::Error| format!("cannot write to {}: {e}", path.display());
+        let head = encode_events(&self.preamble);
+        file.write_all(&head).map_err(fail)?;
+        self.written += head.len() as u64;
+        for (frame, _) in &self.ring {
+            file.write_all(frame).map_err(fail)?;
+            self.written += frame.len() as u64;
+        }
+        file.sync_data().map_err(fail)
+    }
+
+    fn sync(&mut self) {
+        self.last_sync = Instant::now();
+        if let Some((file, path)) = &self.file
+            && let Err(e) = file.sync_data()
+        {
+            self.error = Some(format!("{}: {e}", path.display()));
+        }
+    }
+
+    fn tell(&self) {
+        if let Ok(mut status) = self.status.lock() {
+            *status = RecorderStatus {
+                path: self.file.as_ref().map(|(_, p)| p.clone()),
+                bytes: if self.file.is_some() { self.written } else { self.ring_bytes as u64 },
+                dropped: self.told_dropped,
+                evicted: self.evicted,
+                error: self.error.clone(),
+            };
+        }
+    }
+}

@@ -1,0 +1,265 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Default)]
+struct Rec {
+    severity: Option<Severity>,
+    source: &'static str,
+    text: String,
+    fields: Vec<(&'static str, &'static str)>,
+}
+
+impl Record for Rec {
+    fn time(&self) -> Option<Ts> {
+        None
+    }
+    fn severity(&self) -> Option<Severity> {
+        self.severity
+    }
+    fn source(&self) -> &str {
+        self.source
+    }
+    fn text(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.fields.iter().find(|(n, _)| *n == name).map(|(_, v)| Cow::Borrowed(*v))
+    }
+}
+
+fn rec() -> Rec {
+    Rec {
+        severity: Some(Severity::Error),
+        source: "api",
+        text: "14:03 E GET /orders/81 503 Pool Timeout after 5.0 s trace=4bf92f3577b34da6a3ce929d0e0e4736".into(),
+        fields: vec![
+            ("http.status_code", "503"),
+            ("duration_ms", "4903"),
+            ("took", "4.9s"),
+            ("path", "/orders/81"),
+            ("size", "12kB"),
+            ("request_time", "4.903"),
+            ("empty", ""),
+        ],
+    }
+}
+
+fn holds(filter: &str) -> bool {
+    Filter::parse(filter).unwrap_or_else(|e| panic!("{filter}: {e}")).matches(&rec())
+}
+
+#[test]
+fn every_kind_of_term_lets_through_what_it_says() {
+    for f in [
+        "",
+        "timeout",
+        "\"pool timeout\"",
+        "refused|TIMEOUT",
+        "-health",
+        "NOT health",
+        "/Pool T.+out/",
+        "/pool t.+out/i",
+        "level>=warn",
+        "level=error|fatal",
+        "level!=info",
+        "LEVEL≥Warn",
+        "status>=500",
+        "status=503",
+        "status=502|503",
+        "status!=200",
+        "http.status_code<504",
+        "duration>500ms",
+        "duration_ms>500",
+        "duration<5s",
+        "took>4s",
+        "took=4900ms",
+        "took>4.5",
+        "request_time>4s",
+        "request_time<5000ms",
+        "size>10kB",
+        "size<1MiB",
+        "path=/orders/*",
+        "path=*81",
+        "path~^/orders",
+        "path~/ORDERS/i",
+        "path!~^/carts",
+        "nosuch!=x",
+        "nosuch!=*",
+        "path=*",
+        "empty=\"\"",
+        "source=api",
+        "service=API",
+        "msg~Pool",
+        "trace_id=4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "req!=abcdef12",
+        "/orders/81",
+        "(level=info OR status>=500)",
+        "level=info OR status>=500",
+        "(nope OR (timeout -health)) source=api",
+        "timeout AND pool",
+        "-(a1 OR b2)",
+        "level>=warn status>=500 service=api /Timeout/ -health \"after 5.0\" refused|pool",
+    ] {
+        assert!(holds(f), "{f}");
+    }
+    for f in [
+        "refused",
+        "-timeout",
+        "/pool timeout/",
+        "level<error",
+        "level=none",
+        "status<500",
+        "status=50",
+        "status!=503",
+        "duration>5s",
+        "took>5s",
+        "path=/orders",
+        "path~^orders",
+        "path!~orders",
+        "nosuch=*",
+        "nosuch>1",
+        "path>5",
+        "source=db",
+        "request_id=4bf92f3577b34da6a3ce929d0e0e4737",
+        "(a1 OR b2)",
+        "timeout nothere",
+        "size>1MB",
+    ] {
+        assert!(!holds(f), "{f}");
+    }
+    let none = Rec::default();
+    assert!(!Filter::parse("level>=trace").unwrap().matches(&none));
+    assert!(Filter::parse("level=none").unwrap().matches(&none));
+}
+
+#[test]
+fn the_help_is_true_every_example_can_be_read() {
+    for (example, _) in Filter::HELP {
+        let f = Filter::parse(example).unwrap_or_else(|e| panic!("{example}: {e}"));
+        assert!(!f.is_empty());
+    }
+}
+
+#[test]
+fn a_mistake_says_where_it_is_and_what_to_write() {
+    for (text, column, word) in [
+        ("level>=loud", 8, "fatal"),
+        ("ok status>=", 12, "value"),
+        ("\"open", 1, "closed"),
+        ("ü (a OR b", 3, "closed"),
+        (") a", 1, "quote"),
+        ("a OR", 5, "both sides"),
+        ("OR a", 1, "both sides"),
+        (">500", 1, "field"),
+        ("x /a(/", 3, "unclosed"),
+        ("request_id>5", 1, "= or !="),
+        ("level~x", 1, "level>=warn"),
+        ("a -", 3, "-health"),
+        ("()", 1, "empty"),
+        ("\"\"", 1, "empty"),
+        ("request_id=\"  \"", 12, "no request ID"),
+        ("duration>1|2", 10, "OR"),
+        ("\"a\"b", 4, "blank"),
+    ] {
+        let e = Filter::parse(text).expect_err(text);
+        assert_eq!(e.column, column, "{text}: {e}");
+        assert!(e.message.contains(word), "{text}: {e}");
+    }
+    let deep = "(".repeat(5_000);
+    assert!(Filter::parse(&deep).unwrap_err().message.contains("nested"));
+}
+
+#[test]
+fn chips_are_terms_and_the_newest_goes_first() {
+    let f = Filter::parse("level>=warn  \"two words\" trace_id=abc123").unwrap();
+    assert_eq!(f.chips(), ["level>=warn", "\"two words\"", "request_id=abc123"]);
+    assert_eq!(f.request_id().map(|i| i.0.as_str()), Some("abc123"));
+    assert_eq!(f.without_newest().to_string(), "level>=warn \"two words\"");
+    assert_eq!(f.without_request().request_id(), None);
+    let again = Filter::default().without_newest().and(&f).and(&Filter::parse("level>=warn").unwrap());
+    assert_eq!(again.to_string(), "\"two words\" request_id=abc123 level>=warn");
+    assert_eq!(Filter::request(&RequestId("r-1".into())).to_string(), "request_id=r-1");
+    assert_eq!(Filter::parse("-req=abc").unwrap().request_id(), None);
+}
+
+#[test]
+fn needles_are_exact_bytes_that_every_hit_holds() {
+    let of = |t: &str| {
+        let sets = Filter::parse(t).unwrap().needles();
+        sets.into_iter()
+            .map(|s| s.into_iter().map(|n| String::from_utf8(n).unwrap()).collect::<Vec<_>>())
+            .collect::<Vec<_>>()
+    };
+    assert!(of("timeout level>=warn -\"12345\" status=500").is_empty());
+    assert_eq!(of("order-12345 10.0.0.1"), [["-12345"], ["10.0.0.1"]]);
+    assert_eq!(of("/Pool timeout/"), [["Pool timeout"]]);
+    assert!(of("/Pool.timeout/ /pool/i").is_empty());
+    assert!(of("req=4bf92f3577b34da6a3ce929d0e0e4736")[0].contains(&"4bf92f35-77b3-4da6-a3ce-929d0e0e4736".to_owned()));
+    assert_eq!(of("(10.0.0.1 OR 10.0.0.2)"), [["10.0.0.1", "10.0.0.2"]]);
+    assert!(of("(10.0.0.1 OR timeout)").is_empty());
+}
+
+#[test]
+fn candidates_in_raw_bytes_miss_no_record_that_passes() {
+    let block = b"a one\nb timeout r=abc-1\nc TimeOut\nd r=abc-1x\ne r=abc-1\n";
+    let hits = |t: &str| {
+        let f = Filter::parse(t).unwrap();
+        let (mut at, mut lines) = (0, String::new());
+        while let Some(i) = f.next_candidate(block, at) {
+            let start = block[..i].iter().rposition(|&b| b == b'\n').map_or(0, |p| p + 1);
+            lines.push(block[start] as char);
+            at = block[i..].iter().position(|&b| b == b'\n').map_or(block.len(), |p| i + p + 1);
+        }
+        lines
+    };
+    assert_eq!(hits("timeout"), "bc");
+    assert_eq!(hits("req=abc-1"), "be");
+    assert_eq!(hits("timeout req=abc-1"), "be");
+    assert_eq!(hits("(one OR timeout)"), "abc");
+    assert_eq!(hits("level>=warn"), "abcde");
+    assert_eq!(hits("(one OR level=info)"), "abcde");
+    assert_eq!(hits("zzz"), "");
+    assert!(Filter::parse("one timeout").unwrap().could_match(block));
+    assert!(!Filter::parse("one nothere").unwrap().could_match(block));
+}
+
+fn piece() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        "[a-z]{1,6}",
+        "\"[ -~]{1,8}\"",
+        "[-a-z/=<>~!()|\"\\\\OR .0-9üß]{1,10}",
+        Just("OR".to_owned()),
+        Just("/a b/i".to_owned()),
+        Just("/x/y".to_owned()),
+        Just("path~^/a(b|c)".to_owned()),
+        Just("(a OR -b c)".to_owned()),
+        Just("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        Just("level>=warn|none".to_owned()),
+    ];
+    prop_oneof![
+        word.clone(),
+        (("[a-z.]{1,5}"), "(=|!=|>=|<=|>|<|~|!~)", word).prop_map(|(n, o, w)| format!("{n}{o}{w}"))
+    ]
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_typed_is_an_error_or_reads_back_the_same(pieces in proptest::collection::vec(piece(), 0..5)) {
+        let text = pieces.join(" ");
+        if let Ok(f) = Filter::parse(&text) {
+            let shown = f.to_string();
+            let again = Filter::parse(&shown);
+            prop_assert_eq!(again.as_ref(), Ok(&f), "{} -> {}", text, shown);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_parser_fail_otherwise_than_with_a_column(text in any::<String>()) {
+        if let Err(e) = Filter::parse(&text) {
+            prop_assert!(e.column >= 1 && e.column <= text.chars().count() + 1);
+        }
+    }
+}
