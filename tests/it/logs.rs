@@ -319,6 +319,7 @@ fn files_read_without_a_recording_can_be_looked_at_as_of_any_playhead() {
             }
             store.observe(source, "a", observed, &event, true);
         }
+        true
     })
     .unwrap();
     assert_eq!(lines, 10);

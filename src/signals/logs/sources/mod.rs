@@ -17,9 +17,11 @@ use std::path::{Path, PathBuf};
 
 use tail::TailOptions;
 
+use super::store::read::{self as raw, LogFeed};
 use super::config::{LogSourceConfig, LogsConfig};
-use crate::signals::{Declared, Roots, Source};
-use crate::timeline::{SourceDecl, SourceId, SourceKind};
+use crate::signals::{Declared, Event, Roots, Source, SourceError};
+use crate::timeline::source::Declaration;
+use crate::timeline::{SourceDecl, SourceId, SourceKind, Ts};
 
 /// The sources that the configuration asks for. Paths below `/var/log` are looked up below the root given for it.
 pub fn sources(config: &LogsConfig, roots: &Roots) -> Vec<Declared> {
@@ -79,6 +81,27 @@ pub fn command(name: &str, command: &str) -> Declared {
 /// A stream read to its end: standard input.
 pub fn stdin(reader: Box<dyn Read + Send>) -> Declared {
     declared("stdin".into(), "standard input", stdin::StdinSource::new(reader))
+}
+
+/// Reads whole log files as if every line were observed when it happened: replay without a recording. Tells sources
+/// (numbered from 1) and batches in order of time; ends early when `tell` says false.
+pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(SourceId, Ts, Event) -> bool) -> Result<(), SourceError> {
+    let mut declared: Vec<SourceDecl> = Vec::new();
+    let told = raw::read_logs(paths, &mut |fed| match fed {
+        // A declaration comes with the first thing its source says, at the same time.
+        LogFeed::Source(decl) => {
+            declared.push(decl);
+            true
+        }
+        LogFeed::Event(source, at, event) => {
+            let mut go_on = true;
+            for decl in declared.drain(..) {
+                go_on &= tell(SourceId(0), at, Event::Stream(Declaration::Source(decl)));
+            }
+            go_on && tell(source, at, Event::Logs(event))
+        }
+    });
+    told.map_err(SourceError::fatal)
 }
 
 /// Makes doubled names of file sources differ by their parent folders, and what is left by a number.

@@ -5,8 +5,6 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
-
 use super::blocks::{BlockInfo, Step, Walk};
 use super::generation::{Generation, Gone};
 use super::query::Pattern;
@@ -29,28 +27,21 @@ pub struct Matcher {
     filter: Filter,
     least: Option<Severity>,
     also: Option<Pattern>,
-    /// One of each inner set must occur.
-    needles: Vec<Vec<Finder<'static>>>,
 }
 
 impl Matcher {
     /// Wants what passes `filter`, is at least as severe as `least`, and matches `also`.
     pub fn new(filter: &Filter, least: Option<Severity>, also: Option<Pattern>) -> Matcher {
-        let mut needles = filter.needles();
-        if let Some(Pattern::Filter(f)) = &also {
-            needles.extend(f.needles());
-        }
-        let needles = needles
-            .into_iter()
-            .filter(|set| !set.is_empty() && set.iter().all(|n| !n.is_empty()))
-            .map(|set| set.into_iter().map(|n| Finder::new(&n).into_owned()).collect())
-            .collect();
-        Matcher { filter: filter.clone(), least, also, needles }
+        Matcher { filter: filter.clone(), least, also }
     }
 
     /// Whether `bytes` can hold anything wanted.
     fn may_hold(&self, bytes: &[u8]) -> bool {
-        self.needles.iter().all(|set| set.iter().any(|n| n.find(bytes).is_some()))
+        self.filter.could_match(bytes)
+            && match &self.also {
+                Some(Pattern::Filter(f)) => f.could_match(bytes),
+                _ => true,
+            }
     }
 
     /// The least severity that anything wanted has.
@@ -75,7 +66,7 @@ impl Matcher {
         if self.severity().is_some_and(|least| record.head.severity.is_none_or(|s| s < least)) {
             return false;
         }
-        if !self.needles.is_empty() && !self.may_hold(record.raw) {
+        if !self.may_hold(record.raw) {
             return false;
         }
         if !self.filter.is_empty() && !self.filter.matches(record) {
@@ -154,6 +145,8 @@ pub struct Scanned {
     pub hits: Vec<Hit>,
     /// Placed time of the first and of the last record of the block, whether they passed or not.
     pub ends: Option<(Ts, Ts)>,
+    /// Whether any of its records has a time of its own.
+    pub timed: bool,
     /// Bytes read.
     pub bytes: u64,
 }
@@ -166,7 +159,7 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
             let place = (gone.span.0, generation.key(gone.range.start));
             let what = What::Gone { generation: Arc::clone(generation), gone: gone.clone() };
             let hits = if matcher.tells_absent() { vec![Hit { place, end: gone.range.end, what }] } else { Vec::new() };
-            return Scanned { hits, ends: Some(gone.span), bytes: 0 };
+            return Scanned { hits, ends: Some(gone.span), timed: true, bytes: 0 };
         }
     };
     let settled = walk.settled(&range);
@@ -174,14 +167,14 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     if let (Some(least), Some(info)) = (matcher.severity(), &info)
         && info.counts.at_least(least) == 0
     {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: 0 };
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: 0 };
     }
     let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
     let read = bytes.len() as u64;
     if let Some(info) = &info
         && !matcher.may_hold(&bytes)
     {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: read };
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: read };
     }
     let (format, cx) = (generation.format(), generation.context());
     let (mut last, mut looked_back) = (None, format.name() == "text");
@@ -237,9 +230,9 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         && let (Some(span), Some(ends)) = (span, ends)
     {
         let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
-        generation.directory.learn(range.start, BlockInfo { end: range.end, span, ends, lines, counts });
+        generation.directory.learn(range.start, BlockInfo { end: range.end, span, ends, timed: last.is_some(), lines, counts });
     }
-    Scanned { hits, ends, bytes: read }
+    Scanned { hits, ends, timed: last.is_some(), bytes: read }
 }
 
 /// Event time of the last record of the block before `at` that has one.
