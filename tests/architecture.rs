@@ -47,7 +47,11 @@ fn rules() -> Vec<Rule> {
         Rule {
             part: "a slice's event and history",
             files: |f| in_part(f, "event") || in_part(f, "history"),
-            may: |f, u| is(u, "timeline") || own(f, u, &["event", "history", "verdict", "fingerprint", "kinds", "config"]) || own_pure(f, u),
+            may: |f, u| {
+                is(u, "timeline")
+                    || own(f, u, &["event", "history", "verdict", "fingerprint", "kinds", "config"])
+                    || own_pure(f, u)
+            },
         },
         Rule {
             part: "a slice's pane",
@@ -72,7 +76,11 @@ fn rules() -> Vec<Rule> {
             part: "app",
             files: |f| f.starts_with("app/"),
             may: |_, u| {
-                is(u, "app") || is(u, "ui") || is(u, "timeline") || is(u, "config") || (is(u, "signals") && !u.contains("::sources"))
+                is(u, "app")
+                    || is(u, "ui")
+                    || is(u, "timeline")
+                    || is(u, "config")
+                    || (is(u, "signals") && !u.contains("::sources"))
                     || is(u, "stream::recorder::RecorderStatus")
             },
         },
@@ -124,7 +132,11 @@ fn used(text: &str) -> Vec<String> {
         let head = rest[..end].to_owned();
         if rest[end..].starts_with('{') {
             let group: String = rest[end + 1..].chars().take_while(|c| *c != '}' && *c != ';').collect();
-            out.extend(group.split(',').map(|p| format!("{head}{}", p.trim().split(" as ").next().unwrap_or("").trim_matches('{'))));
+            out.extend(
+                group
+                    .split(',')
+                    .map(|p| format!("{head}{}", p.trim().split(" as ").next().unwrap_or("").trim_matches('{'))),
+            );
         } else {
             out.push(head);
         }
@@ -163,12 +175,28 @@ fn pure_parts_read_no_clock_no_file_and_no_chance() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    let forbidden = ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "std::fs::", "File::open", "std::net::", "tokio::", "std::env::", "rand::"];
+    let forbidden = [
+        "SystemTime::now",
+        "Instant::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "std::fs::",
+        "File::open",
+        "std::net::",
+        "tokio::",
+        "std::env::",
+        "rand::",
+    ];
     let mut broken = Vec::new();
     for path in files {
         let file = path.strip_prefix(&root).expect("below src").to_string_lossy().replace('\\', "/");
-        let pure = file.starts_with("app/") || file.starts_with("ui/") || file.starts_with("timeline/")
-            || in_part(&file, "history") || in_part(&file, "pane") || in_part(&file, "view") || in_part(&file, "event");
+        let pure = file.starts_with("app/")
+            || file.starts_with("ui/")
+            || file.starts_with("timeline/")
+            || in_part(&file, "history")
+            || in_part(&file, "pane")
+            || in_part(&file, "view")
+            || in_part(&file, "event");
         if !pure || file.ends_with("/tests.rs") {
             continue;
         }

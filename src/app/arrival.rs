@@ -51,13 +51,6 @@ pub enum Arrival {
         /// The end of its output.
         output: String,
     },
-    /// What warroom costs: percent of one core and resident bytes.
-    OwnCost {
-        /// Percent of one core.
-        cpu: f64,
-        /// Resident bytes.
-        memory: u64,
-    },
     /// What discovery found.
     Found {
         /// Things that could be connected.

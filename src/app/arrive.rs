@@ -56,7 +56,6 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
         Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
-        Arrival::OwnCost { cpu, memory } => state.own.cost = Some((cpu, memory)),
         Arrival::Found { offers, cannot_see, watched } => {
             state.own.offers = offers;
             state.own.cannot_see = cannot_see;

@@ -24,7 +24,9 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
             Ok(n @ 1..=4) => vec![Effect::SetSeverity(n)],
             _ => wants(state, "a number from 1 (worst) to 4"),
         },
-        Action::SetStatus if argument.is_empty() => wants(state, "a word: investigating, identified, monitoring, resolved"),
+        Action::SetStatus if argument.is_empty() => {
+            wants(state, "a word: investigating, identified, monitoring, resolved")
+        }
         Action::SetStatus => vec![Effect::SetStatus(argument.to_owned())],
         Action::Milestone => match argument.parse::<MilestoneKind>() {
             Ok(kind) => vec![Effect::Milestone(kind, state.now())],

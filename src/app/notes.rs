@@ -26,13 +26,8 @@ pub fn save(state: &mut State, text: &str, selected: Option<Selected>) -> Vec<Ef
     state.view.notes += 1;
     let now = state.now();
     let event_at = selected.as_ref().and_then(|s| s.at).unwrap_or(now);
-    let draft = Draft {
-        number: state.view.notes,
-        kind,
-        text: text.to_owned(),
-        event_at,
-        evidence: evidence(state, selected),
-    };
+    let draft =
+        Draft { number: state.view.notes, kind, text: text.to_owned(), event_at, evidence: evidence(state, selected) };
     state.unsaved.push(draft.clone());
     vec![Effect::SaveNote(draft)]
 }
@@ -63,12 +58,18 @@ pub fn saved(state: &mut State, number: u64, redacted: bool) -> Vec<Effect> {
     if state.unsaved.is_empty() {
         state.own.not_on_disk = None;
     }
-    state.say(Level::Calm, if redacted { "note saved; something that looked like a secret was taken out" } else { "note saved" });
+    state.say(
+        Level::Calm,
+        if redacted { "note saved; something that looked like a secret was taken out" } else { "note saved" },
+    );
     vec![Effect::KeepDraft(None)]
 }
 
 /// A note is not on disk: it stays in memory, the header says so, and it is tried again.
 pub fn failed(state: &mut State, number: u64, why: String) {
-    state.say(Level::Bad, format!("note {number} is NOT ON DISK: {why}; it is kept and tried again, :notes-to PATH writes elsewhere"));
+    state.say(
+        Level::Bad,
+        format!("note {number} is NOT ON DISK: {why}; it is kept and tried again, :notes-to PATH writes elsewhere"),
+    );
     state.own.not_on_disk = Some(why);
 }

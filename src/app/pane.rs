@@ -19,8 +19,7 @@ pub enum Pane {
 
 impl Pane {
     /// All, in order of their number.
-    pub const ALL: [Pane; 6] =
-        [Pane::Logs, Pane::Host, Pane::Database, Pane::Deploys, Pane::Health, Pane::Incident];
+    pub const ALL: [Pane; 6] = [Pane::Logs, Pane::Host, Pane::Database, Pane::Deploys, Pane::Health, Pane::Incident];
 
     /// Its key, 1 to 6.
     pub fn number(self) -> usize {

@@ -79,7 +79,8 @@ impl Player {
         self.clock = clock;
         if let (Playhead::Playing { at, speed }, Some(span)) = (self.head, self.recorded) {
             let next = at + passed.mul_f64(speed);
-            self.head = if next >= span.end { Playhead::Still(span.end) } else { Playhead::Playing { at: next, speed } };
+            self.head =
+                if next >= span.end { Playhead::Still(span.end) } else { Playhead::Playing { at: next, speed } };
         }
     }
 

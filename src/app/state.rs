@@ -120,8 +120,6 @@ impl Default for Settings {
 pub struct Own {
     /// The recorder.
     pub recorder: RecorderStatus,
-    /// Percent of one core, resident bytes.
-    pub cost: Option<(f64, u64)>,
     /// What could be connected.
     pub offers: Vec<OfferRow>,
     /// What cannot be seen.

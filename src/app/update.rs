@@ -63,8 +63,6 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::End => end(state),
         Action::Open => open(state),
         Action::Back => back(state),
-        Action::MoreContext => context(state, 1),
-        Action::LessContext => context(state, -1),
         Action::Zoom => {
             state.view.zoom = !state.view.zoom;
             Vec::new()
@@ -144,12 +142,21 @@ fn filter_request(state: &mut State) -> Vec<Effect> {
         state.say(Level::Calm, format!("request {id} in all panes; Esc shows everything again"));
         return set_filter(state, filter);
     }
-    let path = selected.fields.iter().find(|(n, _)| matches!(n.as_str(), "path" | "uri" | "url" | "http.path" | "url.path" | "route"));
+    let path = selected
+        .fields
+        .iter()
+        .find(|(n, _)| matches!(n.as_str(), "path" | "uri" | "url" | "http.path" | "url.path" | "route"));
     match (path, selected.at) {
         (Some((name, path)), Some(at)) => {
             let quoted = path.replace('\\', "\\\\").replace('"', "\\\"");
             let filter = Filter::parse(&format!("{name}=\"{quoted}\""));
-            state.say(Level::Warn, format!("no request ID on this row. A guess: the same path, ±2 s round {}", at.hms(&state.settings.zone)));
+            state.say(
+                Level::Warn,
+                format!(
+                    "no request ID on this row. A guess: the same path, ±2 s round {}",
+                    at.hms(&state.settings.zone)
+                ),
+            );
             state.player.go_to(at + Duration::from_secs(2));
             match filter {
                 Ok(f) => set_filter(state, f),
@@ -224,7 +231,11 @@ fn of_request(state: &mut State, forward: bool) -> Vec<Effect> {
 
 fn next_change(state: &mut State, forward: bool) -> Vec<Effect> {
     let (now, horizon) = (state.now(), state.horizon());
-    let found = if forward { state.timeline.deploys.next_change(now, horizon) } else { state.timeline.deploys.previous_change(now, horizon) };
+    let found = if forward {
+        state.timeline.deploys.next_change(now, horizon)
+    } else {
+        state.timeline.deploys.previous_change(now, horizon)
+    };
     match found {
         Some(at) => go_to(state, at),
         None => {
@@ -419,11 +430,6 @@ pub fn put_cursor(state: &mut State, pane: Pane, index: usize) -> Vec<Effect> {
     Vec::new()
 }
 
-fn context(state: &mut State, by: i32) -> Vec<Effect> {
-    state.logs.change_context(by);
-    Vec::new()
-}
-
 // --- looking, copying, leaving
 
 /// The row under the cursor of the focused pane.
@@ -473,7 +479,10 @@ pub fn copy(state: &mut State, what: char) -> Vec<Effect> {
     let row = selected(state);
     let (name, text) = match what {
         'r' => ("row", row.map(|r| r.text)),
-        'i' => ("request ID", row.and_then(|r| r.request_id).or(state.view.filter.request_id().cloned()).map(|id| id.to_string())),
+        'i' => (
+            "request ID",
+            row.and_then(|r| r.request_id).or(state.view.filter.request_id().cloned()).map(|id| id.to_string()),
+        ),
         't' => ("time", row.and_then(|r| r.at).or(Some(state.now())).map(|t| t.to_string())),
         'f' => ("filter", Some(state.view.filter.to_string()).filter(|f| !f.is_empty())),
         's' => return vec![Effect::CopyScreen],

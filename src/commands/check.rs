@@ -88,7 +88,10 @@ fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
     };
     let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind);
     lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
-    lack(!has(SourceKind::Database), "no database is watched: [[database.postgres]] url, or [[database.metrics]] for the application's pool");
+    lack(
+        !has(SourceKind::Database),
+        "no database is watched: [[database.postgres]] url, or [[database.metrics]] for the application's pool",
+    );
     lack(!has(SourceKind::Health), "no health check: [[health.probe]] url = \"http://127.0.0.1:8080/healthz\"");
     let nginx = roots.etc.join("nginx/nginx.conf");
     if let Ok(text) = std::fs::read_to_string(&nginx) {

@@ -50,12 +50,10 @@ fn watch(demo: &Demo) -> Config {
     config.health.probes =
         vec![ProbeConfig { name: "api /healthz".into(), url: Some(demo.health_url.clone()), ..ProbeConfig::default() }];
     config.deploys.log = Some(demo.deploy_log.clone());
+    config.deploys.discover = false;
     config.deploys.units = false;
     config.deploys.packages = false;
-    config
-        .deploys
-        .rollback
-        .insert(demo::SERVICE.into(), Rollback { command: demo.rollback_command.clone() });
+    config.deploys.rollback.insert(demo::SERVICE.into(), Rollback { command: demo.rollback_command.clone() });
     config.incident.path = Some(demo.incident_path.clone());
     config
 }

@@ -171,7 +171,7 @@ fn kind(what: What) -> Option<SourceKind> {
 /// Event time where an event has one, else when it was observed.
 fn placed(e: &Envelope) -> Ts {
     match &e.event {
-        Event::Deploys(d) => d.at(),
+        Event::Deploys(crate::signals::deploys::event::DeployEvent::Change(c)) => c.at,
         Event::Incident(i) => i.at(),
         _ => e.observed,
     }

@@ -24,7 +24,8 @@ pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
     let theme = load(name, ColorDepth::True)?;
     let mut still = Still::read(&Input::new(args.recording, args.logs), settings)?;
     if let Some(text) = &args.at {
-        let at = time_text::parse(text, still.state.horizon(), &still.state.settings.zone).map_err(anyhow::Error::msg)?;
+        let at =
+            time_text::parse(text, still.state.horizon(), &still.state.settings.zone).map_err(anyhow::Error::msg)?;
         still.at(at);
     }
     if let Some(name) = &args.pane {

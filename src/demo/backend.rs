@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ use super::folder::{self, Folder};
 use super::log::Logs;
 use super::postgres::Postgres;
 use super::service::{self, Service};
+use super::store::{Ended, Store};
 use super::{DemoError, DemoOptions, clients, machine, shop};
 
 /// What the outside gets to know once all answers.
@@ -46,7 +48,7 @@ pub(super) fn run(options: DemoOptions, cancel: CancellationToken, ready: Ready)
             up = bring_up(&options, &folder, one_core) => up,
             () = cancel.cancelled() => return,
         };
-        let (parts, service, listener, _postgres) = match up {
+        let Parts { up: parts, service, listener, postgres } = match up {
             Ok(up) => up,
             Err(error) => return drop(ready.send(Err(error))),
         };
@@ -61,6 +63,7 @@ pub(super) fn run(options: DemoOptions, cancel: CancellationToken, ready: Ready)
         if ready.send(Ok(parts)).is_ok() {
             cancel.cancelled().await;
         }
+        service.ended.store(true, Ordering::Relaxed);
         for task in tasks {
             task.abort();
             // Wait for it: a rollback cut short must not open a pool behind our back.
@@ -69,25 +72,54 @@ pub(super) fn run(options: DemoOptions, cancel: CancellationToken, ready: Ready)
         if let Some(release) = service.replace(None) {
             release.end().await;
         }
+        drop(postgres);
     });
     drop(runtime);
     drop(folder);
 }
 
-type Parts = (Up, Arc<Service>, TcpListener, Option<Postgres>);
+struct Parts {
+    up: Up,
+    service: Arc<Service>,
+    listener: TcpListener,
+    postgres: Option<Postgres>,
+}
 
 async fn bring_up(options: &DemoOptions, folder: &Folder, one_core: bool) -> Result<Parts, DemoError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DemoError::Bind)?;
     let address = listener.local_addr().map_err(DemoError::Bind)?;
     let path = folder.path().to_owned();
-    let file = path.join("shop.sqlite");
-    let mut db = shop::create(&file).await?;
-    let fitted = fit::fill(&mut db, one_core).await?;
-    sqlx::Connection::close(db).await?;
+    let postgres = if options.postgres { Some(Postgres::start(&path).await?) } else { None };
+    let store = match &postgres {
+        Some(postgres) => Store::Postgres(Box::new(postgres.options())),
+        None => Store::Sqlite(path.join("shop.sqlite")),
+    };
+    // Set also when the start is given up half-way: a statement that fills must not outlive it.
+    let ended = Ended::default();
+    let guard = SetOnDrop(Some(ended.clone()));
+    let mut link = shop::create(&store, &ended).await?;
+    let fitted = fit::fill(&mut link, one_core).await?;
+    link.close().await?;
     let logs = Logs::create(&path).map_err(|error| DemoError::Folder { folder: path.clone(), error })?;
-    let service = Arc::new(Service::new(logs, file, options.seed));
+    let service = Arc::new(Service::new(logs, store, ended, options.seed));
     deploys::first_start(&service, &DeployLog::in_folder(&path)).await?;
-    let postgres = options.postgres.then(|| Postgres::start(&path)).transpose()?;
-    let database_url = postgres.as_ref().map(|p| p.url().to_owned());
-    Ok((Up { folder: path, address, fitted, database_url }, service, listener, postgres))
+    guard.disarm();
+    let database_url = postgres.as_ref().map(Postgres::url);
+    Ok(Parts { up: Up { folder: path, address, fitted, database_url }, service, listener, postgres })
+}
+
+struct SetOnDrop(Option<Ended>);
+
+impl SetOnDrop {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for SetOnDrop {
+    fn drop(&mut self) {
+        if let Some(ended) = &self.0 {
+            ended.store(true, Ordering::Relaxed);
+        }
+    }
 }

@@ -106,7 +106,7 @@ async fn deploy_bad(service: &Arc<Service>, log: &DeployLog) {
     let migration = Entry { kind: "migration", message: "0042_drop_unused_index: DROP INDEX orders_user_id", ..deploy };
     log.write(&deploy);
     log.write(&migration);
-    if let Err(error) = shop::migrate(&service.file, shop::DROP_INDEX).await {
+    if let Err(error) = shop::migrate(&service.store, shop::DROP_INDEX, &service.ended).await {
         log.write(&Entry { status: "fail", message: &error.to_string(), ..migration });
         log.write(&Entry { status: "fail", ..deploy });
         return;
@@ -139,7 +139,7 @@ async fn roll_back(service: &Arc<Service>, log: &DeployLog, by: &str) {
     }
     log.write(&migration);
     // Also after a failed migration the old version starts: slow is better than down.
-    let migrated = shop::migrate(&service.file, shop::CREATE_INDEX).await;
+    let migrated = shop::migrate(&service.store, shop::CREATE_INDEX, &service.ended).await;
     match &migrated {
         Ok(()) => log.write(&Entry { status: "ok", ..migration }),
         Err(error) => log.write(&Entry { status: "fail", message: &error.to_string(), ..migration }),

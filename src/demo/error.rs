@@ -27,8 +27,8 @@ pub enum DemoError {
     /// No port on loopback.
     #[error("cannot listen on 127.0.0.1: {0}; is the loopback interface up?")]
     Bind(io::Error),
-    /// The SQLite file could not be made or read.
-    #[error("cannot prepare the demo's SQLite file: {0}; is its disk full?")]
+    /// The database could not be made or read.
+    #[error("cannot prepare the demo's database: {0}; is its disk full?")]
     Database(#[from] sqlx::Error),
     /// No thread.
     #[error("cannot start the demo's thread: {0}; is the limit of processes reached (ulimit -u)?")]

@@ -4,14 +4,12 @@ use std::time::{Duration, Instant};
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, Sqlite};
 
 use super::log::{Line, millis};
 use super::release::{Release, Version};
 use super::service::{Answer, Call};
 use super::shop;
+use super::store::{Lease, Row};
 use super::thrown::Thrown;
 
 /// From here on a statement is slow.
@@ -156,10 +154,10 @@ async fn orders(call: &Call<'_>, release: &Release, user: i64) -> Result<Answer,
     drop(db);
     let newest: Vec<Value> = newest
         .iter()
-        .map(|row| json!({ "id": int(row, 0), "status": text(row, 1), "total_cents": int(row, 2), "at": int(row, 3) }))
+        .map(|row| json!({ "id": row.int(0), "status": row.text(1), "total_cents": row.int(2), "at": row.int(3) }))
         .collect();
-    let by_status: Vec<Value> = by_status.iter().map(|row| json!([text(row, 0), int(row, 1)])).collect();
-    let (count, spent) = totals.first().map_or((0, 0), |row| (int(row, 0), int(row, 1)));
+    let by_status: Vec<Value> = by_status.iter().map(|row| json!([row.text(0), row.int(1)])).collect();
+    let (count, spent) = totals.first().map_or((0, 0), |row| (row.int(0), row.int(1)));
     ok(json!({ "user": user, "orders": count, "spent_cents": spent, "newest": newest, "by_status": by_status }))
 }
 
@@ -167,13 +165,13 @@ async fn order(call: &Call<'_>, release: &Release, id: i64) -> Result<Answer, Fa
     let mut db = acquire(call, release).await?;
     let rows = run(call, &mut db, shop::ORDER, id).await?;
     let row = rows.first().ok_or(Failure::NotFound)?;
-    ok(json!({ "id": int(row, 0), "user": int(row, 1), "status": text(row, 2), "total_cents": int(row, 3) }))
+    ok(json!({ "id": row.int(0), "user": row.int(1), "status": row.text(2), "total_cents": row.int(3) }))
 }
 
 async fn new_cart(call: &Call<'_>, release: &Release, user: i64) -> Result<Answer, Failure> {
     let mut db = acquire(call, release).await?;
     let rows = run(call, &mut db, shop::NEW_CART, user).await?;
-    let id = rows.first().map_or(0, |row| int(row, 0));
+    let id = rows.first().map_or(0, |row| row.int(0));
     Ok((StatusCode::CREATED, json!({ "cart": id, "user": user }).to_string()))
 }
 
@@ -182,10 +180,11 @@ async fn email(call: &Call<'_>, release: &Release, user: i64) -> Result<Answer, 
     let rows = run(call, &mut db, shop::EMAIL, user).await?;
     drop(db);
     let email = match release.version {
-        Version::Good => text(rows.first().ok_or(Failure::NotFound)?, 0),
+        Version::Good => rows.first().ok_or(Failure::NotFound)?.text(0).to_owned(),
         // 1.4.2 masks the address, and its author was sure that every user exists.
-        Version::Bad => masked_email(user, &rows)
-            .map_err(|thrown| Failure::Thrown(thrown.through("api::handlers::email")))?,
+        Version::Bad => {
+            masked_email(user, &rows).map_err(|thrown| Failure::Thrown(thrown.through("api::handlers::email")))?
+        }
     };
     ok(json!({ "user": user, "email": email }))
 }
@@ -199,7 +198,7 @@ async fn health(call: &Call<'_>, release: &Release) -> Result<Answer, Failure> {
     ok(json!({ "status": "ok", "version": release.version.text() }))
 }
 
-fn masked_email(user: i64, rows: &[SqliteRow]) -> Result<String, Thrown> {
+fn masked_email(user: i64, rows: &[Row]) -> Result<String, Thrown> {
     let email = first_email(user, rows).map_err(|thrown| thrown.through("api::users::masked_email"))?;
     Ok(match email.split_once('@') {
         Some((name, host)) => format!("{}***@{host}", name.chars().next().unwrap_or('*')),
@@ -207,17 +206,17 @@ fn masked_email(user: i64, rows: &[SqliteRow]) -> Result<String, Thrown> {
     })
 }
 
-fn first_email(user: i64, rows: &[SqliteRow]) -> Result<String, Thrown> {
+fn first_email(user: i64, rows: &[Row]) -> Result<String, Thrown> {
     let row = row_of(user, rows).map_err(|thrown| thrown.through("api::users::first_email"))?;
-    Ok(text(row, 0))
+    Ok(row.text(0).to_owned())
 }
 
-fn row_of(user: i64, rows: &[SqliteRow]) -> Result<&SqliteRow, Thrown> {
+fn row_of(user: i64, rows: &[Row]) -> Result<&Row, Thrown> {
     rows.first().ok_or_else(|| Thrown::new("api::users::row_of", format!("KeyError: 'email': no row for user {user}")))
 }
 
 /// A connection of the version's pool; a long wait is a line in the log.
-async fn acquire(call: &Call<'_>, release: &Release) -> Result<PoolConnection<Sqlite>, Failure> {
+async fn acquire(call: &Call<'_>, release: &Release) -> Result<Lease, Failure> {
     let (result, waited) = release.acquire().await;
     if waited >= SLOW_ACQUIRE && result.is_ok() {
         let usage = release.usage();
@@ -238,14 +237,9 @@ async fn acquire(call: &Call<'_>, release: &Release) -> Result<PoolConnection<Sq
 }
 
 /// Runs one statement; a slow one is a line in the log, worded and named as sqlx does it.
-async fn run(
-    call: &Call<'_>,
-    db: &mut PoolConnection<Sqlite>,
-    statement: &'static str,
-    bind: i64,
-) -> Result<Vec<SqliteRow>, Failure> {
+async fn run(call: &Call<'_>, db: &mut Lease, statement: &'static str, bind: i64) -> Result<Vec<Row>, Failure> {
     let begun = Instant::now();
-    let result = sqlx::query(statement).bind(bind).fetch_all(&mut **db).await;
+    let result = db.run(statement, bind, call.request_id).await;
     let elapsed = begun.elapsed();
     if elapsed >= SLOW_STATEMENT {
         let summary: Vec<&str> = statement.split_whitespace().take(4).collect();
@@ -266,14 +260,6 @@ async fn run(
 
 fn ok(body: Value) -> Result<Answer, Failure> {
     Ok((StatusCode::OK, body.to_string()))
-}
-
-fn int(row: &SqliteRow, column: usize) -> i64 {
-    row.try_get(column).unwrap_or_default()
-}
-
-fn text(row: &SqliteRow, column: usize) -> String {
-    row.try_get(column).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -46,10 +46,8 @@ impl Metrics {
         let counts = self.0.lock().unwrap_or_else(|e| e.into_inner());
         out.push_str("# HELP http_requests_total Requests answered.\n# TYPE http_requests_total counter\n");
         for ((route, method, status), n) in &counts.requests {
-            let _ = writeln!(
-                out,
-                "http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {n}"
-            );
+            let _ =
+                writeln!(out, "http_requests_total{{route=\"{route}\",method=\"{method}\",status=\"{status}\"}} {n}");
         }
         out.push_str("# HELP http_request_duration_seconds Time from request to answer.\n");
         out.push_str("# TYPE http_request_duration_seconds histogram\n");

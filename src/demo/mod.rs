@@ -1,6 +1,6 @@
 //! A small real backend that breaks, for the first run and for end-to-end tests.
 //!
-//! Owns a folder, a thread and everything on it: an HTTP service over an SQLite file, the people who load it, and a
+//! Owns a folder, a thread and everything on it: an HTTP service over a database, the people who load it, and a
 //! deploy that goes wrong. It knows nothing of the screen; the ordinary sources watch it from outside, through its
 //! files and pages.
 //!
@@ -8,9 +8,9 @@
 //! Version 1.4.2 drops the index on `orders(user_id)`. Every order list then reads the whole table, three times.
 //! The backend has one core to itself, as a small container would have: its thread is pinned and the database's threads
 //! inherit that, so a broken backend costs the machine one core at most and the screen stays alive on two
-//! ([`machine`]). At the start one list is timed without its index, and rows and request rate are chosen so that
+//! (`machine.rs`). At the start one list is timed without its index, and rows and request rate are chosen so that
 //! lists without an index ask for about twice what that core can give, while with the index they ask for
-//! a hundredth of it ([`fit`]). The pool then runs dry by arithmetic: ten connections, each held ten times as long as its
+//! a hundredth of it (`fit.rs`). The pool then runs dry by arithmetic: ten connections, each held ten times as long as its
 //! work takes, and more requests than connections come free. Nothing is printed that did not happen.
 //!
 //! # What it leaves
@@ -32,6 +32,7 @@ mod release;
 mod rng;
 mod service;
 mod shop;
+mod store;
 mod thrown;
 
 use std::net::SocketAddr;
@@ -64,19 +65,13 @@ pub struct DemoOptions {
     pub rollback_at: Option<Duration>,
     /// Decides who asks for what; equal seeds send equal requests (their times still depend on the machine).
     pub seed: u64,
-    /// Start a throwaway PostgreSQL beside the service as well, so that the database pane has a server to look at.
+    /// Keep the rows in a throwaway PostgreSQL instead of SQLite; needs its programs, and takes some seconds longer.
     pub postgres: bool,
 }
 
 impl Default for DemoOptions {
     fn default() -> DemoOptions {
-        DemoOptions {
-            folder: None,
-            deploy_after: Duration::from_secs(20),
-            rollback_at: None,
-            seed: 1,
-            postgres: false,
-        }
+        DemoOptions { folder: None, deploy_after: Duration::from_secs(20), rollback_at: None, seed: 1, postgres: false }
     }
 }
 
@@ -104,7 +99,7 @@ pub struct Demo {
     pub rollback_command: String,
     /// What the load was fitted to.
     pub fitted: Fitted,
-    /// The throwaway PostgreSQL, when one was asked for.
+    /// How to connect to the throwaway PostgreSQL, when one was asked for; its log is `postgres.log` in the folder.
     pub database_url: Option<String>,
     running: Running,
 }

@@ -1,17 +1,11 @@
 //! One running version of the service and its connection pool, measured as it is used.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::Sqlite;
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{SqliteJournalMode, SqlitePool, SqlitePoolOptions};
-
-use super::shop;
+use super::store::{Ended, Lease, Pool, Store};
 
 /// Connections of the pool, all opened at the start.
 pub(super) const POOL_SIZE: u32 = 10;
@@ -40,9 +34,10 @@ impl Version {
 #[derive(Debug)]
 pub(super) struct Release {
     pub(super) version: Version,
-    pool: SqlitePool,
+    store: Store,
+    pool: Pool,
     /// Set when the version is ended: running statements stop at their next step, as when a process ends.
-    ended: Arc<AtomicBool>,
+    ended: Ended,
     waits: Waits,
     timeouts: AtomicU64,
 }
@@ -59,35 +54,15 @@ pub(super) struct PoolUsage {
 
 impl Release {
     /// Opens the pool; one connection is proven, the others follow at once.
-    pub(super) async fn open(file: &Path, version: Version) -> Result<Release, sqlx::Error> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let pool = SqlitePoolOptions::new()
-            .max_connections(POOL_SIZE)
-            .min_connections(POOL_SIZE)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // The service logs its own waits, with the request ID; the library's would go to our own log.
-            .acquire_slow_threshold(Duration::from_secs(3600))
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .test_before_acquire(false)
-            .after_connect({
-                let ended = ended.clone();
-                move |connection, _| {
-                    let ended = ended.clone();
-                    Box::pin(async move {
-                        let mut handle = connection.lock_handle().await?;
-                        handle.set_progress_handler(20_000, move || !ended.load(Ordering::Relaxed));
-                        Ok(())
-                    })
-                }
-            })
-            .connect_with(shop::connect_options(file).journal_mode(SqliteJournalMode::Wal))
-            .await?;
-        Ok(Release { version, pool, ended, waits: Waits::default(), timeouts: AtomicU64::new(0) })
+    pub(super) async fn open(store: &Store, version: Version) -> Result<Release, sqlx::Error> {
+        let ended = Ended::default();
+        let pool = store.pool(&session_name(version), POOL_SIZE, ACQUIRE_TIMEOUT, &ended).await?;
+        let store = store.clone();
+        Ok(Release { version, store, pool, ended, waits: Waits::default(), timeouts: AtomicU64::new(0) })
     }
 
     /// A connection, and how long it took to get.
-    pub(super) async fn acquire(&self) -> (Result<PoolConnection<Sqlite>, sqlx::Error>, Duration) {
+    pub(super) async fn acquire(&self) -> (Result<Lease, sqlx::Error>, Duration) {
         let wait = self.waits.begin();
         let result = self.pool.acquire().await;
         let waited = wait.begun.elapsed();
@@ -99,8 +74,8 @@ impl Release {
     }
 
     pub(super) fn usage(&self) -> PoolUsage {
-        let size = self.pool.size();
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX).min(size);
+        let (size, idle) = self.pool.size();
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
         let (waiting, oldest_wait) = self.waits.now();
         PoolUsage { used: size - idle, idle, max: POOL_SIZE, waiting, oldest_wait }
     }
@@ -121,9 +96,18 @@ impl Release {
 
     /// Stops running statements and closes.
     pub(super) async fn end(&self) {
-        self.ended.store(true, Ordering::Relaxed);
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await;
+        let end = async {
+            // A server that cannot be told lets its statements run out, and closing waits for them.
+            let _ = self.store.terminate(&session_name(self.version), &self.ended).await;
+            self.pool.close().await;
+        };
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, end).await;
     }
+}
+
+/// What the connections of a version are called in the database's list of sessions.
+fn session_name(version: Version) -> String {
+    format!("{} {}", super::SERVICE, version.text())
 }
 
 /// Who waits for a connection, by order of arrival. A wait that lasts no time at all is seen by nobody.

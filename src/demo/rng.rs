@@ -51,6 +51,8 @@ mod tests {
         let mut rng = Rng::new(7);
         let ids: std::collections::BTreeSet<String> = (0..1000).map(|_| rng.uuid()).collect();
         assert_eq!(ids.len(), 1000);
-        assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19])));
+        assert!(
+            ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'4' && b"89ab".contains(&id.as_bytes()[19]))
+        );
     }
 }

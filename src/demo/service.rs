@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Instant;
 
@@ -19,14 +18,17 @@ use super::log::{Access, Line, Logs, millis};
 use super::metrics::Metrics;
 use super::release::{Release, Version};
 use super::rng::Rng;
+use super::store::{Ended, Store};
 
 /// What all requests share.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) logs: Logs,
     pub(super) metrics: Metrics,
-    /// The database file.
-    pub(super) file: PathBuf,
+    /// Where its rows are.
+    pub(super) store: Store,
+    /// Set when the whole demo ends, so that a migration does not outlive it.
+    pub(super) ended: Ended,
     current: RwLock<Option<Arc<Release>>>,
     ids: Mutex<Rng>,
 }
@@ -39,11 +41,12 @@ pub(super) struct Call<'a> {
 }
 
 impl Service {
-    pub(super) fn new(logs: Logs, file: PathBuf, seed: u64) -> Service {
+    pub(super) fn new(logs: Logs, store: Store, ended: Ended, seed: u64) -> Service {
         Service {
             logs,
             metrics: Metrics::default(),
-            file,
+            store,
+            ended,
             current: RwLock::new(None),
             ids: Mutex::new(Rng::new(seed ^ 0x5eed)),
         }
@@ -61,10 +64,11 @@ impl Service {
 
     /// Opens `version` and lets it take requests; returns the one before, still open.
     pub(super) async fn launch(&self, version: Version) -> Result<Option<Arc<Release>>, sqlx::Error> {
-        let release = Release::open(&self.file, version).await?;
+        let release = Release::open(&self.store, version).await?;
         self.logs.write(
             Line::new("INFO", "api", "service started")
                 .field("version", version.text())
+                .field("database", self.store.name())
                 .field("pool_max", super::release::POOL_SIZE),
         );
         Ok(self.replace(Some(Arc::new(release))))

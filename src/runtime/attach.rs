@@ -86,7 +86,9 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let pid = match (args.pid, pids.as_slice()) {
         (Some(pid), _) => pid,
         (None, [pid]) => *pid,
-        (None, []) => anyhow::bail!("no warroom of this user runs on this box; start one with `warroom`, or `warroom record -o FILE`"),
+        (None, []) => anyhow::bail!(
+            "no warroom of this user runs on this box; start one with `warroom`, or `warroom record -o FILE`"
+        ),
         (None, many) => anyhow::bail!("several run: {many:?}; name one: warroom attach {}", many[0]),
     };
     let address = SocketAddr::from_abstract_name(name(uid, pid))?;
@@ -107,7 +109,8 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
                 return;
             }
         }
-        let _ = said.blocking_send(Arrival::Say(Level::Bad, format!("process {pid} has ended; what is shown stands still")));
+        let _ = said
+            .blocking_send(Arrival::Say(Level::Bad, format!("process {pid} has ended; what is shown stands still")));
     })?;
     let store = store(&answers_to);
     let mut state = State::new(Player::live(clock.wall()), settings);

@@ -41,7 +41,9 @@ impl Offers {
             inner.cannot_see = found.cannot_see;
             if found.logs_left_out > 0 {
                 let n = found.logs_left_out;
-                inner.cannot_see.push(format!("{n} more log files, written to longer ago: name them on the command line"));
+                inner
+                    .cannot_see
+                    .push(format!("{n} more log files, written to longer ago: name them on the command line"));
             }
             inner.offers = found.databases.into_iter().chain(found.peers).map(|o| (o, false)).collect();
             inner.running = running;

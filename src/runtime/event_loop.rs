@@ -15,8 +15,8 @@ use crate::app::arrive::arrive;
 use crate::app::effect::Effect;
 use crate::app::input::{Input, input, is_typing};
 use crate::app::keymap::Key;
-use crate::app::screen::screen;
 use crate::app::playhead::Playhead;
+use crate::app::screen::screen;
 use crate::app::state::State;
 use crate::app::update;
 use crate::signals::Event;
@@ -244,14 +244,16 @@ impl Loop {
                 self.terminal.send(super::clipboard::sequence(&text))?;
                 self.state.say(Level::Calm, "this screen: sent to the terminal");
             }
-            Effect::UseTheme(name) => match super::settings::load(&name, crate::ui::theme::ColorDepth::detect(|k| std::env::var(k).ok())) {
-                Ok(theme) => {
-                    self.state.settings.theme = theme.name.clone();
-                    self.theme = theme;
-                    self.terminal.forget();
+            Effect::UseTheme(name) => {
+                match super::settings::load(&name, crate::ui::theme::ColorDepth::detect(|k| std::env::var(k).ok())) {
+                    Ok(theme) => {
+                        self.state.settings.theme = theme.name.clone();
+                        self.theme = theme;
+                        self.terminal.forget();
+                    }
+                    Err(e) => self.state.say(Level::Warn, e.to_string()),
                 }
-                Err(e) => self.state.say(Level::Warn, e.to_string()),
-            },
+            }
             Effect::Suspend => {
                 self.shell.suspend();
                 self.terminal.give_back();

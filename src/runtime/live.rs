@@ -155,7 +155,8 @@ fn leave(session: &Session, ending: Ending) -> ExitCode {
 fn save_on_the_way_out(session: &Session) -> anyhow::Result<PathBuf> {
     let folder = crate::config::state_folder().context("no home folder: set HOME")?.join("recordings");
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let disk = rustix::fs::statvfs(&folder).with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
+    let disk =
+        rustix::fs::statvfs(&folder).with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
     let free = disk.f_bavail * disk.f_frsize;
     let least = (1u64 << 30).min(disk.f_blocks * disk.f_frsize / 10);
     anyhow::ensure!(

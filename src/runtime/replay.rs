@@ -18,11 +18,10 @@ use crate::app::state::State;
 use crate::app::update;
 use crate::cli::ReplayArgs;
 use crate::config::Config;
-use crate::signals::logs::sources::read_logs;
+use crate::signals::logs::store::{LogFeed, read_logs};
 use crate::signals::source::{Observation, StreamClock};
 use crate::signals::{Envelope, Event};
 use crate::stream::order::{Batch, Numbering};
-use crate::stream::recording::RecordingError;
 use crate::stream::replay::{self, Summary};
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceId, TimeRange, Ts};
@@ -51,13 +50,6 @@ impl Input {
         match self {
             Input::Recording(path) => Ok(replay::read(path, to)?),
             Input::Logs(paths) => {
-                for path in paths {
-                    std::fs::File::open(path).map_err(|source| RecordingError::Io {
-                        what: "cannot open",
-                        path: path.display().to_string(),
-                        source,
-                    })?;
-                }
                 let mut numbering = Numbering::default();
                 let mut go_on = true;
                 let origin = Declaration::Origin {
@@ -66,17 +58,29 @@ impl Input {
                     zone: "UTC".into(),
                     version: env!("CARGO_PKG_VERSION").into(),
                 };
-                let mut first = Some(Event::Stream(origin));
-                read_logs(paths, &mut |source: SourceId, at: Ts, event: Event| {
-                    let mut batch = Vec::new();
-                    if let Some(event) = first.take() {
-                        let o = Observation { source: SourceId(0), observed: at, mono: 0, event };
-                        numbering.number(o, &mut batch);
+                let mut waiting =
+                    vec![Observation { source: SourceId(0), observed: Ts::MIN, mono: 0, event: Event::Stream(origin) }];
+                read_logs(paths, &mut |feed| {
+                    if !go_on {
+                        return;
                     }
-                    numbering.number(Observation { source, observed: at, mono: 0, event }, &mut batch);
+                    let (source, observed, event) = match feed {
+                        LogFeed::Source(decl) => (decl.id, Ts::MIN, Event::Stream(Declaration::Source(decl))),
+                        LogFeed::Event(source, at, event) => (source, at, Event::Logs(event)),
+                    };
+                    if let Event::Stream(_) = &event {
+                        // Declarations have no time of their own: they wait for the first line.
+                        waiting.push(Observation { source, observed, mono: 0, event });
+                        return;
+                    }
+                    let mut batch = Vec::new();
+                    for o in waiting.drain(..) {
+                        numbering.number(Observation { observed, ..o }, &mut batch);
+                    }
+                    numbering.number(Observation { source, observed, mono: 0, event }, &mut batch);
                     go_on = to(batch);
-                    go_on
-                })?;
+                })
+                .map_err(anyhow::Error::msg)?;
                 Ok(Summary::default())
             }
         }

@@ -78,7 +78,9 @@ impl Session {
 pub fn given(files: &[PathBuf], commands: &[String]) -> Vec<Declared> {
     let mut all: Vec<Declared> = files
         .iter()
-        .map(|f| if f == Path::new("-") { logs::sources::stdin(Box::new(std::io::stdin())) } else { logs::sources::file(f) })
+        .map(|f| {
+            if f == Path::new("-") { logs::sources::stdin(Box::new(std::io::stdin())) } else { logs::sources::file(f) }
+        })
         .collect();
     all.extend(commands.iter().map(|c| logs::sources::command(c.split_whitespace().next().unwrap_or("command"), c)));
     all

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use super::replay::{Input, fold};
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
-use crate::app::playhead::{Playhead, Player};
+use crate::app::playhead::{Player, Playhead};
 use crate::app::screen::screen;
 use crate::app::state::{Settings, State};
 use crate::app::update;

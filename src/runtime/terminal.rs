@@ -74,7 +74,16 @@ impl Terminal {
                 d.notify_one();
             }
         })?;
-        Ok(Terminal { shown: Buffer::empty(Rect::ZERO), fresh: true, mouse, writer, busy, drained, written, cursor: None })
+        Ok(Terminal {
+            shown: Buffer::empty(Rect::ZERO),
+            fresh: true,
+            mouse,
+            writer,
+            busy,
+            drained,
+            written,
+            cursor: None,
+        })
     }
 
     /// Size in columns and rows.

@@ -12,8 +12,8 @@ pub mod timeline;
 
 use serde::{Deserialize, Serialize};
 
+use crate::timeline::SourceKind;
 use crate::timeline::source::Declaration;
-use crate::timeline::{SourceKind, Ts};
 
 pub use roots::Roots;
 pub use source::{BoxFuture, Declared, Out, Source, SourceError};
@@ -56,8 +56,3 @@ impl Event {
 
 /// The envelope of this program's events.
 pub type Envelope = crate::timeline::Envelope<Event>;
-
-/// Where a fact is placed when its source gave no other time.
-pub(crate) fn placed(event_time: Option<Ts>, observed: Ts) -> Ts {
-    event_time.unwrap_or(observed)
-}

@@ -1,8 +1,9 @@
 //! From sources to the one ordered stream, and from there to disk and back.
 //!
 //! `supervisor` runs sources, `order` numbers what they say, `derive` adds what log lines tell other panes, `recorder`
-//! taps the stream, `recording` is the file format, `replay` feeds a recording into the same stream again.
+//! taps the stream, `capture` takes secrets out of what it keeps, `recording` is the file format, `replay` feeds a recording into the same stream again.
 
+pub mod capture;
 pub mod derive;
 pub mod order;
 pub mod recorder;

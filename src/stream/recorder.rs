@@ -14,11 +14,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::capture::captured;
 use super::recording::{Gap, Segment, encode_events, encode_gap, encode_segment};
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
-use crate::timeline::redact::redact;
 use crate::timeline::source::Declaration;
 
 /// Frames the flight recorder keeps in memory.
@@ -221,7 +221,7 @@ impl Desk {
     fn take(&mut self, batch: &[Envelope]) -> bool {
         let mut urgent = false;
         for e in batch {
-            let e = self.captured(e);
+            let e = if self.options.redact { captured(e) } else { e.clone() };
             match &e.event {
                 Event::Incident(_) => urgent = true,
                 Event::Stream(Declaration::Origin { .. } | Declaration::Source(_)) => self.preamble.push(e.clone()),
@@ -242,20 +242,6 @@ impl Desk {
         }
         self.since.get_or_insert_with(Instant::now);
         urgent
-    }
-
-    /// The envelope as it may be kept: without secrets in log bytes and in process command lines.
-    fn captured(&self, e: &Envelope) -> Envelope {
-        let mut e = e.clone();
-        if self.options.redact
-            && let Event::Logs(LogEvent::Appended(a)) = &mut e.event
-            && let Some(bytes) = &a.bytes
-            && let Ok(text) = std::str::from_utf8(bytes)
-            && let std::borrow::Cow::Owned(clean) = redact(text)
-        {
-            a.bytes = Some(clean.into_bytes().into());
-        }
-        e
     }
 
     fn flush(&mut self) {

@@ -42,10 +42,11 @@ impl RequestId {
         if let Some(id) = traceparent(text.as_bytes()) {
             return Some(id);
         }
-        if let Some((name, value)) = text.split_once(['=', ':']) {
-            if is_id_key(bare(name)) && !value.trim().is_empty() {
-                return RequestId::parse_typed(value);
-            }
+        if let Some((name, value)) = text.split_once(['=', ':'])
+            && is_id_key(bare(name))
+            && !value.trim().is_empty()
+        {
+            return RequestId::parse_typed(value);
         }
         let is_token = |c: char| c.is_ascii_alphanumeric() || "-_.:/+=@~".contains(c);
         if text.chars().all(is_token) {

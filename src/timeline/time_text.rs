@@ -187,10 +187,10 @@ fn stamp(text: &str, now: Ts, zone: &TimeZone) -> Option<Ts> {
     if let Ok(t) = text.parse::<DateTime>() {
         return at(t.date(), t.time(), zone);
     }
-    if let Some((date, time)) = text.split_once([' ', 'T']) {
-        if let (Ok(day), Some(time)) = (date.parse::<Date>(), time_of_day(&time.trim().to_ascii_lowercase())) {
-            return at(day, time, zone);
-        }
+    if let Some((date, time)) = text.split_once([' ', 'T'])
+        && let (Ok(day), Some(time)) = (date.parse::<Date>(), time_of_day(&time.trim().to_ascii_lowercase()))
+    {
+        return at(day, time, zone);
     }
     for form in ["%Y/%m/%d %H:%M:%S", "%d/%b/%Y:%H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M"] {
         if let Ok(t) = DateTime::strptime(form, text) {

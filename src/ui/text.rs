@@ -254,7 +254,7 @@ fn walk(text: &str, mut f: impl FnMut(&str, usize, bool) -> bool) {
                 cell.push(' ');
             } else if dropped {
                 continue;
-            } else if joins || (!is_harmful(c) && !(c.width() == Some(0) && cell.is_empty())) && room_in(&cell) {
+            } else if joins || (!is_harmful(c) && !is_stray(c, &cell) && room_in(&cell)) {
                 cell.push(c);
             } else {
                 if !cell.is_empty() && !f(&cell, columns(&cell), false) {
@@ -280,6 +280,11 @@ fn walk(text: &str, mut f: impl FnMut(&str, usize, bool) -> bool) {
 fn columns(grapheme: &str) -> usize {
     let marks = grapheme.chars().filter(|c| matches!(c, '\u{ff9e}' | '\u{ff9f}')).count();
     (grapheme.width() + marks).max(1)
+}
+
+/// A mark with nothing before it to stand on.
+fn is_stray(c: char, cell: &str) -> bool {
+    cell.is_empty() && c.width() == Some(0)
 }
 
 fn room_in(cell: &str) -> bool {

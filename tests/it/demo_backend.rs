@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sqlx::{Connection, PgConnection};
 use warroom::demo::{Demo, DemoOptions, start};
 
 /// Two broken backends at a time would fight for two cores.
@@ -73,7 +74,7 @@ async fn a_bad_deploy_runs_the_pool_dry_and_its_rollback_heals_it() {
             return false;
         }
         assert_eq!(slow["message"], "slow statement: execution time exceeded alert threshold");
-        assert!(slow["db.statement"].as_str().unwrap().contains("FROM orders WHERE user_id = ?"), "{slow}");
+        assert!(slow["db.statement"].as_str().unwrap().contains("FROM orders WHERE user_id = $1"), "{slow}");
         assert!(slow["elapsed_secs"].as_f64().unwrap() >= 0.2 && slow["request_id"].is_string(), "{slow}");
         assert!(slow["version"].is_null() && thrown["version"] == "1.4.2" && thrown["status"] == 500, "{thrown}");
         assert!(thrown["stack"].as_str().unwrap().lines().count() > 3, "{thrown}");
@@ -109,7 +110,8 @@ async fn the_rollback_command_works_from_a_shell_and_dropping_a_broken_demo_leav
     let temp = tempfile::tempdir().unwrap();
     let parent = temp.path().join("it's a folder");
     fs::create_dir(&parent).unwrap();
-    let begin = || start(DemoOptions { folder: Some(parent.clone()), deploy_after: Duration::ZERO, ..Default::default() });
+    let begin =
+        || start(DemoOptions { folder: Some(parent.clone()), deploy_after: Duration::ZERO, ..Default::default() });
 
     let demo = begin().await.unwrap();
     until("1.4.2", 8, || deployed(&demo, "1.4.2", "deploy", "ok"));
@@ -132,6 +134,85 @@ async fn the_rollback_command_works_from_a_shell_and_dropping_a_broken_demo_leav
     // A start that is given up half-way leaves nothing either.
     assert!(tokio::time::timeout(Duration::from_millis(150), begin()).await.is_err());
     assert_eq!(fs::read_dir(&parent).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgresql_the_list_of_sessions_names_the_request_that_holds_a_connection() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    // In the system's temporary folder: the server's user must get through to it.
+    let begin = || start(DemoOptions { deploy_after: Duration::ZERO, postgres: true, ..DemoOptions::default() });
+    let begun = Instant::now();
+    let demo = begin().await.unwrap();
+    let meter = Meter::start(&format!("started in {:?}, {:?}", begun.elapsed(), demo.fitted));
+    until("requests that wait", 10, || Page::get(demo.address).value("db_pool_waiting") > 0.0);
+    let mut db = PgConnection::connect(demo.database_url.as_deref().unwrap()).await.unwrap();
+    let sessions: Vec<String> = sqlx::query_scalar(
+        "SELECT query FROM pg_stat_activity WHERE application_name = 'api 1.4.2' AND state = 'active'",
+    )
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    let named =
+        sessions.iter().find_map(|q| q.split_once("request_id='")?.1.split_once('\'')).expect("an active session");
+    let log = fs::read_to_string(&demo.log).unwrap();
+    assert!(log.contains(named.0), "{} is not in the log", named.0);
+    let statements: i64 =
+        sqlx::query_scalar("SELECT sum(calls)::bigint FROM pg_stat_statements").fetch_one(&mut db).await.unwrap();
+    assert!(statements > 10);
+    drop(db);
+
+    let shell = std::process::Command::new("sh").args(["-c", &demo.rollback_command]).status().unwrap();
+    assert!(shell.success());
+    until("the rollback", 15, || deployed(&demo, "1.4.1", "rollback", "ok"));
+    until("a healthy service", 10, || status(demo.address, "/healthz") == 200);
+    meter.lap("without the server");
+    let (folder, server) = (demo.folder.clone(), server_of(&demo));
+    assert!(Path::new(&format!("/proc/{server}")).exists());
+    demo.stop().await;
+    assert!(!folder.exists() && !Path::new(&format!("/proc/{server}")).exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_kill_9_the_server_ends_by_itself_and_the_next_start_removes_the_folder() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let temp = tempfile::tempdir().unwrap();
+    let told = temp.path().join("folder");
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "demo_backend::a_demo_that_another_test_kills"])
+        .env("WARROOM_TEST_TELL_FOLDER", &told)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("a demo in another process", 20, || told.exists());
+    let folder = std::path::PathBuf::from(fs::read_to_string(&told).unwrap());
+    let server = fs::read_to_string(folder.join("pg/data/postmaster.pid")).unwrap();
+    let server = Path::new("/proc").join(server.lines().next().unwrap());
+    assert!(server.exists());
+    warroom::demo::clean_stale(None);
+    assert!(folder.exists() && server.exists(), "a living demo was cleaned");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    until("the end of the server", 5, || !server.exists());
+    warroom::demo::clean_stale(None);
+    assert!(!folder.exists());
+}
+
+#[tokio::test]
+#[ignore = "started by the test above, in a process of its own"]
+async fn a_demo_that_another_test_kills() {
+    let Some(tell) = std::env::var_os("WARROOM_TEST_TELL_FOLDER") else { return };
+    let demo = start(DemoOptions { postgres: true, ..DemoOptions::default() }).await.unwrap();
+    let half = Path::new(&tell).with_extension("new");
+    fs::write(&half, demo.folder.to_str().unwrap()).unwrap();
+    fs::rename(&half, &tell).unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// The process number of a demo's PostgreSQL.
+fn server_of(demo: &Demo) -> String {
+    let file = fs::read_to_string(demo.folder.join("pg/data/postmaster.pid")).unwrap();
+    file.lines().next().unwrap().to_owned()
 }
 
 /// One look at `/metrics`.

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 use warroom::signals::logs::event::LogEvent;
 use warroom::signals::logs::row::LogRow;
 use warroom::signals::logs::sources::tail::{Polled, Tail, TailOptions};
-use warroom::signals::logs::store::{Anchor, Ask, LogArrival, LogFeed, LogQuery, LogStore, Slot, StoreOptions, read_logs};
+use warroom::signals::logs::store::{
+    Anchor, Ask, LogArrival, LogFeed, LogQuery, LogStore, Slot, StoreOptions, read_logs,
+};
 use warroom::timeline::{Filter, SourceId, TimeRange, Ts};
 
 fn store() -> LogStore {
@@ -300,7 +302,11 @@ fn packed_files_are_read_and_a_missing_one_is_named() {
     store.open_files(&[gz.clone(), zst]).unwrap();
     let mut lines = texts(&answer(&store, &rows_query(Anchor::End, 100, 0)).rows);
     lines.sort();
-    assert_eq!(lines, { let mut e = expected(0..30); e.sort(); e });
+    assert_eq!(lines, {
+        let mut e = expected(0..30);
+        e.sort();
+        e
+    });
     let missing = dir.path().join("no.log");
     assert!(store.open_files(&[gz, missing]).unwrap_err().contains("no.log"));
 }
@@ -319,7 +325,6 @@ fn files_read_without_a_recording_can_be_looked_at_as_of_any_playhead() {
             }
             store.observe(source, "a", observed, &event, true);
         }
-        true
     })
     .unwrap();
     assert_eq!(lines, 10);

@@ -1,8 +1,11 @@
 //! Tests against real servers, files and terminals: one crate, so that they link once.
 
+mod database;
 mod demo_backend;
 mod deploys;
 mod health;
+mod host;
 mod incident;
 mod logs;
+mod postgres;
 mod support;

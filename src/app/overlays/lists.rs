@@ -26,7 +26,8 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     let offers = state.own.offers.len();
-    let shift = |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
+    let shift =
+        |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
         // Their length is known when they are drawn; the box stops at its end.
         Some(Overlay::Help { top } | Overlay::Detail { top, .. }) => *top = shift(*top, 2_000),

@@ -31,7 +31,8 @@ impl Palette {
         self.cursor = 0;
         if let Some(exact) = Action::named(&typed) {
             self.fits = vec![exact];
-            self.fits.extend(ACTIONS.iter().map(|r| r.action).filter(|a| *a != exact && a.row().name.starts_with(&typed)));
+            self.fits
+                .extend(ACTIONS.iter().map(|r| r.action).filter(|a| *a != exact && a.row().name.starts_with(&typed)));
             return;
         }
         let mut matcher = Matcher::new(Config::DEFAULT);
@@ -41,9 +42,8 @@ impl Palette {
             .iter()
             .enumerate()
             .filter_map(|(i, row)| {
-                let mut score = |text: &str| {
-                    pattern.score(nucleo_matcher::Utf32Str::new(text, &mut buffer), &mut matcher)
-                };
+                let mut score =
+                    |text: &str| pattern.score(nucleo_matcher::Utf32Str::new(text, &mut buffer), &mut matcher);
                 let name = score(row.name).map(|s| s * 3);
                 let best = name.max(score(row.sentence))?;
                 Some((best, i, row.action))

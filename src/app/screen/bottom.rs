@@ -28,7 +28,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             typing(cx, area, buf, out, "note: ", line, &with);
         }
         Some(Overlay::Filter { line, error, .. }) => {
-            let hint = error.clone().unwrap_or_else(|| "level>=warn status>=500 source=api /re/ -word request_id=…".into());
+            let hint =
+                error.clone().unwrap_or_else(|| "level>=warn status>=500 source=api /re/ -word request_id=…".into());
             typing(cx, area, buf, out, "filter: ", line, &hint);
         }
         Some(Overlay::Search(line)) => typing(cx, area, buf, out, "/", line, "text, or /regex/; n next, N previous"),
@@ -87,7 +88,16 @@ fn typing(cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, pro
     x += text::put(buf, x, area.y, area.right().saturating_sub(x), &tail, style);
     let room = area.right().saturating_sub(x + 4);
     if room >= 12 {
-        text::put(buf, x + 3, area.y, room, hint, cx.theme.style(Role::Dim).patch(ratatui::style::Style::new().remove_modifier(ratatui::style::Modifier::BOLD)));
+        text::put(
+            buf,
+            x + 3,
+            area.y,
+            room,
+            hint,
+            cx.theme
+                .style(Role::Dim)
+                .patch(ratatui::style::Style::new().remove_modifier(ratatui::style::Modifier::BOLD)),
+        );
     }
 }
 
@@ -139,9 +149,17 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
     }
 }
 
-fn hints(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, wanted: &[(Action, &'static str)]) {
+fn hints(
+    state: &State,
+    cx: &PaneCx,
+    area: Rect,
+    buf: &mut Buffer,
+    out: &mut ScreenLayout,
+    wanted: &[(Action, &'static str)],
+) {
     // A narrow screen keeps the two keys that open everything else.
-    let narrow: Vec<_> = wanted.iter().copied().filter(|(a, _)| matches!(a, Action::Help | Action::Note | Action::Live)).collect();
+    let narrow: Vec<_> =
+        wanted.iter().copied().filter(|(a, _)| matches!(a, Action::Help | Action::Note | Action::Live)).collect();
     let list = if area.width < 50 { &narrow[..] } else { wanted };
     // What does not fit leaves from the middle: help and quit stay.
     let mut x = area.x + 1;

@@ -42,7 +42,14 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
         let room_each = if narrow { room } else { room.min(area.width / 4 + 8) };
         let mark = if fact.level >= Level::Warn { " !" } else { "" };
         x += text::put(buf, x, area.y, room, &format!("{} ", pane.number()), cx.theme.style(Role::Key));
-        x += text::put(buf, x, area.y, room_each.saturating_sub(2), &format!("{}{mark}", fact.text), cx.theme.style(role));
+        x += text::put(
+            buf,
+            x,
+            area.y,
+            room_each.saturating_sub(2),
+            &format!("{}{mark}", fact.text),
+            cx.theme.style(role),
+        );
     }
     if hidden.is_empty() {
         text::put(buf, x, area.y, area.width.saturating_sub(2), "nothing else deviates", cx.theme.style(Role::Dim));

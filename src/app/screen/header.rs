@@ -29,7 +29,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
 
     let mut parts: Vec<(String, Role)> = Vec::new();
     if let Some(why) = &state.own.not_on_disk {
-        parts.push((format!("{} NOTE{} NOT ON DISK: {why}", state.unsaved.len(), if state.unsaved.len() == 1 { "" } else { "S" }), Role::HeaderAlert));
+        parts.push((
+            format!(
+                "{} NOTE{} NOT ON DISK: {why}",
+                state.unsaved.len(),
+                if state.unsaved.len() == 1 { "" } else { "S" }
+            ),
+            Role::HeaderAlert,
+        ));
     }
     let name = if state.settings.demo { "warroom demo".to_owned() } else { "warroom".to_owned() };
     parts.push((name, if live { Role::Header } else { Role::HeaderPast }));
@@ -42,7 +49,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
         }
     }
     for chip in state.view.filter.chips() {
-        parts.push((format!(" {} {} ", shortened(state, &chip), if cx.glyphs.ellipsis == "…" { "×" } else { "x" }), Role::Chip));
+        parts.push((
+            format!(" {} {} ", shortened(state, &chip), if cx.glyphs.ellipsis == "…" { "×" } else { "x" }),
+            Role::Chip,
+        ));
     }
     let mut x = area.left() + 1;
     for (part, role) in parts {
@@ -63,7 +73,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     if r.dropped > 0 {
         extras.push((format!("rec lost {}", r.dropped), Role::HeaderAlert));
     }
-    if let Some((cpu, memory)) = state.own.cost.filter(|_| area.width >= 100) {
+    if let Some((cpu, memory)) = own_cost(state).filter(|_| area.width >= 100) {
         extras.push((format!("own {cpu:.1} % {}", bytes(memory)), if live { Role::Header } else { Role::HeaderPast }));
     }
     for (part, role) in extras.into_iter().rev() {
@@ -74,6 +84,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
         right -= w + 2;
         text::put(buf, right, area.y, w, &part, cx.theme.style(role));
     }
+}
+
+/// What this program costs: percent of one core, resident bytes.
+fn own_cost(state: &State) -> Option<(f32, u64)> {
+    let cost = state.timeline.host.own_cost(state.now())?;
+    Some((cost.cpu_pct_of_one_core, cost.rss_bytes))
 }
 
 /// A request's chip shows the short form of its ID.

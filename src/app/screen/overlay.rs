@@ -72,7 +72,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
 
 /// A box over the middle of the screen. With a cursor the list scrolls to it, else from `top`.
 fn list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: Option<usize>, top: usize) {
-    let width = lines.iter().map(|l| l.iter().map(|(_, t)| text::width(t)).sum::<usize>()).max().unwrap_or(0).max(title.len());
+    let width =
+        lines.iter().map(|l| l.iter().map(|(_, t)| text::width(t)).sum::<usize>()).max().unwrap_or(0).max(title.len());
     let width = (width as u16 + 4).min(room.width);
     let height = (lines.len() as u16 + 2).min(room.height);
     let area = Rect { x: room.x + (room.width - width) / 2, y: room.y + (room.height - height) / 2, width, height };
@@ -118,7 +119,14 @@ fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLin
     if lines.len() > inner {
         let more = format!(" {}-{} of {} ", top + 1, (top + inner).min(lines.len()), lines.len());
         let width = text::width(&more) as u16;
-        text::put(buf, area.right().saturating_sub(width + 2), area.bottom() - 1, width, &more, cx.theme.style(Role::Dim));
+        text::put(
+            buf,
+            area.right().saturating_sub(width + 2),
+            area.bottom() - 1,
+            width,
+            &more,
+            cx.theme.style(Role::Dim),
+        );
     }
 }
 
@@ -190,7 +198,11 @@ fn offers(state: &State) -> Vec<BoxLine> {
     let mut lines: Vec<BoxLine> = Vec::new();
     for o in &state.own.offers {
         let mark = if o.taken { "watched   " } else { "[Enter]   " };
-        lines.push(vec![(Role::Key, mark.into()), (Role::Text, format!("{}  ", o.what)), (Role::Dim, o.reason.clone())]);
+        lines.push(vec![
+            (Role::Key, mark.into()),
+            (Role::Text, format!("{}  ", o.what)),
+            (Role::Dim, o.reason.clone()),
+        ]);
     }
     for source in state.timeline.sources.values() {
         let state_word = match source.state(state.now()) {

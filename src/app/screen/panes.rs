@@ -10,7 +10,7 @@ use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
 use crate::timeline::SourceState;
 use crate::timeline::time::short;
-use crate::ui::{Glance, PaneCx, PaneFrame, Role, Selected, Verdict, text};
+use crate::ui::{Glance, PaneCx, PaneFrame, Role, Selected, text};
 
 /// Draws all panes that have a place.
 pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -24,7 +24,14 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: 
         let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if area.x > 0 && area.height > 0 {
             for y in area.top()..area.bottom() {
-                text::put(buf, area.x - 1, y, 1, if y == area.top() { cx.glyphs.joint[0] } else { cx.glyphs.rule.1 }, cx.theme.style(Role::Rule));
+                text::put(
+                    buf,
+                    area.x - 1,
+                    y,
+                    1,
+                    if y == area.top() { cx.glyphs.joint[0] } else { cx.glyphs.rule.1 },
+                    cx.theme.style(Role::Rule),
+                );
             }
         }
         body = trouble(state, &cx, pane, body, buf);
@@ -50,18 +57,20 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
     x += text::put(buf, x, area.y, area.right().saturating_sub(x), &name, cx.theme.style(role)) + 1;
     let detail = detail(state, cx, pane);
     if !detail.is_empty() && x < area.right() {
-        text::put(buf, x, area.y, area.right().saturating_sub(x + 1), &format!(" {detail} "), cx.theme.style(Role::Dim));
+        text::put(
+            buf,
+            x,
+            area.y,
+            area.right().saturating_sub(x + 1),
+            &format!(" {detail} "),
+            cx.theme.style(Role::Dim),
+        );
     }
 }
 
 fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
-    let names: Vec<&str> = state
-        .timeline
-        .sources
-        .values()
-        .filter(|s| s.decl.kind == pane.kind())
-        .map(|s| s.decl.name.as_str())
-        .collect();
+    let names: Vec<&str> =
+        state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()).map(|s| s.decl.name.as_str()).collect();
     match pane {
         Pane::Logs => {
             let sources = match names.len() {
@@ -73,7 +82,8 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
             format!("{sources} · {how}")
         }
         Pane::Host => state.timeline.host_name().to_owned(),
-        Pane::Database | Pane::Deploys => names.join(", "),
+        Pane::Database => database::pane::title(&state.timeline.database, cx),
+        Pane::Deploys => names.join(", "),
         Pane::Health => String::new(),
         Pane::Incident => incident::pane::header(&state.timeline.incident, cx).unwrap_or_default(),
     }
@@ -100,7 +110,9 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
     let left_out = lines.len().saturating_sub(most);
     lines.truncate(most);
-    if left_out > 0 && let Some(last) = lines.last_mut() {
+    if left_out > 0
+        && let Some(last) = lines.last_mut()
+    {
         last.1.push_str(&format!("  and {left_out} more"));
     }
     let mut rest = area;
@@ -137,19 +149,6 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
         Pane::Deploys => deploys::pane::glance(&t.deploys, cx),
         Pane::Health => health::pane::glance(&t.health, cx),
         Pane::Incident => incident::pane::glance(&t.incident, cx),
-    }
-}
-
-/// A pane's first line.
-pub fn verdict(state: &State, cx: &PaneCx, pane: Pane) -> Verdict {
-    let t = &state.timeline;
-    match pane {
-        Pane::Logs => logs::pane::verdict(&t.logs, cx),
-        Pane::Host => host::pane::verdict(&t.host, cx),
-        Pane::Database => database::pane::verdict(&t.database, cx),
-        Pane::Deploys => deploys::pane::verdict(&t.deploys, cx),
-        Pane::Health => health::pane::verdict(&t.health, cx),
-        Pane::Incident => incident::pane::verdict(&t.incident, cx),
     }
 }
 

@@ -75,9 +75,9 @@ fn snippet(kind: &str, port: u16, socket_dir: Option<&str>) -> String {
         (kind, _) => format!("{kind}://localhost:{port}/"),
     };
     if kind == "redis" {
-        return format!("[[health.tcp]]\nname = \"redis\"\naddress = \"localhost:{port}\"\n");
+        return format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n");
     }
-    format!("[[database.connections]]\nname = \"{kind}\"\nurl = \"{url}\"\n")
+    format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{url}\"\n")
 }
 
 /// Client backends of PostgreSQL by state, as their titles say.

@@ -39,7 +39,12 @@ pub fn checkouts(procs: &Procs) -> Vec<FoundCheckout> {
     for p in procs.list.iter().filter(|p| !NOT_DEPLOYED.contains(&p.name.as_str())) {
         for dir in [&p.cwd, &p.exe].into_iter().flatten().filter(|d| **d != Path::new("/")) {
             let found = looked.entry(dir.clone()).or_insert_with(|| above(dir));
+            // What runs for a unit, talks to somebody or runs out of the checkout is deployed; a `tail` there is not.
+            let deployed = |path: &Path| {
+                p.unit.is_some() || !p.sockets.is_empty() || p.exe.as_ref().is_some_and(|e| e.starts_with(path))
+            };
             if let Some(path) = found
+                && deployed(path)
                 && out.len() < MOST
                 && !out.contains_key(path)
             {

@@ -21,6 +21,8 @@ const RECENT: Duration = Duration::from_secs(24 * 3600);
 /// How deep the log folder is walked, and how many entries are looked at.
 const DEPTH: usize = 3;
 const ENTRIES: usize = 4_000;
+/// Folders that hold no lines, and package logs, which are deploys rather than logs.
+const NOT_LOGS: [&str; 8] = ["journal", "sysstat", "sa", "atop", "apt", "dpkg.log", "alternatives.log", "installer"];
 
 /// The log files, newest written first, and how many more there were.
 pub fn files(roots: &Roots, procs: &Procs, deadline: Instant) -> (Vec<FoundLog>, usize) {
@@ -58,7 +60,10 @@ fn walk(dir: &Path, depth: usize, left: &mut usize, deadline: Instant, each: &mu
         }
         *left -= 1;
         let Ok(kind) = e.file_type() else { continue };
-        if kind.is_dir() && depth > 1 && !["journal", "sysstat", "sa", "atop"].iter().any(|d| e.file_name() == *d) {
+        if NOT_LOGS.iter().any(|n| e.file_name() == *n) {
+            continue;
+        }
+        if kind.is_dir() && depth > 1 {
             walk(&e.path(), depth - 1, left, deadline, each);
         } else if kind.is_file() && named_like_a_log(&e.path()) {
             each(&e.path());

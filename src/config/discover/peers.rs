@@ -36,7 +36,7 @@ pub fn offers(procs: &Procs, sockets: &Sockets) -> Vec<Offer> {
     let mut peers: BTreeMap<End, (u32, BTreeSet<&str>)> = BTreeMap::new();
     for t in sockets.established() {
         // A connection to a port we listen on came from outside.
-        if ours.contains(&t.local.port) || t.remote.port >= CHOSEN || here(t.remote.ip) {
+        if ours.contains(&t.local.port) || t.remote.port >= CHOSEN || here(t.remote.ip) || t.remote.ip == t.local.ip {
             continue;
         }
         let peer = peers.entry(t.remote).or_default();
@@ -68,6 +68,6 @@ fn offer(end: End, n: u32, who: &BTreeSet<&str>) -> Offer {
             None => end.to_string(),
         },
         reason: format!("{connections}{from}"),
-        snippet: format!("[[health.tcp]]\nname = \"{name}\"\naddress = \"{end}\"\n"),
+        snippet: format!("[[health.probe]]\nname = \"{name}\"\ntcp = \"{end}\"\n"),
     }
 }

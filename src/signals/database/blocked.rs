@@ -145,7 +145,10 @@ mod tests {
         Look { sessions, ..Look::default() }
     }
 
-    fn summary(sessions: &[(i32, &[i32])]) -> Vec<(i32, u32, Vec<(usize, i32)>)> {
+    /// Root, sessions behind it, and who stands there at which depth.
+    type Summary = Vec<(i32, u32, Vec<(usize, i32)>)>;
+
+    fn summary(sessions: &[(i32, &[i32])]) -> Summary {
         let look = look(sessions);
         let row = |w: &Waiter| (w.depth, w.seen.session.pid);
         roots(&look).iter().map(|r| (r.pid, r.blocked, r.waiters.iter().map(row).collect())).collect()

@@ -252,12 +252,11 @@ impl<'a> Scan<'a> {
 
     /// A literal; a list of them, or a list of rows of them, becomes one.
     fn literal(&mut self) {
-        const SIGNS: [&str; 4] = ["( -", ", -", "(-", "= -"];
-        if SIGNS.iter().any(|s| self.shape.ends_with(s)) {
-            self.shape.pop();
-            while self.shape.ends_with(' ') {
-                self.shape.pop();
-            }
+        // A sign belongs to its number where nothing stands before it that could be subtracted from.
+        if let Some(before) = self.shape.strip_suffix('-').map(str::trim_end)
+            && before.ends_with(['=', '<', '>', '(', ',', '+', '*', '/'])
+        {
+            self.shape.truncate(before.len());
         }
         if self.shape.ends_with("?,") {
             self.shape.pop();

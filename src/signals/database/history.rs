@@ -236,7 +236,7 @@ impl DatabaseHistory {
                     rows: s.rows,
                     from: s.from.clone(),
                 };
-                self.slow.push(crate::signals::placed(s.at, observed), observed, seq, slow);
+                self.slow.push(s.at.unwrap_or(observed), observed, seq, slow);
             }
             DatabaseEvent::Unread { lines } => self.unread.push(observed, observed, seq, *lines),
         }
@@ -264,7 +264,7 @@ impl DatabaseHistory {
             self.pools_refused += 1;
             return;
         }
-        let at = crate::signals::placed(p.at, observed);
+        let at = p.at.unwrap_or(observed);
         let pool = self.pools.entry(key).or_default();
         if let Some(used) = p.used {
             pool.used.push(at, f64::from(used));

@@ -47,8 +47,7 @@ pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
             add(bad, "disk", text);
         }
     }
-    if let Some((at, t)) = h.processes(now).filter(|(at, _)| now.since(*at) <= STALE * 3) {
-        let _ = at;
+    if let Some((_, t)) = h.processes(now).filter(|(at, _)| now.since(*at) <= STALE * 3) {
         if t.uninterruptible >= 4 {
             add(false, "processes", format!("{} processes stuck in state D", t.uninterruptible));
         }

@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_section_with_files_and_sources_reads_back_as_it_was_written() {
-        let text = "files = ['/var/log/nginx/*.log']\nseed = '10m'\n[[source]]\nname = 'pod'\ncommand = 'kubectl logs -f x'\n";
+        let text =
+            "files = ['/var/log/nginx/*.log']\nseed = '10m'\n[[source]]\nname = 'pod'\ncommand = 'kubectl logs -f x'\n";
         let config: LogsConfig = toml::from_str(text).unwrap();
         assert_eq!(config.seed, Duration::from_secs(600));
         assert_eq!(config.sources[0].name, "pod");

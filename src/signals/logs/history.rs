@@ -19,6 +19,8 @@ const FORMATS: usize = 16;
 const RATE: Duration = Duration::from_secs(10);
 /// Span that trouble is looked for in.
 const LOOK: Duration = Duration::from_secs(1_800);
+/// The shortest time there is.
+const INSTANT: Duration = Duration::from_nanos(1);
 /// Bins of that look.
 const BIN: Duration = Duration::from_secs(10);
 
@@ -181,8 +183,8 @@ impl LogsHistory {
     pub fn error_baseline(&self, now: Ts) -> f64 {
         let end = self.errors_since(now).unwrap_or(last_seconds(now).start);
         let from = (end - Duration::from_secs(600)).max(self.all.span().map_or(end, |s| s.start));
-        let range = TimeRange::new(from, end);
-        let secs = range.len().as_secs_f64();
+        let range = TimeRange::new(from, end - INSTANT);
+        let secs = end.signed_secs(from);
         if secs < 1.0 { 0.0 } else { self.all.sum(range, now).at_least(Severity::Error) as f64 / secs }
     }
 
@@ -265,8 +267,10 @@ impl SourceLines {
     }
 }
 
+/// The last ten full seconds. Sums take in the second that holds the end of a range, so it ends just before.
 fn last_seconds(now: Ts) -> TimeRange {
-    TimeRange::ending(now.floor(Duration::from_secs(1)), RATE)
+    let end = now.floor(Duration::from_secs(1));
+    TimeRange::new(end - RATE, end - INSTANT)
 }
 
 #[cfg(test)]

@@ -64,6 +64,9 @@ impl Record for LogRow {
         &self.raw
     }
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if name == "format" {
+            return Some(Cow::Borrowed(self.format));
+        }
         self.fields.iter().find(|(n, _)| n == name).map(|(_, v)| match v {
             Value::String(s) => Cow::Borrowed(s.as_str()),
             other => Cow::Owned(other.to_string()),

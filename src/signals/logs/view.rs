@@ -323,7 +323,7 @@ impl LogView {
 
     /// Moves the cursor by rows. Past the last row it follows again; a huge step back goes to the very first row.
     pub fn move_by(&mut self, by: isize) {
-        if by <= -1_000_000 {
+        if by <= isize::MIN / 4 {
             self.scrolled = true;
             (self.cursor, self.top) = (Some((Ts::MIN, RowKey::default())), None);
             if !self.at_start {
@@ -400,17 +400,20 @@ impl LogView {
         self.unfolded.contains(key)
     }
 
-    /// What is searched for; text that is no regular expression is searched for as it stands. Empty: nothing.
+    /// What is searched for: text, or `/a regular expression/`; in any case where it has no capital. Empty: nothing.
     pub fn set_search(&mut self, text: &str) {
-        let build = |text: &str| {
-            regex::bytes::RegexBuilder::new(text)
+        let body = text.strip_prefix('/').and_then(|t| t.strip_suffix('/')).filter(|t| !t.is_empty());
+        let source = body.map_or_else(|| regex::escape(text), str::to_owned);
+        let build = |source: &str| {
+            regex::bytes::RegexBuilder::new(source)
                 .case_insensitive(!text.chars().any(char::is_uppercase))
                 .size_limit(1 << 20)
                 .build()
         };
         self.search = match text {
             "" => None,
-            _ => build(text).or_else(|_| build(&regex::escape(text))).ok().map(|r| (text.to_owned(), r)),
+            // A regular expression that is no such thing (yet) is text.
+            _ => build(&source).or_else(|_| build(&regex::escape(text))).ok().map(|r| (text.to_owned(), r)),
         };
     }
 
@@ -457,8 +460,14 @@ impl LogView {
         let mut text = match (self.scrolled, self.live) {
             (false, true) => "follow".to_owned(),
             (false, false) => "up to the playhead".to_owned(),
-            (true, _) => "scrolled, G follows".to_owned(),
+            (true, _) => "G follows".to_owned(),
         };
+        if !self.filter.is_empty() {
+            text.push_str(&format!(" · {}", self.filter));
+        }
+        if let Some((search, _)) = &self.search {
+            text.push_str(&format!(" · /{search}"));
+        }
         if self.context > 0 {
             text.push_str(&format!(" · ±{} lines", self.context));
         }

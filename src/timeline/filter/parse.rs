@@ -154,12 +154,11 @@ impl<'a> Parser<'a> {
         }
         let at = self.at;
         let pieces = self.pieces()?;
-        if let [Piece { text, quoted: false }] = pieces.as_slice() {
-            if RequestId::has_shape(text) {
-                if let Some(id) = RequestId::parse_typed(text) {
-                    return Ok((Test::Request(vec![Request::new(id)]), false));
-                }
-            }
+        if let [Piece { text, quoted: false }] = pieces.as_slice()
+            && RequestId::has_shape(text)
+            && let Some(id) = RequestId::parse_typed(text)
+        {
+            return Ok((Test::Request(vec![Request::new(id)]), false));
         }
         let words: Vec<String> = pieces.into_iter().map(|p| p.text).collect();
         if words.iter().any(String::is_empty) {

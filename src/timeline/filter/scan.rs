@@ -53,7 +53,7 @@ fn rank(term: &Term) -> usize {
 fn candidate(term: &Term, block: &[u8], from: usize) -> Option<usize> {
     match &term.test {
         Test::Request(ids) => {
-            // One byte earlier, so that what stands before the ID is seen; the hit itself must not begin there.
+            // A few bytes earlier, so that what stands before the ID is seen; the hit itself must not begin there.
             let start = from.saturating_sub(4);
             let first = |r: &super::Request| {
                 let mut at = start;

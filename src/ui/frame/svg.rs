@@ -78,7 +78,7 @@ fn look(cell: &Cell, palette: &Palette) -> Look {
         std::mem::swap(&mut fg, &mut bg);
     }
     if cell.modifier.contains(Modifier::DIM) {
-        let mix = |shift: u32| ((fg >> shift & 0xff) * 11 + (bg >> shift & 0xff) * 9) / 20 << shift;
+        let mix = |shift: u32| ((((fg >> shift) & 0xff) * 11 + ((bg >> shift) & 0xff) * 9) / 20) << shift;
         fg = mix(16) | mix(8) | mix(0);
     }
     Look {
@@ -114,10 +114,10 @@ pub fn to_svg(buf: &Buffer, palette: Palette) -> String {
             let is_blank = symbol.trim().is_empty() && !look.underline;
             let goes_on =
                 run.as_ref().is_some_and(|r| r.look == look && r.x + r.columns == x && r.single && width == 1);
-            if !goes_on || is_shape {
-                if let Some(r) = run.take() {
-                    r.write(&mut out, top);
-                }
+            if (!goes_on || is_shape)
+                && let Some(r) = run.take()
+            {
+                r.write(&mut out, top);
             }
             match &mut run {
                 _ if is_shape => {}

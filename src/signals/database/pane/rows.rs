@@ -158,8 +158,12 @@ fn chart(history: &DatabaseHistory, p: &PoolNow, cx: &PaneCx, width: u16) -> Opt
     let peaks = series.peaks(window, cells, cx.now);
     let most = p.max.map_or_else(|| peaks.iter().flatten().copied().fold(1.0, f64::max), f64::from).max(1.0);
     let mut pieces = vec![say("pool ", Role::Dim)];
-    for v in peaks {
-        pieces.push(match v {
+    // Columns finer than the samples are no gap; five seconds without one are.
+    let mut last = None;
+    for (i, v) in peaks.into_iter().enumerate() {
+        let at = window.slice(i, cells).start;
+        last = v.map(|v| (at, v)).or(last.filter(|(t, _)| at.since(*t).as_secs() < 5 && at <= cx.now));
+        pieces.push(match last.map(|l| l.1) {
             None => say(" ", Role::Gap),
             Some(v) => {
                 let i = ((v / most * 8.0).ceil() as usize).clamp(1, 8) - 1;

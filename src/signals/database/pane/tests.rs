@@ -9,6 +9,7 @@ use crate::timeline::facts::Facts;
 use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
 use crate::ui::{Glyphs, Theme};
 
+static ZONE: TimeZone = TimeZone::UTC;
 const T0: i64 = 1_700_000_000;
 const SIZES: [(u16, u16); 4] = [(80, 20), (52, 10), (40, 12), (3, 1)];
 
@@ -17,7 +18,7 @@ fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
         theme,
         glyphs: &Glyphs::UNICODE,
         now: Ts::from_secs(T0 + t),
-        zone: &TimeZone::UTC,
+        zone: &ZONE,
         facts,
         focused: false,
         zoomed: false,

@@ -96,7 +96,7 @@ fn processes(n: u32) -> ProcessTable {
         pid: 4121 + i,
         user: if i == 0 { "postgres" } else { "app" }.into(),
         cpu_pct_of_one_core: Some(118.0 / (i + 1) as f32),
-        rss_bytes: (u64::from(i) + 1) * 300 << 20,
+        rss_bytes: ((u64::from(i) + 1) * 300) << 20,
         state: if i == 3 { 'D' } else { 'S' },
         name: "postgres".into(),
         command: if i == 0 {

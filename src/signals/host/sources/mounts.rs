@@ -116,6 +116,8 @@ pub fn parse(text: &str, ignore: &[String]) -> Vec<Mount> {
     }
     let mut out: Vec<Mount> = by_device.into_values().collect();
     out.sort_by(|a, b| a.path.cmp(&b.path));
+    // Mounted over one another: programs see one of them, and statvfs answers for that one.
+    out.dedup_by(|a, b| a.path == b.path);
     out.truncate(MOUNTS);
     out
 }

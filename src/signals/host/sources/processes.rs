@@ -183,20 +183,19 @@ impl Processes {
     }
 }
 
-/// The busiest, then the biggest that are not among them; in order of CPU, then of PID.
+/// The busiest that do anything, and the biggest of all; in order of CPU, then of memory, then of PID. Processes that
+/// neither work nor take memory (idle kernel threads) are never among them.
 fn top(mut seen: Vec<Seen>) -> Vec<Seen> {
-    let cpu = |s: &Seen| s.cpu.unwrap_or(0.0);
-    seen.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then(a.pid.cmp(&b.pid)));
-    let mut rest = seen.split_off(seen.len().min(BY_CPU));
-    rest.sort_by(|a, b| b.stat.rss_pages.cmp(&a.stat.rss_pages).then(a.pid.cmp(&b.pid)));
-    // The biggest of all may already be there: then fewer others are needed.
-    let mut bigger: Vec<u64> = seen.iter().chain(&rest).map(|s| s.stat.rss_pages).collect();
-    bigger.sort_unstable_by(|a, b| b.cmp(a));
-    let least = bigger.get(BY_MEMORY - 1).copied().unwrap_or(0);
-    rest.truncate(BY_MEMORY);
-    rest.retain(|s| s.stat.rss_pages >= least && s.stat.rss_pages > 0);
-    seen.extend(rest);
-    seen.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then(a.pid.cmp(&b.pid)));
+    let cpu = |s: &Seen| tenth(s.cpu.unwrap_or(0.0));
+    let bigger = |a: &Seen, b: &Seen| b.stat.rss_pages.cmp(&a.stat.rss_pages).then(a.pid.cmp(&b.pid));
+    seen.sort_by(bigger);
+    let biggest = seen.iter().take(BY_MEMORY).take_while(|s| s.stat.rss_pages > 0).map(|s| s.pid).collect::<Vec<_>>();
+    seen.sort_by(|a, b| cpu(b).total_cmp(&cpu(a)).then_with(|| bigger(a, b)));
+    let mut place = 0;
+    seen.retain(|s| {
+        place += 1;
+        (place <= BY_CPU && cpu(s) > 0.0) || biggest.contains(&s.pid)
+    });
     seen
 }
 

@@ -137,7 +137,7 @@ pub fn slow_things(config: &HostConfig, roots: &Roots, out: &Out, stopped: &Stop
         if !table.is_empty() {
             say(out, HostEvent::Mounts { mounts: table });
         }
-        if rounds % 6 == 0 && roots.proc.join("self/fd").is_dir() {
+        if rounds.is_multiple_of(6) && roots.proc.join("self/fd").is_dir() {
             let (files, unreadable) = deleted::look(roots, Instant::now() + DESCRIPTORS);
             say(out, HostEvent::OpenDeleted { files, unreadable });
         }
@@ -160,7 +160,7 @@ fn portable(out: &Out, stopped: &Stopped, why: &str) -> Result<(), SourceError> 
         let seconds = now.duration_since(before).as_secs_f64();
         before = now;
         say(out, HostEvent::Sample(Box::new(machine.sample(seconds))));
-        if ticks % 2 == 0 {
+        if ticks.is_multiple_of(2) {
             say(out, HostEvent::Processes(Box::new(machine.processes())));
         }
         ticks = ticks.wrapping_add(1);

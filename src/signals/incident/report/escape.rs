@@ -20,14 +20,23 @@ pub fn prose(text: &str) -> String {
             match c {
                 // A bullet, heading, quote or number only means something at the start of a line.
                 '#' | '+' | '-' | '=' | '~' if at == 0 => out.extend(['\\', c]),
+                // Inside a word an underscore is only itself, and names of columns stay readable.
+                '_' if inside(word, at) => out.push('_'),
                 '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '&' | '$' | '!' => out.extend(['\\', c]),
-                '.' | ')' if at > 0 && word[..at].bytes().all(|b| b.is_ascii_digit()) => out.extend(['\\', c]),
+                '.' | ')' if at > 0 && at + 1 == word.len() && word[..at].bytes().all(|b| b.is_ascii_digit()) => {
+                    out.extend(['\\', c]);
+                }
                 c if c.is_control() || is_override(c) => out.push('\u{fffd}'),
                 c => out.push(c),
             }
         }
     }
     if out.is_empty() { "??".into() } else { out }
+}
+
+/// Whether the byte at `at` has letters or digits on both sides.
+fn inside(word: &str, at: usize) -> bool {
+    word[..at].ends_with(char::is_alphanumeric) && word[at + 1..].starts_with(char::is_alphanumeric)
 }
 
 /// The same text inside a table: escaped already, but for the bars between cells.
@@ -83,6 +92,7 @@ mod tests {
             ("# not a heading", "\\# not a heading"),
             ("- not a list", "\\- not a list"),
             ("1. not a list", "1\\. not a list"),
+            ("1.4.2 dropped user_id", "1.4.2 dropped user_id"),
             ("![x](http://evil)", "\\!\\[x\\](http://evil)"),
             ("see https://x.example/a_b", "see <https://x.example/a_b>"),
             ("two\nlines\t here", "two lines here"),

@@ -161,7 +161,7 @@ mod tests {
         fs::create_dir_all(proc.join(std::process::id().to_string())).unwrap();
         assert_eq!(abandoned_drafts(&log, &proc), Vec::<PathBuf>::new(), "its process lives");
         fs::remove_dir_all(&proc).unwrap();
-        assert_eq!(abandoned_drafts(&log, &proc), [path.clone()]);
+        assert_eq!(abandoned_drafts(&log, &proc), std::slice::from_ref(&path));
         let found = load_draft(&path).unwrap().unwrap();
         assert_eq!((found.id, found.line().as_str()), (draft.id, "? the index is gone since 1.4.2"));
         assert_eq!(found.evidence, draft.evidence);

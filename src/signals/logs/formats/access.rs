@@ -23,6 +23,8 @@ struct Line<'a> {
     rest: usize,
 }
 
+/// So much behind the status is taken apart.
+const FAR_BEHIND: usize = 16 * 1024;
 /// The names before the time are never longer than this.
 const FAR: usize = 512;
 
@@ -42,7 +44,10 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     let start = at + 3;
     let close = quote_end(b, start)?;
     let status: &[u8; 3] = b.get(close + 2..)?.first_chunk()?;
-    if b[close + 1] != b' ' || !status.iter().all(u8::is_ascii_digit) || b.get(close + 5).is_some_and(u8::is_ascii_digit) {
+    if b[close + 1] != b' '
+        || !status.iter().all(u8::is_ascii_digit)
+        || b.get(close + 5).is_some_and(u8::is_ascii_digit)
+    {
         return None;
     }
     let status = status.iter().fold(0, |n, c| n * 10 + u16::from(c - b'0'));
@@ -131,6 +136,7 @@ pub(super) fn request<'a>(request: &'a [u8], p: &mut Parsed) -> Option<&'a [u8]>
 
 /// Bytes, referrer, user agent, then whatever the configuration added: durations, request IDs, `key=value` pairs.
 fn tail(b: &[u8], p: &mut Parsed) {
+    let b = &b[..b.len().min(FAR_BEHIND)];
     let mut at = 0;
     let (mut index, mut quoted_index) = (0, 0);
     while at < b.len() {
@@ -229,5 +235,13 @@ fn extra(word: &[u8], p: &mut Parsed) {
     } else {
         "extra"
     };
-    p.fields.push((CompactString::const_new(name), enrich::value(&text)));
+    if name == "extra"
+        && let Some((_, Value::String(before))) = p.fields.iter_mut().find(|(n, _)| n == "extra")
+    {
+        before.push(' ');
+        before.push_str(&text);
+        return;
+    }
+    let value = if name == "extra" { Value::String(text.into_owned()) } else { enrich::value(&text) };
+    p.fields.push((CompactString::const_new(name), value));
 }

@@ -64,6 +64,10 @@ impl Civil {
         // Nine steps reach the last 29 February from anywhere, also across 1900 and 2100.
         for back in -1..9 {
             self.year = near_year - back;
+            // far too late in any zone: not worth a look at the zone
+            if self.secs().is_some_and(|s| s.saturating_sub(2 * DAY) > latest.div_euclid(1_000_000_000)) {
+                continue;
+            }
             if let Some((ts, _)) = self.resolve(zone, cx)
                 && ts.0 <= latest
             {

@@ -1,6 +1,6 @@
 //! The CRI log of Kubernetes nodes: `2026-11-20T14:02:31.123456789Z stdout F line`; the line inside is parsed again.
 
-use super::{Context, Format, Head, Parsed, enrich, inner, stack, time};
+use super::{Context, Format, Head, Parsed, enrich, inner, time};
 use crate::timeline::Ts;
 
 /// The wrapper that containerd and CRI-O write below `/var/log/pods`.
@@ -47,7 +47,7 @@ impl Format for Cri {
 
     fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
         match (unwrap(before, cx), unwrap(line, cx)) {
-            (Some(a), Some(b)) => a.stream == b.stream && (a.partial || stack::follows(a.text, b.text)),
+            (Some(a), Some(b)) => a.stream == b.stream && (a.partial || inner::continues(a.text, b.text, cx)),
             _ => false,
         }
     }

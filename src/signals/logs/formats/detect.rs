@@ -34,7 +34,10 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
         let line = &rest[..end.unwrap_or(rest.len())];
         rest = &rest[(line.len() + 1).min(rest.len())..];
         let blank = line.trim_ascii().is_empty();
-        if blank || matches!(line[0], b' ' | b'\t') && !rows.iter().any(|f| f.head(line, cx).is_some_and(|h| h.time.is_some())) {
+        if blank
+            || matches!(line[0], b' ' | b'\t')
+                && !rows.iter().any(|f| f.head(line, cx).is_some_and(|h| h.time.is_some()))
+        {
             continue;
         }
         lines += 1.0;
@@ -43,7 +46,11 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
                 // what has no time could be many things, except for JSON
                 Some(head) => {
                     known[i] += 1.0;
-                    fits[i] += if head.time.is_some() || format.name() == "json" || format.name() == "logfmt" { 1.0 } else { 0.5 };
+                    fits[i] += if head.time.is_some() || format.name() == "json" || format.name() == "logfmt" {
+                        1.0
+                    } else {
+                        0.5
+                    };
                 }
                 None if format.continues(before, line, cx) => {
                     known[i] += 1.0;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::scan::{Members, unescape_into, unquoted};
-use super::{Context, Format, Head, Parsed, enrich, inner, stack, time};
+use super::{Context, Format, Head, Parsed, enrich, inner, time};
 
 /// The wrapper of Docker's default log driver.
 #[derive(Debug)]
@@ -41,6 +41,14 @@ fn unwrap(line: &[u8]) -> Option<Wrapped<'_>> {
     (!w.log.is_empty() && matches!(w.stream, b"stdout" | b"stderr") && !w.time.is_empty()).then_some(w)
 }
 
+/// The quick answer for most lines: the one before was whole, and this one begins with what no trace begins with.
+fn plainly_starts(before: &[u8], line: &[u8]) -> bool {
+    const OPEN: &[u8] = b"{\"log\":\"";
+    let (Some(a), Some(b)) = (before.strip_prefix(OPEN), line.strip_prefix(OPEN)) else { return false };
+    matches!(b.first(), Some(b'{' | b'0'..=b'9' | b'['))
+        && memchr::memmem::find(a, b"\",\"stream\":\"").is_some_and(|end| a[..end].ends_with(b"\\n"))
+}
+
 impl Format for Docker {
     fn name(&self) -> &'static str {
         "docker"
@@ -62,7 +70,10 @@ impl Format for Docker {
         })
     }
 
-    fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
+        if plainly_starts(before, line) {
+            return false;
+        }
         let (Some(a), Some(b)) = (unwrap(before), unwrap(line)) else { return false };
         if a.stream != b.stream {
             return false;
@@ -76,7 +87,7 @@ impl Format for Docker {
             second.clear();
             unescape_into(a.log, 256, first);
             unescape_into(b.log, 256, second);
-            stack::follows(first.trim_ascii_end(), second.trim_ascii_end())
+            inner::continues(first.trim_ascii_end(), second.trim_ascii_end(), cx)
         })
     }
 

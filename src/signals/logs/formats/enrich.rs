@@ -62,6 +62,7 @@ pub(super) fn finish(parsed: &mut Parsed) {
     if let Some(frame) = frame {
         set(parsed, "frame", frame);
     }
+    parsed.message.truncate(parsed.message.trim_end().len());
     parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
 }
 

@@ -99,7 +99,8 @@ impl Iterator for Records<'_> {
             let line = &self.block[start..stop];
             let continues = !closed
                 && (first.format.is_some_and(|f| f.continues(&self.block[before.clone()], line, self.cx))
-                    || mode.continues(line, grave) && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));
+                    || mode.continues(line, grave)
+                        && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));
             if !continues || lines >= RECORD_LINES || stop - first.start > RECORD_BYTES {
                 self.ahead = Some(if continues {
                     // cut: what is left over is no record that a format knows
@@ -116,7 +117,9 @@ impl Iterator for Records<'_> {
             closed = opened && line.first() == Some(&b'}');
         }
         let mut head = first.head;
-        if opened && lines > 1
+        // what the first line does not say may stand further down
+        if lines > 1
+            && (opened || head.severity.is_none())
             && let Some(f) = first.format
         {
             head = f.head(&self.block[first.start..end], self.cx).unwrap_or(head);
@@ -161,6 +164,7 @@ pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> us
     let Some(last) = Records::new(&block[from..], format, cx).last() else { return 0 };
     let begin = from + last.range.start;
     let record = &block[begin..from + last.range.end];
-    let whole = whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some();
+    let whole =
+        whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some();
     if whole { 0 } else { block.len() - begin }
 }

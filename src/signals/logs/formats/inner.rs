@@ -1,6 +1,10 @@
 //! What stands inside a wrapper: the line that Docker, Kubernetes, the journal or syslog carry for somebody else.
 
-use super::{Context, Format, Head, Parsed, access, apache_error, enrich, json, lossy, logfmt, nginx_error, pairs, postgres, stamped};
+use super::{
+    Context, Format, Head, Parsed, access, apache_error, enrich, json, logfmt, lossy, nginx_error, pairs, postgres,
+    stack, stamped,
+};
+use crate::timeline::Severity;
 
 /// The formats that are looked for inside; no wrappers, so that nesting ends.
 static INNER: &[&dyn Format] = &[
@@ -16,6 +20,14 @@ static INNER: &[&dyn Format] = &[
 /// Time and severity of a wrapped line; nothing known is an empty head.
 pub(super) fn head(line: &[u8], cx: &Context) -> Head {
     INNER.iter().find_map(|f| f.head(line, cx)).unwrap_or_default()
+}
+
+/// Whether a wrapped line continues a trace that the wrapped line before it belongs to.
+pub(super) fn continues(before: &[u8], line: &[u8], cx: &Context) -> bool {
+    if stack::is_traceback(line) {
+        return head(before, cx).severity.is_none_or(|s| s >= Severity::Warn);
+    }
+    stack::follows(before, line)
 }
 
 /// The whole of a wrapped record, as text with its pairs when no format fits.

@@ -89,8 +89,14 @@ impl Format for Journal {
         Some(Head { time: e.time, inferred: false, severity })
     }
 
-    fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
-        // most messages do not: look at the new line alone first
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
+        // most messages do not: look at how this one begins first
+        const OPEN: &[u8] = b"\"MESSAGE\":\"";
+        if let Some(i) = memchr::memmem::find(line, OPEN)
+            && !stack::could_follow(&line[i + OPEN.len()..])
+        {
+            return false;
+        }
         let Some(b) = entry(line) else { return false };
         SCRATCH.with_borrow_mut(|(first, second)| {
             second.clear();
@@ -101,7 +107,7 @@ impl Format for Journal {
             let Some(a) = entry(before).filter(|a| a.unit == b.unit && a.pid == b.pid) else { return false };
             first.clear();
             message_into(a.message, 256, first);
-            stack::follows(first, second)
+            inner::continues(first, second, cx)
         })
     }
 

@@ -37,10 +37,7 @@ impl Format for Json {
         let mut parsed = assemble(found, fields);
         let rest = lossy(rest);
         if !rest.trim().is_empty() {
-            if !parsed.message.is_empty() {
-                parsed.message.push('\n');
-            }
-            parsed.message.push_str(rest.trim_matches(['\n', '\r']));
+            parsed.message.push_str(&rest);
         }
         enrich::finish(&mut parsed);
         Some(parsed)
@@ -97,7 +94,8 @@ pub(super) fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
                     let _ = inner;
                     if let Some(severity) = words::severity(unquoted(value)) {
                         found.head.severity = Some(severity);
-                        (found.level_key, found.level_text, level_rank) = (Some(b"log.level".as_slice()), Some(unquoted(value)), 0);
+                        (found.level_key, found.level_text, level_rank) =
+                            (Some(b"log.level".as_slice()), Some(unquoted(value)), 0);
                     }
                 }
             }
@@ -118,7 +116,7 @@ pub(super) fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
             break;
         }
     }
-    if !any && !members.closed() && !line.trim_ascii().eq(b"{") {
+    if !any && !members.closed() && !members.at_key() && !line.trim_ascii().eq(b"{") {
         return None;
     }
     if found.head.severity.is_none() {
@@ -213,6 +211,7 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
         fields.clear();
     }
     let last = raw.last().map_or(0, |(_, v)| offset_in(record, v) + v.len());
+    let cut = members.at_member();
     for (key, value) in raw {
         let name = CompactString::from(lossy(key));
         let text = lossy(value);
@@ -225,14 +224,27 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
             fields.push((name, Value::String(lossy(&plain).into_owned())));
         }
     }
-    let rest = if members.closed() { &record[end..] } else { record.get(last..).unwrap_or_default() };
-    (fields, rest)
+    if members.closed() {
+        return (fields, &record[end..]);
+    }
+    // a string that was cut off still says what it says, up to the end of its line
+    if let Some((key, value)) = cut {
+        let line = value.split(|c| *c == b'\n').next().unwrap_or_default();
+        let mut text = Vec::new();
+        super::scan::unescape_into(line, line.len(), &mut text);
+        fields.push((lossy(key).as_ref().into(), Value::String(lossy(&text).into_owned())));
+        return (fields, &value[line.len()..]);
+    }
+    (fields, record.get(last..).unwrap_or_default())
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
 fn offset_in(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
+
+/// Names of fields are joined up to about this length.
+const LONGEST_NAME: usize = 200;
 
 /// Reads any value; objects are opened and their members appended to `out`.
 struct Flat<'o> {
@@ -294,6 +306,11 @@ impl<'de> Visitor<'de> for Flat<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        // long names on every level would multiply: below this the object stays one value
+        if self.prefix.len() > LONGEST_NAME {
+            let rest = serde::de::value::MapAccessDeserializer::new(map);
+            return self.push(serde::Deserialize::deserialize(rest)?);
+        }
         let mut any = false;
         while let Some(key) = map.next_key::<CompactString>()? {
             any = true;

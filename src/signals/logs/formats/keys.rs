@@ -32,24 +32,47 @@ pub(super) enum Role {
 #[inline]
 pub(super) fn role(key: &[u8]) -> Option<Role> {
     Some(match key {
-        b"time" | b"ts" | b"timestamp" | b"@timestamp" | b"@t" | b"Timestamp" | b"TIMESTAMP" | b"asctime" | b"Time"
-        | b"timeUnixNano" | b"time_unix_nano" | b"__REALTIME_TIMESTAMP" | b"eventTime" | b"datetime" => Role::Time(0),
+        b"time"
+        | b"ts"
+        | b"timestamp"
+        | b"@timestamp"
+        | b"@t"
+        | b"Timestamp"
+        | b"TIMESTAMP"
+        | b"asctime"
+        | b"Time"
+        | b"timeUnixNano"
+        | b"time_unix_nano"
+        | b"__REALTIME_TIMESTAMP"
+        | b"eventTime"
+        | b"datetime" => Role::Time(0),
         b"timeMillis" | b"logged_at" | b"log_time" | b"logTime" | b"dt" | b"_time" | b"date_time" | b"DateTime"
         | b"time_local" | b"time_iso8601" | b"msec" | b"StartUTC" | b"start_time" | b"_ts" => Role::Time(1),
-        b"t" | b"date" | b"Date" | b"created_at" | b"created" | b"observedTimeUnixNano" | b"receiveTimestamp" | b"when" => {
-            Role::Time(2)
-        }
-        b"level" | b"severity" | b"lvl" | b"log.level" | b"@l" | b"Level" | b"LEVEL" | b"levelname" | b"severityText"
-        | b"SeverityText" | b"severity_text" | b"log_level" | b"loglevel" | b"logLevel" | b"LogLevel"
-        | b"level_name" | b"Severity" | b"levelName" => Role::Level(0),
+        b"t"
+        | b"date"
+        | b"Date"
+        | b"created_at"
+        | b"created"
+        | b"observedTimeUnixNano"
+        | b"receiveTimestamp"
+        | b"when" => Role::Time(2),
+        b"level" | b"severity" | b"lvl" | b"log.level" | b"@l" | b"Level" | b"LEVEL" | b"levelname"
+        | b"severityText" | b"SeverityText" | b"severity_text" | b"log_level" | b"loglevel" | b"logLevel"
+        | b"LogLevel" | b"level_name" | b"Severity" | b"levelName" => Role::Level(0),
         b"PRIORITY" | b"priority" | b"level_value" | b"syslog.severity.name" | b"l" | b"status_level" => Role::Level(2),
         b"levelno" => Role::PythonLevel,
         b"severityNumber" | b"SeverityNumber" | b"severity_number" => Role::OtelLevel,
         b"log" => Role::EcsLog,
         b"instant" => Role::Instant,
         b"@m" | b"@mt" => Role::ClefTemplate,
-        b"status" | b"status_code" | b"statusCode" | b"http.response.status_code" | b"http_status" | b"OriginStatus"
-        | b"DownstreamStatus" | b"code" => Role::Status,
+        b"status"
+        | b"status_code"
+        | b"statusCode"
+        | b"http.response.status_code"
+        | b"http_status"
+        | b"OriginStatus"
+        | b"DownstreamStatus"
+        | b"code" => Role::Status,
         b"method" | b"request_method" | b"path" | b"uri" | b"url" | b"request" | b"request_uri" | b"http_method"
         | b"httpRequest" | b"RequestMethod" | b"RequestPath" => Role::Request,
         _ => return None,
@@ -60,8 +83,17 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
 pub(super) fn message_rank(key: &str) -> Option<u8> {
     Some(match key {
         "message" | "msg" | "@m" | "fields.message" | "MESSAGE" | "Message" => 0,
-        "short_message" | "RenderedMessage" | "renderedMessage" | "textPayload" | "body" | "Body" | "jsonPayload.message"
-        | "body.stringValue" | "Body.stringValue" | "State.Message" | "message.message" => 1,
+        "short_message"
+        | "RenderedMessage"
+        | "renderedMessage"
+        | "textPayload"
+        | "body"
+        | "Body"
+        | "jsonPayload.message"
+        | "body.stringValue"
+        | "Body.stringValue"
+        | "State.Message"
+        | "message.message" => 1,
         "event" | "@mt" | "MessageTemplate" | "log" | "text" | "event.message" => 2,
         "full_message" | "description" | "error" | "err" | "error.message" | "err.message" => 3,
         _ => return None,
@@ -172,9 +204,26 @@ mod tests {
     #[test]
     fn a_request_id_is_known_under_its_many_names() {
         for name in [
-            "request_id", "requestId", "RequestId", "X-Request-Id", "x_request_id", "req_id", "reqId", "http.request.id",
-            "correlation_id", "X-Correlation-ID", "CorrelationId", "trace_id", "traceId", "trace.id", "dd.trace_id",
-            "otelTraceID", "traceparent", "logging.googleapis.com/trace", "aws_request_id", "rid",
+            "request_id",
+            "requestId",
+            "RequestId",
+            "X-Request-Id",
+            "x_request_id",
+            "req_id",
+            "reqId",
+            "http.request.id",
+            "correlation_id",
+            "X-Correlation-ID",
+            "CorrelationId",
+            "trace_id",
+            "traceId",
+            "trace.id",
+            "dd.trace_id",
+            "otelTraceID",
+            "traceparent",
+            "logging.googleapis.com/trace",
+            "aws_request_id",
+            "rid",
         ] {
             assert!(request_id_rank(name).is_some(), "{name}");
         }

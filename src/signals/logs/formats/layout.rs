@@ -59,7 +59,9 @@ fn word_len(b: &[u8], at: usize) -> usize {
     b.get(at..).map_or(0, |r| {
         r.iter()
             .take(100)
-            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'/' | b'$' | b'@' | b'#' | b'+'))
+            .take_while(|c| {
+                c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'-' | b'/' | b'$' | b'@' | b'#' | b'+')
+            })
             .count()
     })
 }
@@ -95,15 +97,17 @@ pub(super) fn layout(b: &[u8], cx: &Context) -> Option<Layout> {
     }
     if first.is_ascii_uppercase() {
         if let Some(stamp) = time::klog(&b[start..], cx) {
-            let mut l = Layout {
+            // `   1234 file.go:12] message`
+            let end = start + stamp.len;
+            let bracket = memchr::memmem::find(&b[end..b.len().min(end + 160)], b"] ");
+            return Some(Layout {
                 stamp: Some(stamp),
                 severity: words::letter(first),
                 level: start..start + 1,
-                message: start + stamp.len,
-                ..Layout::default()
-            };
-            l.between = l.message..l.message;
-            return Some(l);
+                before: start..start,
+                between: end..bracket.map_or(end, |i| end + i),
+                message: bracket.map_or(end, |i| end + i + 2),
+            });
         }
         if let Some(stamp) = time::stamp(&b[start..], cx) {
             return Some(after_stamp(b, start, stamp, Layout::default()));
@@ -114,31 +118,36 @@ pub(super) fn layout(b: &[u8], cx: &Context) -> Option<Layout> {
 
 /// The line begins with something that is no time: brackets, a level, the name of a service.
 fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
+    if let Some(severity) = stack::crash(&b[start..]) {
+        let message = start;
+        return Some(Layout { severity: Some(severity), message, between: start..start, ..Layout::default() });
+    }
     let mut l = Layout::default();
     let mut at = start;
     let mut without_time = None;
+    let mut ruby = false;
     for index in 0..=BEFORE {
         at = blanks(b, at);
-        let c = *b.get(at)?;
+        let Some(&c) = b.get(at) else { break };
         let open = matches!(c, b'[' | b'(' | b'<' | b'|');
         let inside = if open { blanks(b, at + 1) } else { at };
         if let Some(stamp) = b.get(inside..).and_then(|r| time::stamp(r, cx))
             && (index > 0 || open)
             && stamp.len >= 8
         {
-            if l.level.is_empty() {
+            if l.level.is_empty() && !ruby {
                 l.before = start..at;
             }
             return Some(after_stamp(b, inside, stamp, l));
         }
         if c == b'#' {
-            return None;
+            break;
         }
         // a bracket, or a word with what follows it
         let len = word_len(b, inside);
         let word = &b[inside..inside + len];
         let mut end = inside + len;
-        let level = (l.level.is_empty() && len > 0).then(|| words::telling(word)).flatten();
+        let level = (l.level.is_empty() && len > 0).then(|| first_word(word)).flatten();
         let next = b.get(end).copied();
         if let Some(severity) = level {
             let closed = open && blanks(b, end) < b.len() && b[blanks(b, end)] == closer(c);
@@ -182,15 +191,8 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
         if index == 0 && len == 1 && next == Some(b',') && !open {
             // Ruby: `E, [2026-11-20T14:02:31.123 #99] ERROR -- : text`; the letter says what the word says again
             at = end + 1;
+            ruby = true;
             continue;
-        }
-        if index == 0 && without_time.is_none() && !open {
-            without_time = stack::crash(&b[start..]).map(|severity| Layout {
-                severity: Some(severity),
-                message: start,
-                between: start..start,
-                ..Layout::default()
-            });
         }
         if open {
             let far = b.len().min(at + 64);
@@ -216,6 +218,11 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
         }
     }
     without_time
+}
+
+/// A level at the very beginning; .NET's console writes `fail:` there.
+fn first_word(word: &[u8]) -> Option<Severity> {
+    if word == b"fail" { Some(Severity::Error) } else { words::telling(word) }
 }
 
 /// Words after the time that are looked at, and how many that are no level may stand in between.
@@ -302,7 +309,8 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
         }
         at = inside + len;
         // `a::b`, `x.py:12`, `host:port`: the rest of the word
-        while matches!(b.get(at), Some(b':')) && b.get(at + 1).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b':') {
+        while matches!(b.get(at), Some(b':')) && b.get(at + 1).is_some_and(|c| c.is_ascii_alphanumeric() || *c == b':')
+        {
             if words::telling(&b[at + 1..at + 1 + word_len(b, at + 1)]).is_some() {
                 break;
             }
@@ -328,11 +336,16 @@ fn level_at(word: &[u8], boxed: bool, next: Option<u8>, plain: usize, index: usi
     if word.len() == 1 {
         let c = word[0];
         let ends = matches!(next, Some(b' ' | b'/'));
-        return (boxed || ends && index > 0 && numbers || next == Some(b'/') && plain == 0).then(|| words::letter(c)).flatten();
+        return (boxed || ends && index > 0 && numbers || next == Some(b'/') && plain == 0)
+            .then(|| words::letter(c))
+            .flatten();
     }
     let severity = words::telling(word)?;
     let upper = word.iter().all(u8::is_ascii_uppercase);
-    let ends = matches!(next, None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'='));
+    let ends = matches!(
+        next,
+        None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'=')
+    );
     let fits = boxed || upper && ends || ends && (plain == 0 || next == Some(b':') && plain <= 1 && next != Some(b'-'));
     fits.then_some(severity)
 }

@@ -13,6 +13,8 @@ mod enrich;
 #[cfg(test)]
 mod fixtures;
 mod fold;
+#[cfg(test)]
+mod hostile;
 mod inner;
 pub mod journal;
 pub mod json;

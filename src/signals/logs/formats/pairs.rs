@@ -15,7 +15,6 @@ pub(super) struct Word<'a> {
     /// The raw value, with its quotes; `None` for a bare word.
     pub value: Option<&'a [u8]>,
     pub start: usize,
-    pub end: usize,
 }
 
 /// The words of a line, split at blanks; quoted values are kept together.
@@ -57,13 +56,13 @@ impl<'a> Iterator for Words<'a> {
                 return None;
             }
             self.at = at;
-            return Some(Word { key: &b[start..at], value: None, start, end: at });
+            return Some(Word { key: &b[start..at], value: None, start });
         }
         let key = &b[start..at];
         let from = at + 1;
         let end = value_end(b, from);
         self.at = end;
-        Some(Word { key, value: Some(&b[from..end]), start, end })
+        Some(Word { key, value: Some(&b[from..end]), start })
     }
 }
 
@@ -189,8 +188,9 @@ mod tests {
 
     #[test]
     fn numbers_that_would_print_differently_stay_text() {
-        assert_eq!(names("a=1.10 b=007 c=12e34 d=1.2.3 e=-5 f=0.250").0, [
-            "a=\"1.10\"", "b=\"007\"", "c=\"12e34\"", "d=\"1.2.3\"", "e=-5", "f=0.25"
-        ]);
+        assert_eq!(
+            names("a=1.10 b=007 c=12e34 d=1.2.3 e=-5 f=0.250").0,
+            ["a=\"1.10\"", "b=\"007\"", "c=\"12e34\"", "d=\"1.2.3\"", "e=-5", "f=0.25"]
+        );
     }
 }

@@ -32,7 +32,7 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     }
     // every such line has `WORD:` and two blanks
     let near = &b[..b.len().min(FAR)];
-    let colon = memchr::memmem::find(near, b":  ")?;
+    let colon = memchr::memmem::find(near, b":  ").filter(|i| memchr::memchr(b'\n', &b[..*i]).is_none())?;
     let len = b[..colon].iter().rev().take(10).take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).count();
     let word = &b[colon - len..colon];
     let severity = match word {

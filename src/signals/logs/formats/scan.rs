@@ -26,6 +26,25 @@ impl<'a> Members<'a> {
         self.closed
     }
 
+    /// Where reading stopped inside a string value that has no end: its key, and what there is of it after its quote.
+    pub fn at_member(&self) -> Option<(&'a [u8], &'a [u8])> {
+        let b = self.b;
+        if self.closed || b.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let key_end = string_end(b, self.at)?;
+        let at = blanks(b, key_end);
+        let value = blanks(b, at + 1);
+        (b.get(at) == Some(&b':') && b.get(value) == Some(&b'"'))
+            .then(|| (&b[self.at + 1..key_end - 1], &b[value + 1..]))
+    }
+
+    /// Whether reading stopped at a key with its colon, whose value has no end.
+    pub fn at_key(&self) -> bool {
+        self.b.get(self.at) == Some(&b'"')
+            && string_end(self.b, self.at).is_some_and(|end| self.b.get(blanks(self.b, end)) == Some(&b':'))
+    }
+
     /// Where reading stopped.
     pub fn end(&self) -> usize {
         self.at

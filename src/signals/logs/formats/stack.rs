@@ -66,7 +66,7 @@ impl Mode {
             Mode::Rust(1..) => return self.free_line(),
             _ => {}
         }
-        grave && starts_with_exception(line)
+        grave && (starts_with_exception(line) || is_ruby_frame(line))
     }
 
     fn free_line(&mut self) -> bool {
@@ -85,9 +85,27 @@ pub(super) fn follows(before: &[u8], line: &[u8]) -> bool {
         Some(b'{' | b'0'..=b'9' | b'[') => false,
         _ => {
             fixed(line)
-                || is_traceback(line)
                 || (inside && (ends_python(line) && before.starts_with(b"  ") && !before.starts_with(b"   at")))
                 || (before.starts_with(b"goroutine ") || before.starts_with(b"\t")) && in_go(line)
+        }
+    }
+}
+
+/// Whether a wrapped line that begins so, escapes and all, could continue a trace: a quick no for most lines.
+pub(super) fn could_follow(line: &[u8]) -> bool {
+    match line.first() {
+        None | Some(b' ' | b'\t' | b'\\' | b'"') => true,
+        Some(b'{' | b'0'..=b'9' | b'[') => false,
+        _ => {
+            let word = line
+                .iter()
+                .take(200)
+                .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b'/' | b'*' | b'('))
+                .count();
+            fixed(line)
+                || is_traceback(line)
+                || !matches!(line.get(word), Some(b' '))
+                || line.starts_with(b"goroutine ")
         }
     }
 }
@@ -109,13 +127,21 @@ pub(super) fn crash(line: &[u8]) -> Option<Severity> {
     }
 }
 
-fn is_traceback(line: &[u8]) -> bool {
+pub(super) fn is_traceback(line: &[u8]) -> bool {
     line.starts_with(b"Traceback (most recent call last)")
+}
+
+/// `app/models/cart.rb:5:in 'total'`, which Rails writes without indentation.
+fn is_ruby_frame(line: &[u8]) -> bool {
+    let near = &line[..line.len().min(256)];
+    matches!(line[0], b'a'..=b'z' | b'/')
+        && memchr::memmem::find(near, b".rb:").is_some_and(|i| memchr::memmem::find(&near[i..], b":in ").is_some())
 }
 
 fn is_rust_panic(line: &[u8]) -> bool {
     line.starts_with(b"thread '") && memchr::memmem::find(&line[..line.len().min(256)], b"' panicked at").is_some()
-        || line.starts_with(b"thread '") && memchr::memmem::find(&line[..line.len().min(256)], b") panicked at").is_some()
+        || line.starts_with(b"thread '")
+            && memchr::memmem::find(&line[..line.len().min(256)], b") panicked at").is_some()
 }
 
 /// Beginnings that nothing but a continuation has.
@@ -133,7 +159,9 @@ fn fixed(line: &[u8]) -> bool {
         b'g' => starts(b"goroutine ") && line.trim_ascii_end().ends_with(b":"),
         b'c' => starts(b"created by "),
         b'[' => starts(b"[signal SIG"),
-        b'#' => line.get(1).is_some_and(u8::is_ascii_digit) && memchr::memchr(b' ', &line[..line.len().min(6)]).is_some(),
+        b'#' => {
+            line.get(1).is_some_and(u8::is_ascii_digit) && memchr::memchr(b' ', &line[..line.len().min(6)]).is_some()
+        }
         b'a' => starts(b"at ") && memchr::memchr2(b'(', b':', &line[..line.len().min(512)]).is_some(),
         _ => false,
     }
@@ -147,8 +175,11 @@ fn ends_python(line: &[u8]) -> bool {
 
 fn in_go(line: &[u8]) -> bool {
     let line = line.trim_ascii_end();
-    line.ends_with(b")") && memchr::memchr2(b'.', b'(', line).is_some() || line.starts_with(b"exit status ")
-        || line.starts_with(b"runtime stack:") || line.starts_with(b"panic: ") || line.starts_with(b"runtime: ")
+    line.ends_with(b")") && memchr::memchr2(b'.', b'(', line).is_some()
+        || line.starts_with(b"exit status ")
+        || line.starts_with(b"runtime stack:")
+        || line.starts_with(b"panic: ")
+        || line.starts_with(b"runtime: ")
 }
 
 /// How long the exception type at the start of `line` is: a name that ends in Exception, Error or the like, then `:`
@@ -161,7 +192,10 @@ fn exception_len(line: &[u8]) -> Option<usize> {
         len -= 1;
     }
     let after = line.get(len);
-    if !matches!(after, None | Some(b':' | b'\r' | b'\n')) && !line[len..].starts_with(b" [") {
+    if !matches!(after, None | Some(b':' | b'\r' | b'\n'))
+        && !line[len..].starts_with(b" [")
+        && !line[len..].starts_with(b" (")
+    {
         return None;
     }
     // `Error:http://x` is no type
@@ -201,7 +235,8 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
             {
                 let number: String = rest.chars().filter(char::is_ascii_digit).collect();
                 let function = rest.rsplit_once(" in ").map(|(_, f)| format!(" in {f}")).unwrap_or_default();
-                let number = rest.split(',').nth(1).map_or(number.clone(), |n| n.chars().filter(char::is_ascii_digit).collect());
+                let number =
+                    rest.split(',').nth(1).map_or(number.clone(), |n| n.chars().filter(char::is_ascii_digit).collect());
                 frame = Some(format!("{file}:{number}{function}"));
             } else if !line.starts_with([' ', '\t']) && ends_python(line.as_bytes()) {
                 exception = Some(line.split(':').next().unwrap_or(line).trim().to_owned());
@@ -220,7 +255,9 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
             frame = frame.or(Some(place.trim_end_matches(':').to_owned()));
         } else if bare.starts_with("goroutine ") {
             in_go = true;
-            exception = exception.or_else(|| line.contains("panic").then(|| "panic".to_owned()));
+            if exception.is_none() && text.lines().next().is_some_and(|l| l.contains("panic")) {
+                exception = Some("panic".to_owned());
+            }
         } else if in_go && frame.is_none() {
             match go {
                 Some(function) if line.starts_with('\t') => {
@@ -233,7 +270,9 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
                     go = (!line.starts_with('\t') && !runtime.iter().any(|r| name.starts_with(r))).then_some(name);
                 }
             }
-        } else if let Some(place) = bare.strip_prefix("at ").filter(|_| line.starts_with([' ', '\t']) || bare.contains('(')) {
+        } else if let Some(place) =
+            bare.strip_prefix("at ").filter(|_| line.starts_with([' ', '\t']) || bare.contains('('))
+        {
             frame = frame.or_else(|| Some(place.to_owned()));
         } else if frame.is_none() && bare.starts_with("#0 ") {
             frame = Some(bare[3..].to_owned());
@@ -248,9 +287,13 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
         }
     }
     // a message of several lines without any frame is not a stack trace
-    if frame.is_none() && exception.as_deref() != Some("panic") && !text.contains("Traceback (") && !text.contains("Caused by:")
+    if frame.is_none()
+        && exception.as_deref() != Some("panic")
+        && !text.contains("Traceback (")
+        && !text.contains("Caused by:")
     {
-        exception = None.or_else(|| text.lines().skip(1).take(1).find_map(|l| first(l).filter(|_| !l.starts_with([' ', '\t']))));
+        exception = None
+            .or_else(|| text.lines().skip(1).take(1).find_map(|l| first(l).filter(|_| !l.starts_with([' ', '\t']))));
     }
     (exception, frame)
 }
@@ -347,7 +390,8 @@ mod tests {
 
     #[test]
     fn prose_does_not_continue_a_record() {
-        for line in ["Error handling is on", "at noon we stop", "Caused a stir", "Traces: 3", "goroutine pool is full"] {
+        for line in ["Error handling is on", "at noon we stop", "Caused a stir", "Traces: 3", "goroutine pool is full"]
+        {
             assert!(!Mode::None.continues(line.as_bytes(), true), "{line}");
         }
     }

@@ -23,6 +23,14 @@ impl Format for Stamped {
         Some(head_of(&l, line, cx))
     }
 
+    fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
+        // java.util.logging writes time and place on one line, level and message on the next
+        line.first().is_some_and(u8::is_ascii_uppercase)
+            && half_day(before)
+            && layout(before, cx).is_some_and(|l| l.severity.is_none())
+            && layout(line, cx).is_some_and(|l| l.stamp.is_none() && !l.level.is_empty())
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let end = memchr::memchr(b'\n', record).unwrap_or(record.len());
         let clean;
@@ -35,16 +43,28 @@ impl Format for Stamped {
         };
         let first = first.strip_suffix(b"\r").unwrap_or(first);
         let l = layout(first, cx)?;
-        let mut p = Parsed { head: head_of(&l, first, cx), ..Parsed::default() };
+        let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
+        if half_day(first)
+            && let Some(below) = rest.get(1..)
+            && java_util(&first[l.message..], below, &mut p, cx)
+        {
+            return Some(p);
+        }
         if !l.level.is_empty() {
             p.severity_text = Some(lossy(&first[l.level.clone()]).as_ref().into());
         }
         origin(first, &l, &mut p);
-        let mut at = l.message;
-        if l.level.is_empty() || l.severity.is_some() {
-            at = loggers(first, at, l.spare(), &mut p);
+        // an exception that stands alone is all message
+        let crash = l.stamp.is_none() && l.level.is_empty();
+        let at = if crash { l.message } else { loggers(first, &l, &mut p) };
+        let mut text = &first[at.min(first.len())..];
+        if let Some((logger, rest)) = dotnet(text, rest) {
+            enrich::text(&mut p, "logger", logger);
+            p.message = lossy(rest).into_owned();
+            enrich::finish(&mut p);
+            return Some(p);
         }
-        let text = &first[at.min(first.len())..];
+        text = trailing_object(text, &mut p);
         if text.starts_with(b"{\"")
             && let Some(inner) = json::found(text, cx)
         {
@@ -61,14 +81,78 @@ impl Format for Stamped {
         let (fields, tail) = pairs::inside(text);
         let kept = if text[..tail].trim_ascii().is_empty() { text } else { text[..tail].trim_ascii_end() };
         p.message = lossy(kept.trim_ascii()).into_owned();
-        p.message.push_str(&lossy(rest));
         for (name, value) in fields {
             if !p.fields.iter().any(|(n, _)| *n == name) {
                 p.fields.push((name, value));
             }
         }
+        if !p.fields.is_empty()
+            && text.trim_ascii().len() == kept.len()
+            && tail < text.len()
+            && text[..tail].trim_ascii().is_empty()
+        {
+            nothing_but_pairs(&mut p);
+        }
+        p.message.push_str(&lossy(rest));
         enrich::finish(&mut p);
         Some(p)
+    }
+}
+
+/// The two lines of java.util.logging: `class method` behind the stamp, then `LEVEL: message`.
+fn java_util(place: &[u8], below: &[u8], p: &mut Parsed, cx: &Context) -> bool {
+    let Some(l) = layout(below, cx).filter(|l| l.stamp.is_none() && !l.level.is_empty()) else { return false };
+    p.severity_text = Some(lossy(&below[l.level]).as_ref().into());
+    let mut names = place.trim_ascii().splitn(2, |c| *c == b' ');
+    for (name, word) in ["logger", "method"].into_iter().zip(names.by_ref()) {
+        enrich::text(p, name, word);
+    }
+    p.message = lossy(below[l.message..].trim_ascii()).into_owned();
+    enrich::finish(p);
+    true
+}
+
+/// `Microsoft.Hosting.Lifetime[14]` alone on the first line: the logger of a .NET console, the text below it.
+fn dotnet<'a>(first: &'a [u8], rest: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let inside = first.strip_suffix(b"]")?;
+    let open = memchr::memrchr(b'[', inside)?;
+    let (name, number) = (&inside[..open], &inside[open + 1..]);
+    let fits = !name.is_empty()
+        && name.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'+' | b'`'))
+        && !number.is_empty()
+        && number.iter().all(u8::is_ascii_digit)
+        && !rest.trim_ascii().is_empty();
+    fits.then(|| (name, rest.trim_ascii()))
+}
+
+/// Takes the JSON object off the end of a line, as zap's console encoder and Monolog write it.
+fn trailing_object<'a>(text: &'a [u8], p: &mut Parsed) -> &'a [u8] {
+    if !text.ends_with(b"}") {
+        return text;
+    }
+    let Some(at) = memchr::memmem::find(text, b"{\"").filter(|at| *at > 0 && matches!(text[at - 1], b' ' | b'\t'))
+    else {
+        return text;
+    };
+    let (fields, after) = json::flatten(&text[at..]);
+    if fields.is_empty() || !after.is_empty() {
+        return text;
+    }
+    p.fields.extend(fields);
+    text[..at].trim_ascii_end()
+}
+
+/// A stamp and then logfmt: the message is the pair of that name, and the level is no field.
+fn nothing_but_pairs(p: &mut Parsed) {
+    if let Some(i) = p.fields.iter().position(|(n, _)| super::keys::message_rank(n) == Some(0)) {
+        p.message = match p.fields.remove(i).1 {
+            serde_json::Value::String(s) => s,
+            other => other.to_string(),
+        };
+    }
+    if let Some(i) = p.fields.iter().position(|(n, _)| matches!(n.as_str(), "level" | "lvl" | "severity")) {
+        p.severity_text = p.fields[i].1.as_str().map(CompactString::from);
+        p.fields.remove(i);
     }
 }
 
@@ -79,8 +163,23 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
     if severity.is_none() && line.get(l.message..).is_some_and(|m| m.starts_with(b"{\"")) {
         severity = json::found(&line[l.message..], cx).and_then(|f| f.head.severity);
     }
+    if severity.is_none()
+        && let Some(end) = memchr::memchr(b'\n', line)
+        && half_day(&line[..end])
+    {
+        severity =
+            layout(line[end + 1..].split(|c| *c == b'\n').next().unwrap_or_default(), cx).and_then(|l| l.severity);
+    }
     let (time, inferred) = l.stamp.map_or((None, false), |s| (Some(s.time), s.inferred));
     Head { time, inferred, severity }
+}
+
+/// Whether a line begins with a stamp of java.util.logging: a month, and AM or PM.
+fn half_day(line: &[u8]) -> bool {
+    line.first().is_some_and(u8::is_ascii_uppercase)
+        && line
+            .get(..28)
+            .is_some_and(|l| memchr::memmem::find(l, b" PM ").or_else(|| memchr::memmem::find(l, b" AM ")).is_some())
 }
 
 /// The line without terminal colours.
@@ -141,6 +240,21 @@ fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
     if word.is_empty() || word.iter().all(|c| matches!(c, b'-' | b'.' | b'*' | b'#')) {
         return;
     }
+    if bracketed && word.split(|c| *c == b',').any(is_id) {
+        for id in word.split(|c| *c == b',').map(<[u8]>::trim_ascii).filter(|id| is_id(id)) {
+            let name = if memchr::memchr(b'-', id).is_some() {
+                "request_id"
+            } else if !has(p, "trace_id") {
+                "trace_id"
+            } else {
+                "span_id"
+            };
+            if !has(p, name) {
+                enrich::text(p, name, id);
+            }
+        }
+        return;
+    }
     if memchr::memchr(b'=', word).is_some() {
         p.fields.extend(pairs::inside(word).0);
         return;
@@ -154,11 +268,32 @@ fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
     }
     let name = match (is_source(word), bracketed) {
         (true, _) => "location",
+        (false, true) if is_class(word) => "logger",
         (false, true) if !has(p, "thread") => "thread",
-        (false, _) if !has(p, "logger") => "logger",
-        _ => return,
+        (false, true) => "context",
+        (false, false) => "logger",
     };
-    enrich::text(p, name, word);
+    if !has(p, name) {
+        enrich::text(p, name, word);
+    }
+}
+
+/// A trace or request ID by its shape: 16 or 32 hexadecimal digits, or a UUID.
+fn is_id(word: &[u8]) -> bool {
+    let word = word.trim_ascii();
+    let hex = |w: &[u8]| w.iter().all(u8::is_ascii_hexdigit);
+    match word.len() {
+        16 | 32 => hex(word) && word.iter().any(u8::is_ascii_digit),
+        36 => [8, 13, 18, 23].iter().all(|i| word[*i] == b'-') && word.split(|c| *c == b'-').all(hex),
+        _ => false,
+    }
+}
+
+/// `o.e.n.Node`, `app::db`: a dotted name, but no number, no address and no file.
+fn is_class(word: &[u8]) -> bool {
+    word.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'_' | b'$' | b':'))
+        && word[0].is_ascii_alphabetic()
+        && (memchr::memchr(b'.', word).is_some() || memchr::memmem::find(word, b"::").is_some())
 }
 
 /// `main.go:12`, `app.py:7`, `src/lib.rs:4:5`.
@@ -173,11 +308,16 @@ fn is_source(word: &[u8]) -> bool {
 }
 
 /// What stands between level and message: `[thread]`, `12345 --- [thread]`, `c.a.Logger :`, `logger - `, `file.go:1]`.
-/// Gives where the message begins. `spare` says that nothing stood between time and level, so that a single plain word
-/// before a dash or a lone colon may be the logger.
-fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
+/// Gives where the message begins. Only when nothing stood between time and level, a single plain word before a dash or
+/// a lone colon may be the logger.
+fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
+    let (start, spare) = (l.message, l.spare());
+    // tracing's text: UTC with a `Z`, the level, then the target, which may be one plain word
+    let tracing = !l.level.is_empty()
+        && l.stamp.is_some_and(|s| !s.inferred)
+        && memchr::memchr(b'Z', &line[..l.level.start]).is_some();
     let mut at = start;
-    for _ in 0..6 {
+    for _ in 0..8 {
         while matches!(line.get(at), Some(b' ' | b'\t')) {
             at += 1;
         }
@@ -187,6 +327,12 @@ fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
             at += memchr::memchr(b' ', &line[at..]).unwrap_or(0) + 1;
             if line[at..].starts_with(b": ") {
                 at += 2;
+            } else if let Some(len) = memchr::memmem::find(&line[at..line.len().min(at + 64)], b": ")
+                && line[start..at].starts_with(b"-- ")
+                && line[at..at + len].iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':'))
+            {
+                named(&line[at..at + len], false, p);
+                at += len + 2;
             }
             continue;
         }
@@ -203,7 +349,8 @@ fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
             }
             continue;
         }
-        let len = line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"')).count();
+        let len =
+            line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"' | b'{')).count();
         let word = &line[at..at + len];
         let after = &line[at + len..];
         if word.is_empty() {
@@ -214,22 +361,39 @@ fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
             at += len;
             continue;
         }
+        // tracing's spans: `request{id=7 method=GET}: `
+        if after.starts_with(b"{")
+            && let Some(close) = memchr::memmem::find(&after[..after.len().min(1_024)], b"}:")
+            && word.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.' | b':'))
+        {
+            let span = word.rsplit(|c| *c == b':').next().unwrap_or(word);
+            if !has(p, "span") {
+                enrich::text(p, "span", span);
+            }
+            p.fields.extend(pairs::inside(&after[1..close]).0);
+            at += len + close + 2;
+            continue;
+        }
         let (name, colon) = match word.strip_suffix(b":") {
             Some(name) => (name, true),
             None => (word, false),
         };
         let ident = !name.is_empty()
-            && name.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'$' | b'-' | b'/' | b'@' | b'#'))
+            && name.iter().all(|c| {
+                c.is_ascii_alphanumeric() || matches!(c, b'_' | b'.' | b':' | b'$' | b'-' | b'/' | b'@' | b'#')
+            })
             && name[0].is_ascii_alphabetic();
         if !ident {
             return at;
         }
-        let dotted = memchr::memchr(b'.', name).is_some_and(|i| i + 1 < name.len()) || memchr::memmem::find(name, b"::").is_some();
+        let dotted = memchr::memchr(b'.', name).is_some_and(|i| i + 1 < name.len())
+            || memchr::memmem::find(name, b"::").is_some();
         let url = memchr::memmem::find(name, b"://").is_some();
         if url || has(p, "logger") && !is_source(name) {
             return at;
         }
-        if is_source(name) && (colon || after.starts_with(b"]") || after.starts_with(b" - ") || after.starts_with(b" ")) {
+        if is_source(name) && (colon || after.starts_with(b"]") || after.starts_with(b" ") || after.starts_with(b"\t"))
+        {
             named(name, false, p);
             at += len + usize::from(after.starts_with(b"]"));
             continue;
@@ -253,7 +417,7 @@ fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
         } else {
             0
         };
-        if colon && dotted {
+        if colon && (dotted || tracing && !has(p, "logger") && name[0].is_ascii_lowercase()) {
             named(name, false, p);
             at += len;
             continue;
@@ -279,4 +443,3 @@ fn loggers(line: &[u8], start: usize, spare: bool, p: &mut Parsed) -> usize {
     }
     at
 }
-

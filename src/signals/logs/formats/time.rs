@@ -420,7 +420,10 @@ mod tests {
 
     /// A box two hours east of UTC, on 20 November 2026 at 15:00 there.
     fn cx() -> Context {
-        Context { zone: TimeZone::fixed(Offset::constant(2)), near: "2026-11-20T13:00:00Z".parse().map(Ts::from_jiff).unwrap() }
+        Context {
+            zone: TimeZone::fixed(Offset::constant(2)),
+            near: "2026-11-20T13:00:00Z".parse().map(Ts::from_jiff).unwrap(),
+        }
     }
 
     #[test]
@@ -475,8 +478,20 @@ mod tests {
     #[test]
     fn what_is_not_a_time_stamp_is_not_read_as_one() {
         for text in [
-            "", "2", "2026", "2026-13-20T14:02:31Z", "2026-02-30T14:02:31Z", "2026-11-20T25:02:31Z", "2026-11-20",
-            "12:34:56:78:9a:bc", "10.0.0.1 - -", "Monday", "May be 5", "12345", "192.168.100.200 x", "1/2/3",
+            "",
+            "2",
+            "2026",
+            "2026-13-20T14:02:31Z",
+            "2026-02-30T14:02:31Z",
+            "2026-11-20T25:02:31Z",
+            "2026-11-20",
+            "12:34:56:78:9a:bc",
+            "10.0.0.1 - -",
+            "Monday",
+            "May be 5",
+            "12345",
+            "192.168.100.200 x",
+            "1/2/3",
         ] {
             assert_eq!(stamp(text.as_bytes(), &cx()), None, "{text}");
         }

@@ -13,9 +13,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batcher;
+use super::file::BATCH;
 use super::lines::{LineBuffer, Piece};
 use super::resume::Resume;
-use super::file::BATCH;
 use super::tail::TailOptions;
 use crate::signals::logs::event::{LogEvent, LogOpened};
 use crate::signals::{BoxFuture, Event, Out, Source, SourceError};

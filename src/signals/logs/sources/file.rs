@@ -36,19 +36,31 @@ impl FileSource {
 impl Source for FileSource {
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
-            let tail = self.tail.take().unwrap_or_else(|| {
-                Tail::new(self.path.clone(), self.options.clone(), Arc::clone(&self.generations))
-            });
-            let dir = self.path.parent().filter(|p| !p.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), PathBuf::from);
+            let tail = self
+                .tail
+                .take()
+                .unwrap_or_else(|| Tail::new(self.path.clone(), self.options.clone(), Arc::clone(&self.generations)));
+            let dir = self
+                .path
+                .parent()
+                .filter(|p| !p.as_os_str().is_empty())
+                .map_or_else(|| PathBuf::from("."), PathBuf::from);
             let out = out.clone();
-            self.tail = Some(on_thread(cancel, move |cancel| {
-                let hints = hints::listen(&dir);
-                let mut tail = tail;
-                follow(&out, &cancel, &hints, |out| tail.poll(out.now(), &mut emit(out)));
-                tail
-            }).await.map_err(|()| {
-                SourceError::retry(format!("the reader of {} stopped; this is a bug, please report it", self.path.display()))
-            })?);
+            self.tail = Some(
+                on_thread(cancel, move |cancel| {
+                    let hints = hints::listen(&dir);
+                    let mut tail = tail;
+                    follow(&out, &cancel, &hints, |out| tail.poll(out.now(), &mut emit(out)));
+                    tail
+                })
+                .await
+                .map_err(|()| {
+                    SourceError::retry(format!(
+                        "the reader of {} stopped; this is a bug, please report it",
+                        self.path.display()
+                    ))
+                })?,
+            );
             Ok(())
         })
     }
@@ -63,12 +75,7 @@ pub fn emit(out: &Out) -> impl FnMut(Option<crate::timeline::Ts>, super::super::
 }
 
 /// Looks again and again until cancelled, and says so when the state changes.
-pub fn follow(
-    out: &Out,
-    cancel: &CancellationToken,
-    hints: &Receiver<()>,
-    mut look: impl FnMut(&Out) -> Polled,
-) {
+pub fn follow(out: &Out, cancel: &CancellationToken, hints: &Receiver<()>, mut look: impl FnMut(&Out) -> Polled) {
     let mut said: Option<Polled> = None;
     let mut hinted = true;
     while !cancel.is_cancelled() {

@@ -154,7 +154,9 @@ impl State {
             for path in expand(pattern) {
                 let Ok(meta) = path.metadata() else { continue };
                 // A known file under a new name is one that was rotated away.
-                if self.paths.insert(path.clone()) && self.files.insert((meta.dev(), meta.ino())) && self.tails.len() < MOST
+                if self.paths.insert(path.clone())
+                    && self.files.insert((meta.dev(), meta.ino()))
+                    && self.tails.len() < MOST
                 {
                     self.tails.push(Tail::new(path, options.clone(), Arc::clone(&self.generations)));
                 }
@@ -170,7 +172,8 @@ impl State {
             self.files.extend(tail.file_id());
         }
         if self.tails.len() >= MOST {
-            worst = Polled::Trouble(format!("more than {MOST} files came to match {pattern}; the rest is not followed"));
+            worst =
+                Polled::Trouble(format!("more than {MOST} files came to match {pattern}; the rest is not followed"));
         }
         worst
     }
@@ -182,8 +185,10 @@ impl Source for GlobSource {
             let Some(mut state) = self.state.take() else {
                 return Err(SourceError::fatal(format!("the reader of {} stopped; start again", self.pattern)));
             };
-            let fixed: PathBuf =
-                Path::new(&self.pattern).components().take_while(|c| !is_pattern(&c.as_os_str().to_string_lossy())).collect();
+            let fixed: PathBuf = Path::new(&self.pattern)
+                .components()
+                .take_while(|c| !is_pattern(&c.as_os_str().to_string_lossy()))
+                .collect();
             let (pattern, options, out) = (self.pattern.clone(), self.options.clone(), out.clone());
             self.state = on_thread(cancel, move |cancel| {
                 let hints = hints::listen(&fixed);

@@ -19,7 +19,8 @@ impl Listeners {
             return;
         }
         let touched = |dir: &Path| {
-            event.need_rescan() || event.paths.iter().any(|p| p == dir || p.parent().is_some_and(|parent| parent == dir))
+            event.need_rescan()
+                || event.paths.iter().any(|p| p == dir || p.parent().is_some_and(|parent| parent == dir))
         };
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|(dir, tell)| !touched(dir) || !matches!(tell.try_send(()), Err(TrySendError::Disconnected(()))));

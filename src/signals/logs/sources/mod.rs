@@ -17,11 +17,9 @@ use std::path::{Path, PathBuf};
 
 use tail::TailOptions;
 
-use super::store::read::{self as raw, LogFeed};
 use super::config::{LogSourceConfig, LogsConfig};
-use crate::signals::{Declared, Event, Roots, Source, SourceError};
-use crate::timeline::source::Declaration;
-use crate::timeline::{SourceDecl, SourceId, SourceKind, Ts};
+use crate::signals::{Declared, Roots, Source};
+use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
 /// The sources that the configuration asks for. Paths below `/var/log` are looked up below the root given for it.
 pub fn sources(config: &LogsConfig, roots: &Roots) -> Vec<Declared> {
@@ -81,27 +79,6 @@ pub fn command(name: &str, command: &str) -> Declared {
 /// A stream read to its end: standard input.
 pub fn stdin(reader: Box<dyn Read + Send>) -> Declared {
     declared("stdin".into(), "standard input", stdin::StdinSource::new(reader))
-}
-
-/// Reads whole log files as if every line were observed when it happened: replay without a recording. Tells sources
-/// (numbered from 1) and batches in order of time; ends early when `tell` says false.
-pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(SourceId, Ts, Event) -> bool) -> Result<(), SourceError> {
-    let mut declared: Vec<SourceDecl> = Vec::new();
-    let told = raw::read_logs(paths, &mut |fed| match fed {
-        // A declaration comes with the first thing its source says, at the same time.
-        LogFeed::Source(decl) => {
-            declared.push(decl);
-            true
-        }
-        LogFeed::Event(source, at, event) => {
-            let mut go_on = true;
-            for decl in declared.drain(..) {
-                go_on &= tell(SourceId(0), at, Event::Stream(Declaration::Source(decl)));
-            }
-            go_on && tell(source, at, Event::Logs(event))
-        }
-    });
-    told.map_err(SourceError::fatal)
 }
 
 /// Makes doubled names of file sources differ by their parent folders, and what is left by a number.
@@ -178,7 +155,8 @@ mod tests {
             std::fs::create_dir(dir.path().join(d)).unwrap();
             std::fs::write(dir.path().join(d).join("access.log"), "").unwrap();
         }
-        let config = LogsConfig { files: vec![format!("{}/*/access.log", dir.path().display())], ..LogsConfig::default() };
+        let config =
+            LogsConfig { files: vec![format!("{}/*/access.log", dir.path().display())], ..LogsConfig::default() };
         let names: Vec<_> = sources(&config, &Roots::default()).into_iter().map(|d| d.decl.name).collect();
         assert_eq!(names[..2], ["cart/access", "shop/access"]);
         assert_eq!(command_name("kubectl logs -f deploy/api"), "kubectl:deploy/api");

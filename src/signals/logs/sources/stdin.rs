@@ -62,9 +62,17 @@ impl Source for StdinSource {
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             if let Some(reader) = self.reader.take() {
-                let pieces = start(reader).map_err(|e| SourceError::fatal(format!("cannot read standard input: {e}")))?;
-                let opened =
-                    LogOpened { generation: 0, path: None, file: None, size: 0, head: None, format: None, request_id: vec![] };
+                let pieces =
+                    start(reader).map_err(|e| SourceError::fatal(format!("cannot read standard input: {e}")))?;
+                let opened = LogOpened {
+                    generation: 0,
+                    path: None,
+                    file: None,
+                    size: 0,
+                    head: None,
+                    format: None,
+                    request_id: vec![],
+                };
                 out.log(Event::Logs(LogEvent::Opened(opened))).await;
                 let (lines, batcher) = (LineBuffer::at(0), Batcher::new(None));
                 self.state = Some(State { pieces, lines, batcher, ended: false });
@@ -77,7 +85,9 @@ impl Source for StdinSource {
                 state
             })
             .await
-            .map_err(|()| SourceError::fatal("the reader of standard input stopped; this is a bug, please report it"))?;
+            .map_err(|()| {
+                SourceError::fatal("the reader of standard input stopped; this is a bug, please report it")
+            })?;
             if state.ended {
                 out.state(SourceState::Ended).await;
             }

@@ -92,7 +92,12 @@ impl Answer<'_> {
                 }
                 if hits.len() == self.query.screen {
                     let rows = hits.iter().map(Hit::row).collect();
-                    (self.deliver)(LogArrival { rows, scanned_bytes: merge.scanned, total_bytes: merge.total, ..self.part() });
+                    (self.deliver)(LogArrival {
+                        rows,
+                        scanned_bytes: merge.scanned,
+                        total_bytes: merge.total,
+                        ..self.part()
+                    });
                 }
             }
             last.at_end = hits.len() < after || merge.exhausted();
@@ -116,11 +121,20 @@ impl Answer<'_> {
                 if hits.len() == self.query.screen {
                     told = hits.len();
                     let rows = hits.iter().rev().map(Hit::row).collect();
-                    (self.deliver)(LogArrival { rows, scanned_bytes: merge.scanned, total_bytes: merge.total, ..self.part() });
+                    (self.deliver)(LogArrival {
+                        rows,
+                        scanned_bytes: merge.scanned,
+                        total_bytes: merge.total,
+                        ..self.part()
+                    });
                 }
             }
             let all = hits.len() < before || merge.exhausted();
-            if matches!(anchor, Anchor::Since(_)) { last.gap = !all } else { last.at_start = all }
+            if matches!(anchor, Anchor::Since(_)) {
+                last.gap = !all
+            } else {
+                last.at_start = all
+            }
             last.scanned_bytes += merge.scanned;
             let rows: Vec<_> = hits[told..].iter().rev().map(Hit::row).collect();
             last.rows.splice(0..0, rows);
@@ -171,7 +185,8 @@ impl Answer<'_> {
         mut meanwhile: impl FnMut(&Self, f64),
     ) -> Result<(f64, u64, u64), Cancelled> {
         let matcher = self.matcher(None);
-        let mut merge = Merge::new(self.generations, &matcher, Way::Back, Some(at(range.end)), self.query.visible_until);
+        let mut merge =
+            Merge::new(self.generations, &matcher, Way::Back, Some(at(range.end)), self.query.visible_until);
         merge.stop_at(range.start);
         let mut told = Instant::now();
         let mut share = 1.0;

@@ -290,8 +290,9 @@ impl<'a> Walk<'a> {
         let whole = memchr::memrchr(b'\n', &bytes)? + 1;
         let cx = self.generation.context();
         let format = self.generation.format();
-        let first = formats::records(&bytes[..whole], format, &cx)
-            .find(|s| s.known && !bytes[s.range.start..].starts_with(b" ") && !bytes[s.range.start..].starts_with(b"\t"));
+        let first = formats::records(&bytes[..whole], format, &cx).find(|s| {
+            s.known && !bytes[s.range.start..].starts_with(b" ") && !bytes[s.range.start..].starts_with(b"\t")
+        });
         Some(line + first.map_or(0, |s| s.range.start as u64))
     }
 }

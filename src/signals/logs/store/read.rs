@@ -30,8 +30,8 @@ pub enum LogFeed {
 }
 
 /// Reads all of `paths` (`.gz` and `.zst`, too) and tells their lines in batches of one second of event time, merged
-/// by time. Sources are numbered from 1. Ends early when `tell` says false. An error names the file that cannot be read; nothing has been told then.
-pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed) -> bool) -> Result<(), String> {
+/// by time. Sources are numbered from 1. An error names the file that cannot be read; nothing has been told then.
+pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(), String> {
     let mut files = Vec::new();
     for (decl, mut opened, near) in declare(paths, UNPACK)? {
         let path = PathBuf::from(opened.path.clone().unwrap_or_default());
@@ -42,25 +42,19 @@ pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed) -> bool) -> Re
         let whole = memchr::memrchr(b'\n', &sample).map_or(sample.len(), |i| i + 1);
         let format = formats::detect(&sample[..whole], &cx).0;
         let source = decl.id;
-        if !tell(LogFeed::Source(decl)) {
-            return Ok(());
-        }
+        tell(LogFeed::Source(decl));
         let mut reader = Reader { segment, cx, format, at: 0, batches: Vec::new(), latest: None };
         let first = reader.next();
         let at = first.as_ref().map_or(near, |(t, _)| *t);
-        if !tell(LogFeed::Event(source, at, LogEvent::Opened(opened))) {
-            return Ok(());
-        }
+        tell(LogFeed::Event(source, at, LogEvent::Opened(opened)));
         files.push((source, reader, first));
     }
     loop {
         let next = files.iter().enumerate().filter_map(|(i, f)| f.2.as_ref().map(|(t, _)| (*t, i))).min();
         let Some((_, i)) = next else { return Ok(()) };
         let (source, reader, waiting) = &mut files[i];
-        if let Some((observed, batch)) = waiting.take()
-            && !tell(LogFeed::Event(*source, observed, LogEvent::Appended(batch)))
-        {
-            return Ok(());
+        if let Some((observed, batch)) = waiting.take() {
+            tell(LogFeed::Event(*source, observed, LogEvent::Appended(batch)));
         }
         *waiting = reader.next();
     }

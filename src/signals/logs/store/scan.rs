@@ -104,6 +104,10 @@ impl Record for Candidate<'_> {
         self.raw
     }
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if name == "format" {
+            let parsed = formats::parse(self.raw, self.format, self.cx).0;
+            return Some(Cow::Borrowed(parsed.name()));
+        }
         let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
         parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| match v {
             serde_json::Value::String(s) => Cow::Borrowed(s.as_str()),

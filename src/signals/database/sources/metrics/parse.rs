@@ -10,7 +10,7 @@ pub struct Sample<'a> {
     /// Name and labels as they stand on the page: `x{a="b"}`.
     pub written: &'a str,
     /// Labels in the order of the page.
-    pub labels: Vec<(&'a str, Cow<'a, str>)>,
+    pub labels: Labels<'a>,
     /// Its value; may be NaN or infinite.
     pub value: f64,
 }
@@ -21,6 +21,9 @@ impl Sample<'_> {
         self.labels.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_ref())
     }
 }
+
+/// Names and values of labels.
+pub type Labels<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 /// The samples of a page; lines that are none are passed over.
 pub fn samples(page: &str) -> impl Iterator<Item = Sample<'_>> {
@@ -46,7 +49,7 @@ fn sample(line: &str) -> Option<Sample<'_>> {
 }
 
 /// Labels from just after the brace, and the offset after the closing one.
-fn labels(line: &str, mut at: usize) -> Option<(Vec<(&str, Cow<'_, str>)>, usize)> {
+fn labels(line: &str, mut at: usize) -> Option<(Labels<'_>, usize)> {
     let mut out = Vec::new();
     loop {
         let rest = line.get(at..)?;

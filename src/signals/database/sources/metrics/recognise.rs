@@ -179,7 +179,8 @@ pub struct Reading {
     pub wait_sum_s: Option<f64>,
     /// Number of waits, since the application began.
     pub wait_count: Option<f64>,
-    open: Option<f64>,
+    /// Open connections, used and idle.
+    pub open: Option<f64>,
 }
 
 impl Reading {

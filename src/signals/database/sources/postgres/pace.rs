@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Steps between looks, as multiples of nothing: the first one at or above the configured interval is the base.
+/// Steps between looks; never below the configured interval.
 const STEPS: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(5), Duration::from_secs(10)];
 /// Looks that are remembered for the 95th percentile.
@@ -47,8 +47,9 @@ impl Pace {
         let p95 = sorted[(sorted.len() * 95).div_ceil(100).saturating_sub(1)];
         let mean = sorted.iter().sum::<f32>() / sorted.len() as f32;
         let duty = mean / 1e3 / self.every().as_secs_f32();
-        // One expensive look may be chance; three are a habit.
-        if self.costs.len() >= 3 && (p95 > P95_MS || duty > DUTY) {
+        // One expensive look may be chance, and old ones do not count against a cheap one.
+        let now = server_ms > P95_MS || server_ms / 1e3 / self.every().as_secs_f32() > DUTY;
+        if now && self.costs.len() >= 3 && (p95 > P95_MS || duty > DUTY) {
             if self.step + 1 < STEPS.len() {
                 self.step += 1;
             }

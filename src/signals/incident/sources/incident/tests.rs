@@ -32,14 +32,14 @@ impl Stream {
     }
 }
 
-fn run(path: &Path, out: &Out) -> (tokio::task::JoinHandle<(IncidentLog, Result<(), SourceError>)>, CancellationToken) {
+/// A source at work; gives itself back with how it ended.
+type Running = tokio::task::JoinHandle<(IncidentLog, Result<(), SourceError>)>;
+
+fn run(path: &Path, out: &Out) -> (Running, CancellationToken) {
     resume(IncidentLog::new(path), out)
 }
 
-fn resume(
-    mut source: IncidentLog,
-    out: &Out,
-) -> (tokio::task::JoinHandle<(IncidentLog, Result<(), SourceError>)>, CancellationToken) {
+fn resume(mut source: IncidentLog, out: &Out) -> (Running, CancellationToken) {
     let (out, cancel) = (out.clone(), CancellationToken::new());
     let stop = cancel.clone();
     let task = tokio::spawn(async move {

@@ -1,0 +1,226 @@
+//! What must hold for any bytes at all: no panic, every byte in exactly one record, linear time.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+
+use super::fixtures::cx;
+use super::*;
+
+/// Pieces that formats look for, so that random text gets past their first checks.
+const PIECES: &[&str] = &[
+    "2026-11-20T14:02:31.123Z ",
+    "2026-11-20 14:02:31,123 ",
+    "Nov 20 14:02:31 ",
+    "[20/Nov/2026:14:02:31 +0000] ",
+    "14:02:31 ",
+    "1795183351 ",
+    "I1120 14:02:31.123456 ",
+    "Nov 20, 2026 2:02:36 PM ",
+    "2026/11/20 14:02:31 ",
+    "[Fri Nov 20 14:02:31 2026] ",
+    "<34>",
+    "<165>1 ",
+    "ERROR ",
+    "[error] ",
+    "INFO[",
+    "LOG:  ",
+    "DETAIL:  ",
+    "stdout F ",
+    "stderr P ",
+    "host app[1]: ",
+    "123#4: *5 ",
+    "10.0.0.9 - - ",
+    "\"GET / HTTP/1.1\" 200 1 ",
+    "\"",
+    "{",
+    "}",
+    "{\"",
+    "\":",
+    ",",
+    "[",
+    "]",
+    "\\",
+    "\\u",
+    "\\ud83d",
+    "{\"log\":\"x\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-20T14:02:31Z\"}",
+    "\"level\":\"error\"",
+    "\"time\":1795183351,",
+    "{\"__REALTIME_TIMESTAMP\":\"1795183351123456\",\"MESSAGE\":[1,2",
+    "level=error ",
+    "msg=\"",
+    "a=1 ",
+    "=",
+    ":",
+    " : ",
+    " - ",
+    "Traceback (most recent call last):",
+    "KeyError: 'x'",
+    "\tat a.B(C.java:1)",
+    "panic: x",
+    "goroutine 1 [running]:",
+    "Caused by: ",
+    "thread 'main' panicked at src/main.rs:2:5:",
+    "PHP Fatal error:  Uncaught X: ",
+    "E, [",
+    "-- : ",
+    "--- ",
+    "req{a=1}: ",
+    "\n",
+    "\n",
+    "\n ",
+    "\r\n",
+    "\x1b[31m",
+    "\x1b[",
+    "|",
+    "(",
+    "<",
+    "é",
+    "\u{202e}",
+    "\0",
+    "9999999999999999999",
+    "-",
+    "info: A[1]\n  ",
+    "}:",
+];
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        8 => prop::sample::select(PIECES).prop_map(|s| s.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..12),
+        1 => "[ -~]{0,12}".prop_map(String::into_bytes),
+    ];
+    prop::collection::vec(piece, 0..30).prop_map(|v| v.concat())
+}
+
+/// Spans are in order, apart by one newline each, and cover everything.
+fn check(block: &[u8], format: &'static dyn Format, cx: &Context) {
+    let mut at = 0;
+    let mut lines = 0;
+    for span in records(block, format, cx) {
+        assert_eq!(span.range.start, at, "{}", format.name());
+        let inside = memchr::memchr_iter(b'\n', &block[span.range.clone()]).count();
+        assert_eq!(span.lines as usize, inside + 1);
+        let (_, parsed) = parse(&block[span.range.clone()], format, cx);
+        if span.known {
+            assert_eq!(parsed.head, span.head, "{}: {:?}", format.name(), lossy(&block[span.range.clone()]));
+        }
+        lines += span.lines as usize;
+        at = span.range.end + 1;
+    }
+    let whole = block.len() + usize::from(!block.is_empty() && !block.ends_with(b"\n"));
+    assert_eq!(at, whole, "{}", format.name());
+    assert_eq!(lines, memchr::memchr_iter(b'\n', block).count() + usize::from(at > block.len()));
+    assert!(split_tail(block, format, cx) <= block.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn any_bytes_fall_into_records_without_gap_overlap_or_panic(block in bytes()) {
+        let cx = cx();
+        for format in FORMATS {
+            format.head(&block, &cx);
+            format.parse(&block, &cx);
+            check(&block, *format, &cx);
+        }
+        let (_, share) = detect(&block, &cx);
+        prop_assert!((0.0..=1.0).contains(&share));
+    }
+
+    #[test]
+    fn what_is_cut_off_at_the_tail_reads_the_same_when_it_is_put_back(block in bytes(), format in prop::sample::select(FORMATS)) {
+        let cx = cx();
+        let tail = split_tail(&block, format, &cx);
+        let head = &block[..block.len() - tail];
+        let apart: Vec<_> = records(head, format, &cx).map(|s| s.range).collect();
+        let together: Vec<_> = records(&block, format, &cx).map(|s| s.range).collect();
+        prop_assert_eq!(&apart[..], &together[..apart.len()]);
+    }
+}
+
+#[test]
+fn a_line_of_a_megabyte_takes_linear_time_whatever_is_in_it() {
+    let cx = cx();
+    let fronts = [
+        "",
+        "{",
+        "{\"a\":\"",
+        "{\"a\":",
+        "2026-11-20T14:02:31Z ",
+        "2026-11-20T14:02:31Z ERROR ",
+        "a=b ",
+        "<34>1 - h a p m [",
+        "<34>Nov 20 14:02:31 h a: ",
+        "h - - [20/Nov/2026:14:02:31 +0000] \"",
+        "h - - [20/Nov/2026:14:02:31 +0000] \"GET / HTTP/1.1\" 200 1 ",
+        "2026/11/20 14:02:31 [error] 1#1: *1 x, client: ",
+        "2026-11-20 14:02:31 UTC [1] LOG:  ",
+        "Traceback (most recent call last):\n",
+        "{\"log\":\"",
+    ];
+    let units = [
+        "a", " ", "\"", "\\", "\\\"", "{", "[", "{\"a\":", "a=", "a=\"", "a=1 ", ", a: ", "\x1b[1m", "1", "x x=\\\"",
+        "aError: ",
+    ];
+    let start = Instant::now();
+    for front in fronts {
+        for unit in units {
+            let mut line = front.as_bytes().to_vec();
+            line.extend_from_slice(unit.repeat((1 << 20) / unit.len()).as_bytes());
+            for format in FORMATS {
+                format.head(&line, &cx);
+            }
+            let span = records(&line, &plain::Plain, &cx).last().unwrap();
+            parse(&line[span.range], &plain::Plain, &cx);
+        }
+    }
+    // 240 lines; anything quadratic takes minutes for one of them
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
+}
+
+#[test]
+fn nesting_and_long_names_do_not_multiply() {
+    let cx = cx();
+    let key = "k".repeat(8_192);
+    let mut line = format!("{{\"{key}\":").repeat(100);
+    line.push('{');
+    line.push_str(&"\"a\":1,".repeat(20_000));
+    line.push_str("\"b\":2}");
+    line.push_str(&"}".repeat(100));
+    let (format, parsed) = parse(line.as_bytes(), &json::Json, &cx);
+    assert_eq!(format.name(), "json");
+    assert!(parsed.fields.len() < 10);
+    let deep = "{\"a\":".repeat(100_000);
+    parse(deep.as_bytes(), &json::Json, &cx);
+}
+
+#[test]
+fn a_record_is_cut_at_its_limits_and_nothing_is_lost() {
+    let cx = cx();
+    let mut block = b"2026-11-20T14:02:31Z ERROR x\n".to_vec();
+    block.extend(b"\tat a\n".repeat(RECORD_LINES as usize + 5));
+    let lines: Vec<u32> = records(&block, &stamped::Stamped, &cx).map(|s| s.lines).collect();
+    assert_eq!(lines, [RECORD_LINES, 6]);
+    let mut block = b"2026-11-20T14:02:31Z ERROR x\n".to_vec();
+    let wide = format!("\t{}\n", "x".repeat(100_000));
+    block.extend(wide.repeat(25).as_bytes());
+    let spans: Vec<Span> = records(&block, &stamped::Stamped, &cx).collect();
+    assert!(spans.len() >= 2 && spans.iter().all(|s| s.range.len() <= RECORD_BYTES));
+}
+
+#[test]
+fn the_tail_that_could_still_grow_is_told_from_what_is_whole() {
+    let cx = cx();
+    let tail = |block: &str, format: &'static dyn Format| {
+        let n = split_tail(block.as_bytes(), format, &cx);
+        block[block.len() - n..].to_owned()
+    };
+    let stamped: &dyn Format = &stamped::Stamped;
+    let text = "2026-11-20 14:02:31 INFO a\n2026-11-20 14:02:32 ERROR b\n\tat c\n";
+    assert_eq!(tail(text, stamped), "2026-11-20 14:02:32 ERROR b\n\tat c\n");
+    let lines = "{\"level\":\"info\"}\n{\"level\":\"warn\"}\n";
+    assert_eq!(tail(lines, &json::Json), "");
+    assert_eq!(tail("{\"level\":\"info\"}\n{\"lev", &json::Json), "{\"lev");
+    assert_eq!(tail("{\"level\":\"info\"}\n{\n \"a\": 1\n", &json::Json), "{\n \"a\": 1\n");
+}

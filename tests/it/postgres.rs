@@ -1,0 +1,269 @@
+//! A real PostgreSQL, watched through the real source: what it shows, and that it is never in the way.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use warroom::signals::database::blocked;
+use warroom::signals::database::config::{DatabaseConfig, PostgresConfig, SecretUrl};
+use warroom::signals::database::event::{Activity, DatabaseEvent};
+use warroom::signals::database::history::DatabaseHistory;
+use warroom::signals::database::sources::sources;
+use warroom::signals::{Event, Roots, Source};
+use warroom::timeline::source::Declaration;
+use warroom::timeline::{SourceId, SourceState, Ts};
+
+use crate::support::out::{self, Run};
+use crate::support::postgres::Postgres;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn source(url: &str) -> Box<dyn Source> {
+    let postgres = PostgresConfig { name: Some("test".into()), url: SecretUrl(url.into()), interval: 1.0 };
+    let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
+    sources(&config, &Roots::default()).remove(0).source
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.expect("the throwaway server answers")
+}
+
+async fn run(conn: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+}
+
+/// How many connections of ours the server counts.
+async fn ours(conn: &mut PgConnection) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'warroom/%'";
+    sqlx::query(sql).fetch_one(conn).await.expect("a count").get(0)
+}
+
+async fn activity(run: &mut Run, what: &str, mut ok: impl FnMut(&Activity) -> bool) -> Activity {
+    run.until(what, LIMIT, |e| match e {
+        Event::Database(DatabaseEvent::Activity(a)) if ok(a) => Some(a.clone()),
+        _ => None,
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_statements_and_the_root_of_a_lock_are_seen_through_exactly_one_connection() {
+    let server = Postgres::start("max_connections = 20\n");
+    let url = server.url("test");
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE TABLE orders (id int PRIMARY KEY, n int); INSERT INTO orders SELECT i, 0 FROM generate_series(1, 100) i").await;
+    if server.has_statements() {
+        run(&mut admin, "CREATE EXTENSION pg_stat_statements").await;
+    }
+
+    let mut seen = out::start(source(&url));
+    let (version, extensions) = seen
+        .until("server information", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::ServerInfo(i)) => Some((i.version.clone(), i.extensions.clone())),
+            _ => None,
+        })
+        .await;
+    assert!(!version.is_empty());
+    assert_eq!(extensions.len(), usize::from(server.has_statements()));
+    let first = activity(&mut seen, "a look", |_| true).await;
+    assert_eq!((first.counts.clients, first.max_connections, first.reserved), (1, 20, 3));
+    assert!(first.sessions.iter().all(|s| !s.application.starts_with("warroom")), "we are not in our own list");
+
+    // Three levels: a transaction left open, an update behind it, and an update behind that.
+    let (mut holder, mut second, mut third) = (connect(&url).await, connect(&url).await, connect(&url).await);
+    run(&mut holder, "SET application_name = 'holder'; BEGIN; UPDATE orders SET n = 1 WHERE id = 1").await;
+    let second = tokio::spawn(async move {
+        run(&mut second, "BEGIN; UPDATE orders SET n = 1 WHERE id = 2; UPDATE orders SET n = 2 WHERE id = 1; COMMIT")
+            .await;
+    });
+    activity(&mut seen, "one who waits", |a| a.counts.waiting == 1).await;
+    let third = tokio::spawn(async move { run(&mut third, "UPDATE orders SET n = 3 WHERE id = 2").await });
+    let began = Instant::now();
+    let look = activity(&mut seen, "two who wait", |a| a.counts.waiting == 2).await;
+    assert!(began.elapsed() < Duration::from_secs(4), "a chain shows within seconds: {:?}", began.elapsed());
+
+    let mut history = DatabaseHistory::default();
+    history.apply(1, SourceId(1), Ts(1), &DatabaseEvent::Activity(look.clone()));
+    let roots = blocked::roots(history.servers[&SourceId(1)].look(Ts(1)).expect("the look"));
+    assert_eq!((roots.len(), roots[0].blocked), (1, 2), "{roots:#?}");
+    let root = roots[0].seen.expect("the root is listed");
+    assert_eq!(
+        (root.session.application.as_str(), root.session.state.as_deref()),
+        ("holder", Some("idle in transaction"))
+    );
+    assert!(root.statement.text.contains("UPDATE orders SET n = 1"), "{}", root.statement.text);
+    assert_eq!(ours(&mut admin).await, 1);
+
+    run(&mut holder, "COMMIT").await;
+    second.await.expect("goes on");
+    third.await.expect("goes on");
+
+    if server.has_statements() {
+        for _ in 0..30 {
+            run(&mut admin, "SELECT count(*) FROM orders WHERE n = 5").await;
+        }
+        let mut ids = Vec::new();
+        let text = seen
+            .until("the text of the counted statement", LIMIT, |e| match e {
+                Event::Database(DatabaseEvent::Statements(s)) => {
+                    ids.extend(s.deltas.iter().filter(|d| d.calls >= 30).map(|d| d.queryid));
+                    None
+                }
+                Event::Database(DatabaseEvent::Text { queryid, text }) if ids.contains(queryid) => Some(text.clone()),
+                _ => None,
+            })
+            .await;
+        assert!(text.contains("SELECT count(*) FROM orders WHERE n = $1"), "{text}");
+    }
+    assert_eq!(ours(&mut admin).await, 1);
+    let took = seen.stop().await;
+    assert!(took < Duration::from_millis(500), "cancelling gives up at once, not after {took:?}");
+    for _ in 0..50 {
+        if ours(&mut admin).await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the connection was not given back");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locked_catalog_of_tables_never_makes_us_wait() {
+    let server = Postgres::start("");
+    let url = server.url("test");
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE TABLE a (b int)").await;
+    let (mut reader, mut ddl, mut app) = (connect(&url).await, connect(&url).await, connect(&url).await);
+    run(&mut reader, "BEGIN; SELECT * FROM a").await;
+    // An ALTER in the queue, and everyone else behind it.
+    let ddl = tokio::spawn(async move { run(&mut ddl, "ALTER TABLE a ADD c int").await });
+    let mut seen = out::start(source(&url));
+    activity(&mut seen, "the ALTER in the queue", |a| a.counts.waiting == 1).await;
+    let app = tokio::spawn(async move { run(&mut app, "SELECT * FROM a").await });
+    let look = activity(&mut seen, "a reader behind the ALTER", |a| a.counts.waiting == 2).await;
+    let wait =
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'warroom/%' AND wait_event_type = 'Lock'";
+    for _ in 0..5 {
+        let n: i64 = sqlx::query(wait).fetch_one(&mut admin).await.expect("a count").get(0);
+        assert_eq!(n, 0);
+        let next = activity(&mut seen, "the next look", |_| true).await;
+        assert!(next.cost_ms < 500.0, "a look took {} ms", next.cost_ms);
+    }
+    let mut history = DatabaseHistory::default();
+    history.apply(1, SourceId(1), Ts(1), &DatabaseEvent::Activity(look));
+    let roots = blocked::roots(history.servers[&SourceId(1)].look(Ts(1)).expect("the look"));
+    assert_eq!((roots[0].blocked, roots[0].waiters.len()), (2, 2), "{roots:#?}");
+    let first = &roots[0].waiters[0];
+    assert!(
+        first.seen.statement.text.starts_with("ALTER") && first.blocked == 1,
+        "the queued ALTER is called out: {first:?}"
+    );
+    run(&mut reader, "COMMIT").await;
+    ddl.await.expect("goes on");
+    app.await.expect("goes on");
+    seen.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_free_slot_is_a_finding_and_a_restart_is_survived() {
+    let server = Postgres::start("max_connections = 6\nsuperuser_reserved_connections = 2\n");
+    let mut admin = connect(&server.url("test")).await;
+    run(&mut admin, "CREATE ROLE app LOGIN; CREATE ROLE watch LOGIN IN ROLE pg_monitor").await;
+    let watch = server.url("watch");
+
+    // Pool usage: four of the four slots that are not reserved (the superuser's own connection is one of them).
+    let mut hogs = Vec::new();
+    for _ in 0..2 {
+        hogs.push(connect(&server.url("app")).await);
+    }
+    let mut seen = out::start(source(&watch));
+    let look = activity(&mut seen, "the pool", |a| a.counts.clients == 3).await;
+    assert_eq!((look.max_connections, look.reserved, look.counts.idle), (6, 2, 3));
+    seen.stop().await;
+
+    hogs.push(retry(&server.url("app")).await);
+    let mut refused = out::start(source(&watch));
+    let (code, message) = refused
+        .until("a refusal", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Refused(r)) => Some((r.sqlstate.clone(), r.message.clone())),
+            _ => None,
+        })
+        .await;
+    assert_eq!(code, "53300", "{message}");
+    let error = refused.task.await.expect("no panic").expect_err("it failed");
+    assert!(error.retry && error.message.contains("53300"), "{}", error.message);
+
+    // As the supervisor does: the same source is run again, until it works.
+    drop(hogs);
+    let mut seen = out::start(source(&watch));
+    activity(&mut seen, "a look once there is room", |_| true).await;
+
+    server.stop();
+    let lost = seen
+        .until("the loss of the connection", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Refused(r)) => Some(r.lost),
+            _ => None,
+        })
+        .await;
+    assert!(lost);
+    assert!(seen.task.await.expect("no panic").expect_err("it failed").retry);
+    let down = out::start(source(&watch));
+    let error = down.task.await.expect("no panic").expect_err("nobody there");
+    assert!(error.retry && error.message.contains("is the server running"), "{}", error.message);
+    server.again();
+    let mut seen = out::start(source(&watch));
+    activity(&mut seen, "a look after the restart", |_| true).await;
+    seen.stop().await;
+}
+
+/// A slot that was just given back may take the server a moment to free.
+async fn retry(url: &str) -> PgConnection {
+    for _ in 0..100 {
+        if let Ok(c) = PgConnection::connect(url).await {
+            return c;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no slot came free");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plain_role_is_told_the_grant_it_lacks_and_mistakes_are_explained() {
+    let server = Postgres::start("");
+    let url = server.url("test");
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE ROLE plain LOGIN; CREATE TABLE t (a int)").await;
+    let mut seen = out::start(source(&server.url("plain")));
+    let why = seen
+        .until("a degraded state", LIMIT, |e| match e {
+            Event::Stream(Declaration::State { state: SourceState::Degraded { why }, .. }) => Some(why.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(why.contains("GRANT pg_monitor TO \"plain\""), "{why}");
+    let look = activity(&mut seen, "a look", |_| true).await;
+    assert_eq!(look.counts.hidden, 1, "others are counted though their state is hidden: {look:?}");
+    seen.stop().await;
+
+    let missing = server.url("test").replace("/postgres", "/nowhere").replace("postgres://", "postgres:");
+    let missing = missing.replace("postgres:", "postgres://");
+    let run = out::start(source(&missing));
+    let error = run.task.await.expect("no panic").expect_err("no such database");
+    assert!(!error.retry && error.message.contains("name a database that exists"), "{}", error.message);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_that_is_no_utf8_does_not_cost_the_look() {
+    let server = Postgres::start("");
+    let url = server.url("test");
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0").await;
+    let mut other = connect(&url.replace("/postgres", "/latin")).await;
+    // Arrives as the byte 0xE9 in a list that is otherwise UTF-8.
+    run(&mut other, "SET application_name = 'other'; SELECT 'caf\u{e9}'").await;
+    let mut seen = out::start(source(&url));
+    let look =
+        activity(&mut seen, "the session of the other database", |a| a.sessions.iter().any(|s| s.db == "latin")).await;
+    let s = look.sessions.iter().find(|s| s.db == "latin").expect("found");
+    assert!(s.query.contains("caf\u{fffd}"), "{}", s.query);
+    seen.stop().await;
+}

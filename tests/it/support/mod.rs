@@ -1,0 +1,4 @@
+//! Throwaway servers and other things that several tests need.
+
+pub mod out;
+pub mod postgres;
