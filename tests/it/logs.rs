@@ -90,6 +90,7 @@ impl Followed {
             }
             *seeds += usize::from(observed.is_some());
             store.observe(SourceId(1), "app", observed.unwrap_or(now), &event, false);
+            store.settle();
             true
         })
     }
