@@ -100,6 +100,9 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
             Line::Row(index) => {
                 let Some(row) = view.rows().get(*index) else { continue };
                 columns.draw(view, cx, row, Some(*index) == view.cursor_index(), at, buf);
+                if Some(*index) == view.cursor_index() && cx.focused {
+                    buf.set_style(at, cx.theme.style(Role::Cursor));
+                }
                 frame.rows.push(RowSpot { area: at, index: *index });
             }
             Line::More(index, part) => {

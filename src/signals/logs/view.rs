@@ -474,3 +474,7 @@ impl LogView {
         text
     }
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
