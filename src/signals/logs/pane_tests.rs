@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! The pane, empty, normal, flooded and failing, at several sizes.
 
 use jiff::tz::TimeZone;
@@ -172,4 +169,3 @@ fn no_control_byte_of_a_line_reaches_the_screen() {
     let screen = drawn(&history(0), &outage(), &Facts::default(), 100, 12);
     assert!(!screen.contains(['\u{1b}', '\u{7}']), "{screen}");
 }
->>>>>>> store
