@@ -1,5 +1,6 @@
 //! Draws the log rows: time, severity letter, source, request ID, message, folded lines.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
@@ -8,6 +9,7 @@ use ratatui::layout::Rect;
 use super::history::LogsHistory;
 use super::row::LogRow;
 use super::view::LogView;
+use crate::timeline::request_id::is_id_key;
 use crate::timeline::time::short;
 use crate::timeline::{Severity, TimeRange};
 use crate::ui::text::{middle, put, width};
@@ -159,13 +161,18 @@ fn line(row: &LogRow, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer,
     let room = right.saturating_sub(x + fold_width);
     let message = row.message.lines().next().unwrap_or("");
     let role = if row.severity >= Some(Severity::Warn) { severity } else { Role::Text };
-    message_with_hits(message, view, cx, buf, (x, area.y, room), paint(role));
+    let end = x + room;
+    let x = message_with_hits(message, view, cx, buf, (x, area.y, room), paint(role));
+    let room = end.saturating_sub(x);
+    if room > 8 && !row.fields.is_empty() {
+        put(buf, x, area.y, room, &field_text(row, message, room as usize), paint(Role::Dim));
+    }
     if fold_width > 0 && right > fold_width {
         put(buf, right - fold_width, area.y, fold_width, &fold, paint(Role::Dim));
     }
 }
 
-/// The message, hits of the search marked.
+/// The message, hits of the search marked; the column behind it.
 fn message_with_hits(
     message: &str,
     view: &LogView,
@@ -173,7 +180,7 @@ fn message_with_hits(
     buf: &mut Buffer,
     (mut x, y, room): (u16, u16, u16),
     style: ratatui::style::Style,
-) {
+) -> u16 {
     let end = x.saturating_add(room);
     let mut at = 0;
     if let Some(pattern) = view.highlight() {
@@ -189,8 +196,33 @@ fn message_with_hits(
         }
     }
     if let Some(rest) = message.get(at..) {
-        put(buf, x, y, end.saturating_sub(x), rest, style);
+        x += put(buf, x, y, end.saturating_sub(x), rest, style);
     }
+    x
+}
+
+/// Fields that every line of a service has, or that stand elsewhere in the row.
+const QUIET: [&str; 18] = [
+    "target", "logger", "logger_name", "service", "version", "pid", "thread", "thread_name", "hostname", "host", "module",
+    "file", "line", "caller", "protocol", "user_agent", "referrer", "client",
+];
+
+/// What the fields add to the message, in order of appearance: `method=GET path=/orders status=503`.
+fn field_text(row: &LogRow, message: &str, room: usize) -> String {
+    let mut text = String::new();
+    for (name, value) in &row.fields {
+        let shown = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
+        let known = QUIET.contains(&name.as_str()) || is_id_key(name) || message.contains(shown.as_ref());
+        if known || shown.is_empty() {
+            continue;
+        }
+        let first = shown.lines().next().unwrap_or("");
+        text.push_str(&format!("  {name}={first}"));
+        if text.len() > room {
+            break;
+        }
+    }
+    text
 }
 
 /// The row under the cursor.
