@@ -60,7 +60,7 @@ writer() {
 in_terminal() {
   rm -f "$work/pid" "$work/screen" "$work/timing"
   : >"$work/screen"
-  local command="stty cols ${size%x*} rows ${size#*x}; echo \$\$ > '$work/pid'; exec $*"
+  local command="stty cols ${size%x*} rows ${size#*x}; echo \$\$ > '$work/pid'; printf '\\r'; exec $*"
   script -q -f -E never -T "$work/timing" -O "$work/screen" -c "$command" <"$work/keys" >/dev/null 2>&1 &
   pids+=($!)
   for _ in $(seq 200); do [ -s "$work/pid" ] && break; sleep 0.01; done
@@ -90,11 +90,12 @@ watch_it() {
         name, c / hz / s * 100, rss / 1000, anon / 1000, top / 1000, n, b / s / 1000 }'
 }
 
-# Milliseconds from start to the end of the first frame, and bytes up to there.
+# Milliseconds from the shell's last byte, written just before it becomes the program, to the end of the first frame, and
+# bytes up to there.
 first_frame() {
   local mark
   mark=$(grep -abo -m1 -F $'\x1b[?2026l' "$work/screen" | head -1 | cut -d: -f1)
-  awk -v mark="${mark:-0}" '{ t += $1; b += $2; if (b > mark) { printf "%.1f %d\n", t * 1000, b; exit } }' "$work/timing"
+  awk -v mark="${mark:-0}" '{ if (NR > 1) t += $1; b += $2; if (b > mark) { printf "%.1f %d\n", t * 1000, b; exit } }' "$work/timing"
 }
 
 old_log() { writer 5000 "$1" 2; }
