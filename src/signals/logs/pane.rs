@@ -203,8 +203,24 @@ fn message_with_hits(
 
 /// Fields that every line of a service has, or that stand elsewhere in the row.
 const QUIET: [&str; 18] = [
-    "target", "logger", "logger_name", "service", "version", "pid", "thread", "thread_name", "hostname", "host", "module",
-    "file", "line", "caller", "protocol", "user_agent", "referrer", "client",
+    "target",
+    "logger",
+    "logger_name",
+    "service",
+    "version",
+    "pid",
+    "thread",
+    "thread_name",
+    "hostname",
+    "host",
+    "module",
+    "file",
+    "line",
+    "caller",
+    "protocol",
+    "user_agent",
+    "referrer",
+    "client",
 ];
 
 /// What the fields add to the message, in order of appearance: `method=GET path=/orders status=503`.
