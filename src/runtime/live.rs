@@ -19,7 +19,7 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::cli::{LiveArgs, ScreenOptions};
+use crate::cli::{LiveArgs, ScreenOptions, UsageError};
 use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
@@ -67,7 +67,7 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
 /// A filter of the command line.
 pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     let text = text.unwrap_or("");
-    Filter::parse(text).with_context(|| format!("cannot read the filter {text:?}"))
+    Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
 /// A log store whose answers go where all answers go.
