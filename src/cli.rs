@@ -52,6 +52,8 @@ pub enum Command {
     Export(ExportArgs),
     /// List the themes
     Themes,
+    /// List the actions with their keys
+    Keys,
     /// Try every source once; say what is wrong and what a post-mortem would lack
     Check(CheckArgs),
     /// Print shell completions

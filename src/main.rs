@@ -49,6 +49,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Incident(args)) => incident::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => export::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Themes) => texts::themes(),
+        Some(Command::Keys) => texts::keys(),
         Some(Command::Check(args)) => check::run(args).await,
         Some(Command::Completions { shell }) => texts::completions(shell),
         Some(Command::Man) => texts::man(),

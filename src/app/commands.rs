@@ -47,12 +47,15 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
 
 /// What changes the world asks for the name to be typed.
 fn rollback(state: &mut State, service: &str) -> Vec<Effect> {
-    let known: Vec<String> = state.settings.rollbacks.keys().cloned().collect();
+    let known: Vec<String> = state.settings.deploys.rollback.keys().cloned().collect();
     let service = match (service, known.as_slice()) {
         ("", [only]) => only.clone(),
         (s, _) => s.to_owned(),
     };
-    match state.settings.rollbacks.get(&service).cloned() {
+    let now = state.now();
+    let version = state.timeline.deploys.version_at(&service, now, now).unwrap_or("").to_owned();
+    let previous = state.timeline.deploys.previous_version(&service, now).unwrap_or_default();
+    match state.settings.deploys.rollback_command(&service, &version, &previous) {
         Some(command) => {
             state.say(Level::Warn, format!("will run: {command}"));
             state.view.overlays.push(Overlay::Confirm { line: Line::new("", &[]), name: service, command });

@@ -137,7 +137,7 @@ impl Keymap {
     /// The default keys with some actions' keys replaced: action name → keys. Says what is wrong with a replacement.
     pub fn new(changed: &BTreeMap<String, Vec<String>>) -> Result<Keymap, String> {
         if let Some(unknown) = changed.keys().find(|name| Action::named(name).is_none()) {
-            return Err(format!("[keys] has no action {unknown:?}; `warroom --help-keys` lists them"));
+            return Err(format!("[keys] has no action {unknown:?}; `warroom keys` lists them"));
         }
         let mut keys: Vec<(Key, Action)> = Vec::new();
         for row in ACTIONS {

@@ -13,6 +13,7 @@ use super::pane::Pane;
 use super::playhead::Player;
 use super::screen::ScreenLayout;
 use crate::signals::Timeline;
+use crate::signals::deploys::config::DeploysConfig;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::{Filter, TimeRange, Ts};
@@ -89,8 +90,8 @@ pub struct Settings {
     pub zone_name: String,
     /// This machine's zone.
     pub local_zone: TimeZone,
-    /// service → command that rolls it back.
-    pub rollbacks: BTreeMap<String, String>,
+    /// How services are rolled back.
+    pub deploys: DeploysConfig,
     /// Name of the theme.
     pub theme: String,
     /// How much the strip shows when live, in seconds.
@@ -107,7 +108,7 @@ impl Default for Settings {
             zone: TimeZone::UTC,
             zone_name: "UTC".into(),
             local_zone: TimeZone::UTC,
-            rollbacks: BTreeMap::new(),
+            deploys: DeploysConfig::default(),
             theme: "dark".into(),
             window_secs: 900,
             demo: false,
@@ -141,7 +142,8 @@ impl State {
             timeline: Timeline::default(),
             player,
             logs: LogView::new(),
-            view: View::default(),
+            // The incident pane begins at its newest row.
+            view: View { cursor: [0, 0, 0, 0, 0, usize::MAX], ..View::default() },
             settings,
             unsaved: Vec::new(),
             own: Own::default(),

@@ -64,8 +64,6 @@ impl Default for ScreenConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecorderConfig {
-    /// Folder to record to from the start; empty records to memory only.
-    pub folder: String,
     /// Megabytes of the newest events kept in memory.
     pub memory_mb: u32,
     /// Whether secrets are taken out at capture.
@@ -74,7 +72,7 @@ pub struct RecorderConfig {
 
 impl Default for RecorderConfig {
     fn default() -> RecorderConfig {
-        RecorderConfig { folder: String::new(), memory_mb: 32, redact: true }
+        RecorderConfig { memory_mb: 32, redact: true }
     }
 }
 
@@ -155,6 +153,35 @@ mod tests {
         let e = Config::parse("[screen]\ntheme = \"dark\"\ncolour = 1\n", Path::new("x.toml")).expect_err("unknown");
         let text = e.to_string();
         assert!(text.contains("colour") && text.contains('3'), "{text}");
+    }
+
+    const EXAMPLE: &str = include_str!("../../config.example.toml");
+
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = Config::parse(EXAMPLE, Path::new("config.example.toml")).expect("the example parses");
+        assert_eq!(example, Config::default());
+        let all = toml::to_string(&Config::default()).expect("the defaults can be written");
+        // Lists of tables have no line of their own when empty.
+        let tables = ["postgres = []", "metrics = []", "probe = []", "[deploys.rollback]"];
+        for line in all.lines().filter(|l| !l.is_empty() && !tables.contains(l)) {
+            assert!(EXAMPLE.lines().any(|e| e == line), "config.example.toml lacks {line:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_example_comments_out_parses_too() {
+        // Prose lines begin with a lower-case word and a space; settings have ` = ` or are [[tables]].
+        let setting = |l: &str| l.starts_with('[') || l.split_once(" = ").is_some_and(|(n, _)| !n.contains(' '));
+        let text: String = EXAMPLE
+            .lines()
+            .map(|l| match l.strip_prefix("# ") {
+                Some(s) if setting(s) => format!("{s}\n"),
+                _ => format!("{l}\n"),
+            })
+            .collect();
+        let config = Config::parse(&text, Path::new("config.example.toml")).expect("the commented settings parse");
+        assert_eq!((config.database.postgres.len(), config.health.probes.len(), config.logs.sources.len()), (1, 2, 2));
     }
 
     #[test]

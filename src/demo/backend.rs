@@ -53,11 +53,12 @@ pub(super) fn run(options: DemoOptions, cancel: CancellationToken, ready: Ready)
             Err(error) => return drop(ready.send(Err(error))),
         };
         let (address, fitted) = (parts.address, parts.fitted);
-        let plan =
-            deploys::follow_plan(service.clone(), folder.path().into(), options.deploy_after, options.rollback_at);
+        let demand = clients::Demand::new(100.into());
+        let (place, due) = (folder.path().into(), (options.deploy_after, options.rollback_at));
+        let plan = deploys::follow_plan(service.clone(), place, due.0, due.1, demand.clone());
         let tasks = [
             tokio::spawn(service::serve(listener, service.clone())),
-            tokio::spawn(clients::load(address, fitted, options.seed)),
+            tokio::spawn(clients::load(address, fitted, options.seed, demand)),
             tokio::spawn(plan),
         ];
         if ready.send(Ok(parts)).is_ok() {

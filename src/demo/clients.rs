@@ -3,12 +3,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::fit::Fitted;
 use super::rng::Rng;
@@ -26,16 +27,22 @@ const ANSWER_LIMIT: u64 = 64 << 10;
 
 const AGENTS: [&str; 3] = ["Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0", "shop-app/7.2 (Android 16)", "curl/8.14.1"];
 
+/// How many people come, in percent of what was fitted at the start.
+pub(super) type Demand = Arc<AtomicU32>;
+
 /// Sends requests until it is dropped.
-pub(super) async fn load(address: SocketAddr, fitted: Fitted, seed: u64) {
+pub(super) async fn load(address: SocketAddr, fitted: Fitted, seed: u64, demand: Demand) {
     let mut rng = Rng::new(seed);
     let total = fitted.lists_per_second + OTHERS_PER_SECOND;
     let lists = (fitted.lists_per_second / total * 1000.0) as u64;
     let room = Arc::new(Semaphore::new(IN_FLIGHT));
-    let mut arrivals = interval(Duration::from_secs_f64(1.0 / total));
-    arrivals.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    let mut next = Instant::now();
     loop {
-        arrivals.tick().await;
+        // After a pause (a suspended laptop) the load goes on; it does not make up for hours.
+        next = next.max(Instant::now() - Duration::from_secs(1));
+        sleep_until(next).await;
+        let demand = f64::from(demand.load(Ordering::Relaxed).max(1)) / 100.0;
+        next += Duration::from_secs_f64(1.0 / (total * demand));
         // Drawn before looking for room, so that the sequence depends on the seed alone.
         let request = request(&mut rng, lists, fitted.rows);
         let pause = Duration::from_millis(400 + rng.below(600));

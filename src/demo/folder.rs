@@ -130,11 +130,14 @@ fn lock_is_free(folder: &Path) -> bool {
     }
 }
 
-/// When a process started, in ticks since boot (field 22 of `/proc/PID/stat`).
+/// When a process started, in ticks since boot (field 22 of `/proc/PID/stat`); none when it is gone, or dead and only
+/// not collected by its parent yet, as happens in containers whose first process collects nobody.
 fn process_start(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold spaces and parentheses itself.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    if matches!(state, "Z" | "X") { None } else { fields.nth(18)?.parse().ok() }
 }
 
 #[cfg(test)]
@@ -176,6 +179,19 @@ mod tests {
         assert_eq!(left, expected);
         drop(lock);
         assert_eq!(clean_stale(Some(temp.path())), 1);
+    }
+
+    #[test]
+    fn a_dead_process_that_nobody_collected_does_not_count_as_living() {
+        let mut child = std::process::Command::new("true").stdin(std::process::Stdio::null()).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        while process_start(child.id()).is_some() && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+        assert!(stat.contains(") Z "), "{stat}");
+        assert_eq!(process_start(child.id()), None);
+        child.wait().unwrap();
     }
 
     #[test]

@@ -89,8 +89,12 @@ impl Release {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Lets running requests finish, then closes.
+    /// Lets the requests that wait and run here finish, then closes: closing at once would turn away those that wait.
     pub(super) async fn drain(&self) {
+        let deadline = Instant::now() + ACQUIRE_TIMEOUT * 2;
+        while self.waits.now().0 > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         let _ = tokio::time::timeout(CLOSE_TIMEOUT * 2, self.pool.close()).await;
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::app::arrival::{Arrival, OfferRow};
 use crate::config::Config;
 use crate::config::discover::{Found, Offer, look_around};
-use crate::signals::{Declared, Roots, database, deploys, health, logs};
+use crate::signals::{Declared, Roots, database, health, logs};
 use crate::stream::supervisor::Supervisor;
 use crate::ui::Level;
 
@@ -35,7 +35,7 @@ impl Offers {
     pub fn look(&self, config: &Config) -> Vec<Declared> {
         let found = look_around(&self.roots, Instant::now() + PATIENCE);
         let mut running = config.clone();
-        let sources = unasked(&found, &mut running, &self.roots);
+        let sources = unasked(&found, &mut running);
         if let Ok(mut inner) = self.inner.lock() {
             inner.watched = sources.iter().map(|s| format!("{}: {}", s.decl.name, s.decl.detail)).collect();
             inner.cannot_see = found.cannot_see;
@@ -134,8 +134,9 @@ fn write_new(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// Sources for what only reads local files: logs, the journal, checkouts, units, packages.
-fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> {
+/// Sources for what only reads local files: logs and the journal. (Checkouts, units and packages are found by the deploys
+/// slice itself.)
+fn unasked(found: &Found, running: &mut Config) -> Vec<Declared> {
     let files: Vec<PathBuf> = found.logs.iter().filter(|l| l.readable).map(|l| l.path.clone()).collect();
     running.logs.files = files.iter().map(|p| p.display().to_string()).collect();
     let mut sources: Vec<Declared> = files.iter().map(logs::sources::file).collect();
@@ -144,7 +145,5 @@ fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> 
         sources.push(logs::sources::command(&command.name, &line));
     }
     logs::sources::name_apart(&mut sources);
-    running.deploys.checkouts = found.checkouts.iter().map(|c| c.path.clone().into()).collect();
-    sources.extend(deploys::sources::sources(&running.deploys, roots));
     sources
 }

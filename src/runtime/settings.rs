@@ -33,7 +33,7 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         zone,
         zone_name,
         local_zone,
-        rollbacks: config.deploys.rollback.iter().map(|(s, r)| (s.clone(), r.command.clone())).collect(),
+        deploys: config.deploys.clone(),
         theme: theme.name.clone(),
         window_secs: u64::from(config.screen.window_minutes.clamp(1, 1_440)) * 60,
         demo: false,

@@ -264,3 +264,16 @@ async fn without_a_readable_journal_the_processes_tell_and_the_reason_is_said() 
     fs::write(unit.join("cgroup.procs"), "11\n").unwrap();
     assert_eq!(r.change().await.1.detail.as_deref(), Some("process 10 gave way to 11"));
 }
+
+#[test]
+fn events_survive_the_recording_and_an_older_one_with_fewer_fields_is_read() {
+    let mut change = told("api", "1.4.2", now());
+    change.kind = ChangeKind::Rollback;
+    change.count = 3;
+    let event = Event::Deploys(DeployEvent::Change(change));
+    let text = serde_json::to_string(&event).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+    let least = r#"{"signal":"deploys","event":{"what":"change","at":1,"kind":"deploy","service":"api"}}"#;
+    let Event::Deploys(DeployEvent::Change(change)) = serde_json::from_str(least).unwrap() else { panic!("{least}") };
+    assert_eq!((change.count, change.status), (1, ChangeStatus::Ok));
+}

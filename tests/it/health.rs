@@ -157,7 +157,7 @@ async fn every_way_to_fail_is_told_in_words() {
 
     // Closed with a request unread, which the kernel turns into a reset.
     let resets = serve(|s| async move {
-        s.readable().await.unwrap();
+        s.peek(&mut [0]).await.unwrap();
         drop(s);
     })
     .await;
@@ -169,9 +169,9 @@ async fn every_way_to_fail_is_told_in_words() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(once(&format!("url = \"http://{gone}/\"")).await.reason(), "connection refused");
     assert_eq!(once(&format!("tcp = \"{gone}\"")).await.reason(), "connection refused");
-    let name =
-        once("tcp = \"no-such-host.invalid:80\"\nname = \"x\"".replace("name = \"x\"", "").as_str()).await.reason();
-    assert!(name.starts_with("name not found") || name.starts_with("no connection in"), "{name}");
+    // Refused by the resolver itself, so that no name server is needed to fail.
+    let name = once("tcp = \"no..host:80\"").await.reason();
+    assert!(name.starts_with("name not found"), "{name}");
 }
 
 #[tokio::test]

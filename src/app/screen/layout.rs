@@ -11,6 +11,8 @@ pub struct Places {
     pub header: Rect,
     /// Timeline strip; empty when there is no room.
     pub strip: Rect,
+    /// What deviates on an unconfigured box; empty when the box is configured.
+    pub summary: Rect,
     /// The hidden panes in one line; empty when all panes are shown.
     pub facts: Rect,
     /// Each shown pane with its title row included.
@@ -23,7 +25,9 @@ pub struct Places {
 const GRID: (u16, u16) = (100, 28);
 
 /// Divides `area`. `focus` is the pane that is shown where only one is; `zoom` shows it alone anywhere.
-pub fn places(area: Rect, focus: Pane, zoom: bool) -> Places {
+///
+/// `summary` keeps a line for what was found on an unconfigured box.
+pub fn places(area: Rect, focus: Pane, zoom: bool, summary: bool) -> Places {
     let mut rest = area;
     let mut p = Places { header: take_top(&mut rest, 1), ..Places::default() };
     p.bottom = take_bottom(&mut rest, 1);
@@ -34,6 +38,9 @@ pub fn places(area: Rect, focus: Pane, zoom: bool) -> Places {
         _ => 3,
     };
     p.strip = take_top(&mut rest, strip);
+    if summary && area.height >= 14 {
+        p.summary = take_top(&mut rest, 1);
+    }
     if zoom || area.width < GRID.0 || area.height < GRID.1 {
         if area.height >= 6 {
             p.facts = take_top(&mut rest, 1);
@@ -92,8 +99,8 @@ mod tests {
             for height in 0..60 {
                 for zoom in [false, true] {
                     let area = Rect { x: 0, y: 0, width, height };
-                    let p = places(area, Pane::Host, zoom);
-                    let mut all = vec![p.header, p.strip, p.facts, p.bottom];
+                    let p = places(area, Pane::Host, zoom, zoom);
+                    let mut all = vec![p.header, p.strip, p.summary, p.facts, p.bottom];
                     all.extend(p.panes.iter().map(|(_, r)| *r));
                     all.retain(|r| !r.is_empty());
                     for (i, a) in all.iter().enumerate() {
@@ -109,8 +116,8 @@ mod tests {
 
     #[test]
     fn the_wide_screen_shows_all_panes_and_the_small_one_the_focused_pane() {
-        assert_eq!(places(Rect::new(0, 0, 160, 45), Pane::Logs, false).panes.len(), 6);
-        let small = places(Rect::new(0, 0, 80, 24), Pane::Database, false);
+        assert_eq!(places(Rect::new(0, 0, 160, 45), Pane::Logs, false, false).panes.len(), 6);
+        let small = places(Rect::new(0, 0, 80, 24), Pane::Database, false, false);
         assert_eq!(small.panes.iter().map(|(p, _)| *p).collect::<Vec<_>>(), [Pane::Database]);
     }
 }

@@ -8,6 +8,7 @@ mod overlay;
 mod panes;
 pub use panes::select;
 mod strip;
+mod summary;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
@@ -54,7 +55,7 @@ pub fn screen(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) -> Scr
     }
     buf.set_style(area, theme.style(crate::ui::Role::Text));
     let facts = facts::facts(state, area.width);
-    let places = layout::places(area, state.view.focus, state.view.zoom);
+    let places = layout::places(area, state.view.focus, state.view.zoom, summary::wanted(state));
     let cx = PaneCx {
         theme,
         glyphs: &state.settings.glyphs,
@@ -68,6 +69,7 @@ pub fn screen(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) -> Scr
     };
     header::draw(state, &cx, places.header, buf);
     strip::draw(state, &cx, places.strip, buf, &mut out);
+    summary::draw(state, &cx, places.summary, buf);
     facts_line::draw(state, &cx, &places, buf);
     panes::draw(state, &cx, &places, buf, &mut out);
     bottom::draw(state, &cx, places.bottom, buf, &mut out);

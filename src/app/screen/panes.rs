@@ -83,6 +83,7 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
         }
         Pane::Host => state.timeline.host_name().to_owned(),
         Pane::Database => database::pane::title(&state.timeline.database, cx),
+        Pane::Deploys if names.len() > 2 => format!("{} sources", names.len()),
         Pane::Deploys => names.join(", "),
         Pane::Health => String::new(),
         Pane::Incident => incident::pane::header(&state.timeline.incident, cx).unwrap_or_default(),

@@ -129,7 +129,7 @@ pub fn grouped(rows: Vec<Row<'_>>) -> Vec<Row<'_>> {
             _ => out.push(row),
         }
     }
-    out.sort_by(|a, b| (b.at, b.seq).cmp(&(a.at, a.seq)));
+    out.sort_by_key(|r| std::cmp::Reverse((r.at, r.seq)));
     out
 }
 

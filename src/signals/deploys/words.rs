@@ -83,7 +83,7 @@ pub fn exact(d: Duration) -> String {
     let s = d.as_secs();
     match s {
         0..60 => format!("{s} s"),
-        60..3_600 if s % 60 == 0 => format!("{} m", s / 60),
+        60..3_600 if s.is_multiple_of(60) => format!("{} m", s / 60),
         60..3_600 => format!("{} m {} s", s / 60, s % 60),
         _ => short(d),
     }

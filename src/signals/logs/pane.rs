@@ -31,7 +31,10 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     if let Some(quiet) = history.quiet(cx.now).first() {
         let name = cx_name(history, quiet.source.0);
         let silent = short(cx.now.since(quiet.since));
-        return Verdict::new(Level::Warn, format!("{name} gone quiet: no line for {silent}, {} lines/s before", rate(quiet.rate)));
+        return Verdict::new(
+            Level::Warn,
+            format!("{name} gone quiet: no line for {silent}, {} lines/s before", rate(quiet.rate)),
+        );
     }
     let look = TimeRange::ending(cx.now, Duration::from_secs(600));
     let errors = history.sum(look, cx.now).at_least(Severity::Error);
@@ -164,13 +167,15 @@ fn kinds(view: &LogView) -> String {
     }
     let mut kinds: Vec<_> = count.into_iter().collect();
     kinds.sort_by_key(|(name, n)| (usize::MAX - n, *name));
-    let said: Vec<_> = kinds.iter().take(3).map(|(k, n)| format!("{k} ({:.0} %)", *n as f64 * 100.0 / all as f64)).collect();
+    let said: Vec<_> =
+        kinds.iter().take(3).map(|(k, n)| format!("{k} ({:.0} %)", *n as f64 * 100.0 / all as f64)).collect();
     said.join(", ")
 }
 
 /// The type of exception a record names: in a field, or as a word that ends like one.
 fn kind(row: &LogRow) -> Option<&str> {
-    const FIELDS: &[&str] = &["exc_type", "error.type", "exception.type", "error_type", "exception_type", "error.name", "exception"];
+    const FIELDS: &[&str] =
+        &["exc_type", "error.type", "exception.type", "error_type", "exception_type", "error.name", "exception"];
     let named = FIELDS.iter().find_map(|f| row.fields.iter().find(|(n, _)| n == f)).and_then(|(_, v)| v.as_str());
     let named = named.filter(|v| !v.is_empty() && v.len() <= 60 && !v.contains(char::is_whitespace));
     let typed = |w: &&str| {
@@ -271,7 +276,9 @@ impl Columns {
         x += 1;
         if self.time > 0 && x < end {
             let t = match (self.dated, self.time) {
-                (true, _) => format!("{}.{:03}", &row.placed.date_hms(cx.zone)[5..], row.placed.millis().rem_euclid(1_000)),
+                (true, _) => {
+                    format!("{}.{:03}", &row.placed.date_hms(cx.zone)[5..], row.placed.millis().rem_euclid(1_000))
+                }
                 (_, 8) => row.placed.hms(cx.zone),
                 _ => row.placed.hms_millis(cx.zone),
             };
@@ -312,7 +319,8 @@ impl Columns {
             x += text::put(buf, x, at.y, 16, &id.short(), style) + 1;
         }
         let message = row.message.lines().next().unwrap_or_default();
-        let (message, plain) = if message.trim().is_empty() { (first_line(row), true) } else { (message.to_owned(), false) };
+        let (message, plain) =
+            if message.trim().is_empty() { (first_line(row), true) } else { (message.to_owned(), false) };
         x += marked(buf, x, at.y, right.saturating_sub(x), &message, body, theme.style(Role::Match), view);
         if !plain {
             fields(buf, x + 1, at.y, right, row, &message, dim);
@@ -326,7 +334,8 @@ fn first_line(row: &LogRow) -> String {
 
 /// What is known beside the message, as far as there is room: whole fields only.
 fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message: &str, style: Style) {
-    const KNOWN: &[&str] = &["time", "timestamp", "ts", "@timestamp", "level", "severity", "msg", "message", "request_id"];
+    const KNOWN: &[&str] =
+        &["time", "timestamp", "ts", "@timestamp", "level", "severity", "msg", "message", "request_id"];
     for (name, value) in &row.fields {
         let value = match value {
             serde_json::Value::String(s) => s.clone(),
@@ -334,7 +343,8 @@ fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message:
             other => other.to_string(),
         };
         let is_id = row.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
-        if is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || value.len() > 200 || message.contains(&value) {
+        if is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || value.len() > 200 || message.contains(&value)
+        {
             continue;
         }
         let text = format!(" {name}={value}");

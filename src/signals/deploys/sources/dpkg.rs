@@ -13,7 +13,7 @@ use super::{rest, seed, shown, tell, unreadable};
 use crate::signals::{BoxFuture, Out, Source, SourceError};
 use crate::timeline::{SourceState, Ts};
 
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(500);
 /// Packages changed within this time of each other are one change.
 const BURST: Duration = Duration::from_secs(60);
 /// Names that a change of many packages tells.

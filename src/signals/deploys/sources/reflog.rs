@@ -14,7 +14,7 @@ use super::{label, rest, seed, shown, tell, unreadable};
 use crate::signals::{BoxFuture, Out, Source, SourceError};
 use crate::timeline::{SourceState, Ts};
 
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Follows `logs/HEAD` of one checkout.
 #[derive(Debug)]

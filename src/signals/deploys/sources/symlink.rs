@@ -11,7 +11,7 @@ use super::{label, rest, seed, shown, tail, tell, unreadable};
 use crate::signals::{BoxFuture, Out, Source, SourceError};
 use crate::timeline::{SourceState, Ts};
 
-const POLL: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Watches where one symlink points.
 #[derive(Debug)]

@@ -91,6 +91,8 @@ impl Iterator for Records<'_> {
         let grave = first.head.severity.is_none_or(|s| s >= Severity::Warn)
             && (first.head.time.is_some() || stack::crash(&self.block[first.start..first.end]).is_none());
         let opened = opens(&self.block[first.start..first.end]);
+        // Text that is all indented alike (the output of a build) is no continuation of its own first line.
+        let margin = if first.known && first.head.time.is_none() { indent(&self.block[first.start..first.end]) } else { 0 };
         let mut end = first.end;
         let mut before = first.start..first.end;
         let mut lines = 1;
@@ -98,6 +100,7 @@ impl Iterator for Records<'_> {
         while let Some((start, stop)) = self.line() {
             let line = &self.block[start..stop];
             let continues = !closed
+                && !(margin > 0 && indent(line) <= margin && !line.trim_ascii().is_empty())
                 && (first.format.is_some_and(|f| f.continues(&self.block[before.clone()], line, self.cx))
                     || mode.continues(line, grave)
                         && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));
@@ -168,3 +171,8 @@ pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> us
         whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some();
     if whole { 0 } else { block.len() - begin }
 }
+/// White space at the start of a line.
+fn indent(line: &[u8]) -> usize {
+    line.iter().take_while(|c| matches!(c, b' ' | b'\t')).count()
+}
+

@@ -5,6 +5,7 @@ use compact_str::CompactString;
 use serde_json::Value;
 
 use crate::timeline::RequestId;
+use crate::timeline::request_id::best_id;
 
 /// What a top-level field of a structured record holds. Smaller ranks win where several do.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -125,8 +126,10 @@ pub(super) fn request_id_rank(key: &str) -> Option<u8> {
     })
 }
 
+/// So much of a message is searched for a request ID.
+const FAR: usize = 4_096;
+
 /// The request ID of a record: by the names of its fields, else by what the message holds.
-// One place on purpose: `timeline::request_id` is to take over the second half.
 pub(super) fn request_id_of(fields: &[(CompactString, Value)], message: &str) -> Option<RequestId> {
     let mut best: Option<(u8, &Value)> = None;
     for (name, value) in fields {
@@ -140,7 +143,7 @@ pub(super) fn request_id_of(fields: &[(CompactString, Value)], message: &str) ->
     match best {
         Some((_, Value::String(s))) => Some(RequestId(clean(s).into())),
         Some((_, other)) => Some(RequestId(other.to_string().into())),
-        None => in_text(message),
+        None => best_id(&message.as_bytes()[..message.floor_char_boundary(FAR)]),
     }
 }
 
@@ -169,32 +172,6 @@ fn clean(s: &str) -> &str {
         return s[i + 5..].split(';').next().unwrap_or(s);
     }
     s
-}
-
-/// `request_id=…`, `X-Request-Id: …`, `[req:…]` inside text: a name that [`request_id_rank`] knows, `=` or `:`, a token.
-fn in_text(message: &str) -> Option<RequestId> {
-    let text = &message[..message.floor_char_boundary(4_096)];
-    let b = text.as_bytes();
-    let mut best: Option<(u8, &str)> = None;
-    let mut from = 0;
-    while let Some(i) = memchr::memchr2(b'=', b':', &b[from..]) {
-        let sep = from + i;
-        from = sep + 1;
-        let is_name = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.');
-        let start = sep - b[..sep].iter().rev().take(48).take_while(|c| is_name(c)).count();
-        let Some(rank) = text.get(start..sep).and_then(request_id_rank) else { continue };
-        let mut at = sep + 1;
-        while matches!(b.get(at), Some(b' ' | b'"' | b'\'')) && at < sep + 4 {
-            at += 1;
-        }
-        let is_id = |c: &u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_' | b'/' | b'+' | b'=' | b'.' | b':');
-        let len = b[at..].iter().take(128).take_while(|c| is_id(c)).count();
-        let token = text.get(at..at + len).unwrap_or_default().trim_end_matches(['.', ':', '-', ',']);
-        if token.len() >= 4 && token.bytes().any(|c| c.is_ascii_digit()) && best.is_none_or(|(b, _)| rank < b) {
-            best = Some((rank, clean(token)));
-        }
-    }
-    best.map(|(_, id)| RequestId(id.into()))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
@@ -63,7 +63,6 @@ pub(super) async fn for_writing(path: &Path) -> Result<Open, StoreError> {
     create(path).map_err(|e| StoreError::from_io(path, "written", &e))?;
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY)
         .disable_statement_logging();
@@ -161,28 +160,42 @@ impl From<sqlx::Error> for OpenError {
     }
 }
 
+/// Brings the schema up to date and turns on WAL. Another program's file is left as it is, journal mode and all.
 async fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenError> {
-    if format_of(path, conn).await? == FORMAT {
-        return Ok(());
+    // Outside a transaction each of these may see another moment, so only "all is well" is believed here.
+    let found = format_of(conn).await?;
+    if found.format != FORMAT || found.application != APPLICATION_ID {
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+        let found = format_of(&mut tx).await?;
+        let new = found == Format::default();
+        if !new && found.application != APPLICATION_ID {
+            return Err(OpenError::Said(StoreError::Foreign { path: path.into() }));
+        }
+        if found.format > FORMAT {
+            let (found, known) = (found.format, FORMAT);
+            return Err(OpenError::Said(StoreError::Newer { path: path.into(), found, known }));
+        }
+        for step in MIGRATIONS.iter().skip(usize::try_from(found.format).unwrap_or(0)) {
+            sqlx::raw_sql(*step).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
     }
-    let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    // Again under the lock: somebody else may have done it in between.
-    let found = format_of(path, &mut tx).await?;
-    for step in &MIGRATIONS[found as usize..] {
-        sqlx::raw_sql(*step).execute(&mut *tx).await?;
-    }
-    tx.commit().await?;
+    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(conn).await?;
     Ok(())
 }
 
-async fn format_of(path: &Path, conn: &mut SqliteConnection) -> Result<i64, OpenError> {
-    let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *conn).await?;
-    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *conn).await?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(&mut *conn).await?;
-    let ours = id == APPLICATION_ID || (id == 0 && format == 0 && tables == 0);
-    match format {
-        _ if !ours => Err(OpenError::Said(StoreError::Foreign { path: path.into() })),
-        f if f > FORMAT => Err(OpenError::Said(StoreError::Newer { path: path.into(), found: f, known: FORMAT })),
-        f => Ok(f.max(0)),
-    }
+/// What the header of a file says of it; all zero in a new one.
+#[derive(Default, PartialEq, Eq)]
+struct Format {
+    format: i64,
+    application: i64,
+    tables: i64,
+}
+
+async fn format_of(conn: &mut SqliteConnection) -> Result<Format, sqlx::Error> {
+    Ok(Format {
+        format: sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *conn).await?,
+        application: sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *conn).await?,
+        tables: sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(&mut *conn).await?,
+    })
 }

@@ -136,6 +136,8 @@ async fn what_is_wrong_with_the_file_is_said_in_words() {
     sql("other.db", "CREATE TABLE mine (x)").await;
     let e = IncidentStore::open(at("other.db")).add_note(NoteDraft::typed("x")).await.unwrap_err();
     assert!(matches!(e, StoreError::Foreign { .. }), "{e}");
+    assert!(!at("other.db-wal").exists(), "another program's file keeps its journal mode");
+    assert_eq!(std::fs::read(at("other.db")).unwrap()[18..20], [1, 1]); // 2 would be WAL
 
     let newer = IncidentStore::open(at("newer.db"));
     newer.add_note(NoteDraft::typed("x")).await.unwrap();

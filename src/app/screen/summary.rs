@@ -1,0 +1,58 @@
+//! The first line on an unconfigured box: what deviates, or that nothing does, and how much cannot be seen.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::panes::glance;
+use crate::app::action::Action;
+use crate::app::pane::Pane;
+use crate::app::state::State;
+use crate::signals::host;
+use crate::ui::{Level, PaneCx, Role, text};
+
+/// Whether the box was looked around.
+pub fn wanted(state: &State) -> bool {
+    let own = &state.own;
+    !(own.watched.is_empty() && own.offers.is_empty() && own.cannot_see.is_empty())
+}
+
+/// Draws it, worst first.
+pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let mut found: Vec<(Role, String)> = Vec::new();
+    let role = |bad: bool| if bad { Role::Bad } else { Role::Warn };
+    for pane in [Pane::Logs, Pane::Database, Pane::Health, Pane::Deploys] {
+        let g = glance(state, cx, pane);
+        if g.level >= Level::Warn {
+            found.push((role(g.level == Level::Bad), g.text));
+        }
+    }
+    let host = host::findings::findings(&state.timeline.host, cx.now, cx.zone);
+    found.extend(host.into_iter().map(|f| (role(f.bad), f.text)));
+    found.sort_by_key(|(r, _)| *r != Role::Bad);
+    if found.is_empty() {
+        found.push((Role::Calm, "nothing abnormal in 30 min".into()));
+    }
+    let key = state.settings.keymap.key_of(Action::Offers).map_or(String::new(), |k| format!(" ({k})"));
+    let offers = state.own.offers.iter().filter(|o| !o.taken).count();
+    let mut more = Vec::new();
+    if offers > 0 {
+        more.push(format!("{offers} more could be watched"));
+    }
+    if !state.own.cannot_see.is_empty() {
+        more.push(format!("{} things I cannot see", state.own.cannot_see.len()));
+    }
+    if !more.is_empty() {
+        found.push((Role::Dim, format!("{}{key}", more.join(", "))));
+    }
+    let mut x = area.x + 1;
+    for (i, (role, line)) in found.iter().enumerate() {
+        let room = area.right().saturating_sub(x);
+        if i > 0 {
+            x += text::put(buf, x, area.y, room, " · ", cx.theme.style(Role::Dim));
+        }
+        x += text::put(buf, x, area.y, area.right().saturating_sub(x), line, cx.theme.style(*role));
+    }
+}
