@@ -334,8 +334,34 @@ fn first_line(row: &LogRow) -> String {
 
 /// What is known beside the message, as far as there is room: whole fields only.
 fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message: &str, style: Style) {
-    const KNOWN: &[&str] =
-        &["time", "timestamp", "ts", "@timestamp", "level", "severity", "msg", "message", "request_id"];
+    // What every line of a service has, or what stands elsewhere in the row.
+    const KNOWN: &[&str] = &[
+        "time",
+        "timestamp",
+        "ts",
+        "@timestamp",
+        "level",
+        "severity",
+        "msg",
+        "message",
+        "request_id",
+        "target",
+        "logger",
+        "logger_name",
+        "service",
+        "version",
+        "pid",
+        "thread",
+        "thread_name",
+        "hostname",
+        "host",
+        "module",
+        "caller",
+        "protocol",
+        "user_agent",
+        "referrer",
+        "client",
+    ];
     for (name, value) in &row.fields {
         let value = match value {
             serde_json::Value::String(s) => s.clone(),
@@ -349,8 +375,12 @@ fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message:
         }
         let text = format!(" {name}={value}");
         let width = text::width(&text) as u16;
-        if x >= end || width > end - x {
+        if x >= end {
             return;
+        }
+        // One that is too long leaves its place to a shorter one.
+        if width > end - x {
+            continue;
         }
         x += text::put(buf, x, y, width, &text, style);
     }
