@@ -268,7 +268,7 @@ fn a_million_lines_are_walked_back_page_by_page_without_loss_or_repetition() {
     let everything = TimeRange::new(Ts::MIN, Ts::MAX);
     store.scan_all(&Filter::default(), everything, &mut |row| {
         assert_eq!(row.line, Some(u64::from(count) + 1));
-        if count % 10_007 == 0 {
+        if count.is_multiple_of(10_007) {
             assert_eq!(row.message, format!("line {count}"));
         }
         count += 1;
