@@ -34,8 +34,13 @@ pub struct Units {
 }
 
 impl Units {
-    /// On the box under `roots`; `None` where systemd keeps neither a journal nor units.
+    /// On the box under `roots`; `None` where systemd keeps neither a journal nor units, or does not run the box: what it
+    /// left there tells of nothing that happens now.
     pub fn on(roots: &Roots) -> Option<Units> {
+        // The folder is what sd_booted(3) looks at.
+        if !roots.run.join("systemd/system").is_dir() {
+            return None;
+        }
         let journal = roots.run.join("log/journal").is_dir() || roots.var_log.join("journal").is_dir();
         let generations = Generations::new(roots);
         (journal || generations.watchable()).then(|| Units::new("journalctl", journal, Reader::new(roots), generations))
