@@ -332,6 +332,17 @@ mod tests {
     use crate::timeline::{SourceId, SourceState};
 
     #[test]
+    fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/outage.wr");
+        let mut gathered = Gathered::new();
+        fold(&Input::new(Some(path.into()), Vec::new()), |e| gathered.take(e, What::Notes, true)).unwrap();
+        let mut out = Vec::new();
+        gathered.events(&mut out, &Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, true).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.lines().filter(|l| l.contains(r#""record":"note""#)).count(), 3, "{out}");
+    }
+
+    #[test]
     fn a_record_has_times_as_text_no_rounded_numbers_and_the_source_by_name() {
         let state = SourceState::Failed { why: "gone".into(), next_try: Some(Ts(1_795_252_380_162_520_000)) };
         let got = body(&Event::Stream(Declaration::State { source: SourceId(4), state }));

@@ -88,13 +88,13 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
     let cause = cause(now, look);
     if let Some(p) = now.pools.iter().find(|p| p.exhausted()) {
         let several = if now.pools.len() > 1 { format!(" {}", p.name) } else { String::new() };
-        let mut text = format!("pool{several} exhausted {}", p.usage());
+        let mut text = format!("pool{several} full {}", p.usage());
         match p.waiting {
             Some(n) if n > 0 => text += &format!(", {n} waiting"),
             _ => text += &format!(", {} gave up in 60 s", counted(p.timeouts)),
         }
         if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
-            text += &format!(" up to {}", millis(ms));
+            text += &format!(" {}", millis(ms));
         }
         if let Some(cause) = cause {
             text += &format!("; {cause}");
@@ -122,7 +122,7 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
         let usage = if p.stale || p.used.is_none() { p.name.to_string() } else { p.usage() };
         let ago = t.since(last).as_secs();
         let lost = callers(p.timeouts);
-        let text = format!("pool {usage}: recovered {ago} s ago; {lost} got no connection in the minute before");
+        let text = format!("pool {usage} recovered {ago} s ago; {lost} got no connection in 60 s");
         return Verdict::new(Level::Warn, text);
     }
     if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {

@@ -189,3 +189,18 @@ impl Source for Units {
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_an_earlier_systemd_left_is_not_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots::under(dir.path());
+        std::fs::create_dir_all(roots.var_log.join("journal")).unwrap();
+        assert!(Units::on(&roots).is_none());
+        std::fs::create_dir_all(roots.run.join("systemd/system")).unwrap();
+        assert!(Units::on(&roots).is_some());
+    }
+}
