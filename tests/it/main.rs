@@ -8,4 +8,5 @@ mod host;
 mod incident;
 mod logs;
 mod postgres;
+mod stalled;
 mod support;
