@@ -27,6 +27,12 @@ pub struct Cli {
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed, standard error says why; 2 the command line or the configuration is wrong; \
 3 `check` found something to mend; 129 the terminal was lost; 143 ended by SIGTERM.";
 
+/// An argument that could be parsed and yet makes no sense: a filter, a time, a zone, the name of a pane. Ends with the
+/// exit code of any wrong command line.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -99,7 +105,7 @@ pub struct LiveArgs {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
     /// Start with this filter
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// How it looks.
     #[command(flatten)]
@@ -142,10 +148,10 @@ pub struct ReplayArgs {
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
     /// Stand at this time first
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Start with this filter
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// How it looks.
     #[command(flatten)]
@@ -206,13 +212,13 @@ pub struct QueryArgs {
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
     /// Not before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
     /// Before this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub to: Option<String>,
     /// Only what this filter lets through
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// One JSON object a line
     #[arg(long)]
@@ -232,7 +238,7 @@ pub struct ScreenArgs {
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
     /// The playhead; without it the end
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Columns x rows
     #[arg(long, default_value = "120x40", value_parser = size)]
@@ -244,7 +250,7 @@ pub struct ScreenArgs {
     #[arg(long, value_enum, default_value = "text")]
     pub format: FrameFormat,
     /// Only what this filter lets through
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
     /// How it looks.
     #[command(flatten)]

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use warroom::cli::{Cli, Command};
+use warroom::cli::{Cli, Command, UsageError};
 use warroom::commands::{check, demo, deploy, export, incident, note, query, record, screen, texts};
 use warroom::config::{Config, ConfigError};
 use warroom::runtime::{attach, live, replay};
@@ -29,10 +29,19 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(e) => {
-            eprintln!("warroom: {e:#}");
-            ExitCode::from(if e.is::<ConfigError>() { 2 } else { 1 })
+            eprintln!("warroom: {}", said(&e));
+            ExitCode::from(if e.is::<ConfigError>() || e.is::<UsageError>() { 2 } else { 1 })
         }
     }
+}
+
+/// The error and its causes, those left out that it has said already.
+fn said(e: &anyhow::Error) -> String {
+    e.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.is_empty() {
+        true => cause,
+        false if text.contains(&cause) => text,
+        false => text + ": " + &cause,
+    })
 }
 
 async fn run(cli: Cli) -> anyhow::Result<ExitCode> {

@@ -1,8 +1,9 @@
 //! `warroom incident`: list, open, close and look at incidents from a shell.
 
+use std::io::Write;
+
 use anyhow::bail;
 use jiff::tz::TimeZone;
-use serde_json::json;
 
 use super::note::{LogArgs, typed_time};
 use crate::signals::incident::config::IncidentConfig;
@@ -135,7 +136,7 @@ pub enum What {
 pub async fn run(args: IncidentArgs, config: &IncidentConfig) -> anyhow::Result<()> {
     let store = args.log.store(config)?;
     let (out, hints) = perform(&args.what, &store).await?;
-    print!("{out}");
+    std::io::stdout().write_all(out.as_bytes())?;
     for hint in hints {
         eprintln!("{hint}");
     }
@@ -309,15 +310,30 @@ async fn list(store: &IncidentStore, json: bool) -> anyhow::Result<String> {
         .iter()
         .map(|i| match json {
             false => row(i),
-            true => format!(
-                "{}\n",
-                json!({
-                    "ts": i.opened_at.to_string(), "id": i.id, "title": i.title, "severity": i.severity, "status": i.status,
-                    "status_since": i.status_since.to_string(),
-                })
-            ),
+            true => {
+                let line = ListLine {
+                    ts: i.opened_at.to_string(),
+                    id: i.id,
+                    title: &i.title,
+                    severity: i.severity,
+                    status: i.status,
+                    status_since: i.status_since.to_string(),
+                };
+                format!("{}\n", serde_json::to_string(&line).unwrap_or_default())
+            }
         })
         .collect())
+}
+
+/// A line of `list --json`: the fields in their documented order.
+#[derive(serde::Serialize)]
+struct ListLine<'a> {
+    ts: String,
+    id: RecordId,
+    title: &'a str,
+    severity: Option<IncidentSeverity>,
+    status: Status,
+    status_since: String,
 }
 
 fn show(ledger: &Ledger, zone: TimeZone) -> String {
@@ -378,6 +394,7 @@ mod tests {
     use super::*;
     use crate::signals::incident::sources::draft::NoteDraft;
     use clap::Parser;
+    use serde_json::json;
 
     #[derive(Parser)]
     struct Cli {

@@ -1,6 +1,6 @@
 //! `warroom note`: one note from a shell or a script.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -78,7 +78,7 @@ pub async fn run(args: NoteArgs, config: &IncidentConfig) -> anyhow::Result<()> 
     for line in said {
         eprintln!("{line}");
     }
-    println!("{done}");
+    writeln!(std::io::stdout(), "{done}")?;
     Ok(())
 }
 

@@ -15,11 +15,12 @@ use compact_str::CompactString;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::{QueryArgs, What};
+use crate::cli::{QueryArgs, UsageError, What};
 use crate::config::Config;
 use crate::runtime::live::parse_filter;
 use crate::runtime::replay::{Input, fold};
 use crate::runtime::session::Session;
+use crate::signals::database::event::DatabaseEvent;
 use crate::signals::logs::row::LogRow;
 use crate::signals::logs::store::{LogStore, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
@@ -58,7 +59,7 @@ fn range(args: &QueryArgs, gathered: &Gathered) -> anyhow::Result<TimeRange> {
     let end = gathered.timeline.span.map_or(Ts(0), |(_, end)| end);
     let zone = jiff::tz::TimeZone::UTC;
     let parse = |text: &Option<String>, default: Ts| match text {
-        Some(t) => time_text::parse(t, end, &zone).map_err(anyhow::Error::msg),
+        Some(t) => time_text::parse(t, end, &zone).map_err(UsageError),
         None => Ok(default),
     };
     Ok(TimeRange { start: parse(&args.from, Ts::MIN)?, end: parse(&args.to, Ts::MAX)? })
@@ -129,7 +130,10 @@ impl Gathered {
         failed.map_or(Ok(()), |e| Err(e.into()))
     }
 
-    fn events(&self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
+    fn events(&mut self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
+        // In the stream a note comes when it was written and a deploy when it was read: by their own times they are
+        // out of order.
+        self.events.sort_by_key(placed);
         for e in &self.events {
             let ts = placed(e);
             let name = match &e.event {
@@ -137,6 +141,7 @@ impl Gathered {
                     self.timeline.source_name(*source)
                 }
                 Event::Stream(Declaration::Source(decl)) => decl.name.as_str(),
+                Event::Stream(Declaration::Origin { .. }) => "warroom",
                 _ => self.timeline.source_name(e.source),
             };
             let body = body(&e.event);
@@ -173,6 +178,7 @@ fn placed(e: &Envelope) -> Ts {
     match &e.event {
         Event::Deploys(crate::signals::deploys::event::DeployEvent::Change(c)) => c.at,
         Event::Incident(i) => i.at(),
+        Event::Database(DatabaseEvent::SlowStatement(s)) => s.at.unwrap_or(e.observed),
         _ => e.observed,
     }
 }
@@ -188,7 +194,12 @@ fn body(event: &Event) -> Value {
         Event::Health(v) => serde_json::to_value(v),
         Event::Incident(v) => serde_json::to_value(v),
     };
-    value.unwrap_or(Value::Null)
+    let mut value = value.unwrap_or(Value::Null);
+    if let (Event::Stream(_), Value::Object(map)) = (event, &mut value) {
+        // The number of the source; its name stands beside `ts` already.
+        map.remove("source");
+    }
+    value
 }
 
 #[derive(Serialize)]

@@ -1,11 +1,11 @@
 //! `warroom screen`: one frame as text, for tickets and for tests.
 
+use crate::app::filtering;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::app::pane::Pane;
-use crate::app::update;
-use crate::cli::{FrameFormat, ScreenArgs};
+use crate::cli::{FrameFormat, ScreenArgs, UsageError};
 use crate::config::Config;
 use crate::runtime::live::parse_filter;
 use crate::runtime::replay::Input;
@@ -21,22 +21,21 @@ pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
     let (settings, _) = settings(&config, &args.screen)?;
     let name = args.screen.theme.as_deref().unwrap_or(&config.screen.theme);
     // No terminal is asked: the frame has all the colours of the theme.
-    let theme = load(name, ColorDepth::True)?;
+    let theme = load(name, ColorDepth::True).map_err(|e| UsageError(e.to_string()))?;
     let mut still = Still::read(&Input::new(args.recording, args.logs), settings)?;
     if let Some(text) = &args.at {
-        let at =
-            time_text::parse(text, still.state.horizon(), &still.state.settings.zone).map_err(anyhow::Error::msg)?;
+        let at = time_text::parse(text, still.state.horizon(), &still.state.settings.zone).map_err(UsageError)?;
         still.at(at);
     }
     if let Some(name) = &args.pane {
         let pane = Pane::named(name).ok_or_else(|| {
-            anyhow::anyhow!("no pane is called {name:?}: logs, host, database, deploys, health, incident")
+            UsageError(format!("no pane is called {name:?}: logs, host, database, deploys, health, incident"))
         })?;
         still.state.view.focus = pane;
         still.state.view.zoom = true;
     }
     let filter = parse_filter(args.filter.as_deref())?;
-    let effects = update::set_filter(&mut still.state, filter);
+    let effects = filtering::set_filter(&mut still.state, filter);
     still.carry_out(effects);
     let buffer = still.frame(&theme, args.size.0, args.size.1);
     let light = theme.name == "light" || theme.name == "paper";

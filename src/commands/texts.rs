@@ -50,7 +50,10 @@ pub fn filter_table() -> String {
 
 /// `warroom completions SHELL`.
 pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    clap_complete::generate(shell, &mut Cli::command(), "warroom", &mut std::io::stdout());
+    // Into memory first: the generator panics when whoever reads its output has gone.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "warroom", &mut text);
+    std::io::stdout().write_all(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

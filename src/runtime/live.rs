@@ -1,5 +1,7 @@
 //! `warroom`: the live screen.
 
+use crate::app::filtering;
+use crate::app::travel;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,8 +19,7 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::app::update;
-use crate::cli::{LiveArgs, ScreenOptions};
+use crate::cli::{LiveArgs, ScreenOptions, UsageError};
 use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
@@ -66,7 +67,7 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
 /// A filter of the command line.
 pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     let text = text.unwrap_or("");
-    Filter::parse(text).with_context(|| format!("cannot read the filter {text:?}"))
+    Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
 /// A log store whose answers go where all answers go.
@@ -108,8 +109,8 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     find_drafts(&session, &roots, &answers_to);
     super::attach::offer(session.recorder.clone());
     let mut state = State::new(Player::live(session.clock.wall()), settings);
-    update::follow_playhead(&mut state);
-    let first = update::set_filter(&mut state, live.filter);
+    travel::follow_playhead(&mut state);
+    let first = filtering::set_filter(&mut state, live.filter);
     let shell = Shell {
         answers: answers_to,
         incident: Some(Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)))),

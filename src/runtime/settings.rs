@@ -1,11 +1,10 @@
 //! From configuration, command line and environment to what the screen is set to.
 
-use anyhow::Context;
 use jiff::tz::TimeZone;
 
 use crate::app::keymap::Keymap;
 use crate::app::state::Settings;
-use crate::cli::ScreenOptions;
+use crate::cli::{ScreenOptions, UsageError};
 use crate::config::Config;
 use crate::ui::theme::ColorDepth;
 use crate::ui::{Glyphs, Theme};
@@ -19,14 +18,15 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         "UTC" | "utc" => (TimeZone::UTC, "UTC".to_owned()),
         "local" => (local_zone.clone(), "local".to_owned()),
         name => (
-            TimeZone::get(name)
-                .with_context(|| format!("{name:?} is no time zone; write UTC, local, or a name like Europe/Berlin"))?,
+            TimeZone::get(name).map_err(|_| {
+                UsageError(format!("{name:?} is no time zone; write UTC, local, or a name like Europe/Berlin"))
+            })?,
             name.to_owned(),
         ),
     };
     let ascii = options.ascii || config.screen.ascii || !utf8();
     let name = options.theme.as_deref().unwrap_or(&config.screen.theme);
-    let theme = load(name, ColorDepth::detect(|k| std::env::var(k).ok()))?;
+    let theme = load(name, ColorDepth::detect(|k| std::env::var(k).ok())).map_err(|e| UsageError(e.to_string()))?;
     let settings = Settings {
         keymap,
         glyphs: if ascii { Glyphs::ASCII } else { Glyphs::UNICODE },

@@ -2,3 +2,4 @@
 
 pub mod out;
 pub mod postgres;
+pub mod program;

@@ -92,7 +92,8 @@ impl Iterator for Records<'_> {
             && (first.head.time.is_some() || stack::crash(&self.block[first.start..first.end]).is_none());
         let opened = opens(&self.block[first.start..first.end]);
         // Text that is all indented alike (the output of a build) is no continuation of its own first line.
-        let margin = if first.known && first.head.time.is_none() { indent(&self.block[first.start..first.end]) } else { 0 };
+        let margin =
+            if first.known && first.head.time.is_none() { indent(&self.block[first.start..first.end]) } else { 0 };
         let mut end = first.end;
         let mut before = first.start..first.end;
         let mut lines = 1;
@@ -175,4 +176,3 @@ pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> us
 fn indent(line: &[u8]) -> usize {
     line.iter().take_while(|c| matches!(c, b' ' | b'\t')).count()
 }
-

@@ -171,7 +171,6 @@ impl LogStore {
 
     /// Takes in one event of the stream. Cheap: opens no file. Events that come twice change nothing.
     pub fn observe(&self, source: SourceId, name: &str, observed: Ts, event: &LogEvent, replay: bool) {
-        let _ = replay;
         let options = &self.shared.options;
         let mut known = lock(&self.shared.known);
         let known = &mut *known;
@@ -224,6 +223,13 @@ impl LogStore {
             declared.push(decl);
         }
         Ok(declared)
+    }
+
+    /// Opens what was announced and is not open yet, on this thread, instead of leaving it to the background.
+    pub fn settle(&self) {
+        self.shared.generations(None).iter().for_each(|g| {
+            g.resolve();
+        });
     }
 
     /// Asks. The newest question of a slot cancels the one before it.
