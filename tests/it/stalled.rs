@@ -1,6 +1,7 @@
 //! A terminal that is not read: frames stop, collection goes on, and the way out stays open.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,7 +48,8 @@ impl Screen {
         drop(pty.slave);
         let read = Arc::new(AtomicBool::new(true));
         let bytes = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::new(Mutex::new(vt100::Parser::new(45, 160, 0)));
+        let sides = [45, 160].map(|n| NonZero::new(n).unwrap());
+        let seen = Arc::new(Mutex::new(vt100::Parser::new(sides[0], sides[1], 0)));
         let mut reader = pty.master.try_clone_reader().unwrap();
         let keys = pty.master.take_writer().unwrap();
         let (r, b, s) = (Arc::clone(&read), Arc::clone(&bytes), Arc::clone(&seen));
@@ -72,7 +74,11 @@ impl Screen {
     fn until(&mut self, what: &str, mut is: impl FnMut(&mut Screen) -> bool) {
         let began = Instant::now();
         while !is(self) {
-            assert!(began.elapsed() < Duration::from_secs(20), "no {what} in {}", self.dir.path().display());
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "no {what}; the screen holds:\n{}",
+                self.seen.lock().unwrap().screen().contents()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
