@@ -9,4 +9,5 @@ mod host;
 mod incident;
 mod logs;
 mod postgres;
+mod stalled;
 mod support;
