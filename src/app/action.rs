@@ -84,6 +84,9 @@ actions! {
         End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
         Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
         Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
+        Unfold          "unfold"            Panes   ["o"]               "show the folded lines of the row in place, or fold them";
+        MoreContext     "more-context"      Panes   ["+" "="]           "show more rows around hits";
+        LessContext     "less-context"      Panes   ["-"]               "show fewer rows around hits";
         Zoom            "zoom"              Panes   ["z"]               "zoom the pane to the whole screen, and back";
         FocusLogs       "logs"              Panes   ["1"]               "focus the logs";
         FocusHost       "host"              Panes   ["2"]               "focus the host";

@@ -63,6 +63,18 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::End => end(state),
         Action::Open => open(state),
         Action::Back => back(state),
+        Action::Unfold => {
+            state.logs.unfold();
+            Vec::new()
+        }
+        Action::MoreContext => {
+            state.logs.change_context(1);
+            Vec::new()
+        }
+        Action::LessContext => {
+            state.logs.change_context(-1);
+            Vec::new()
+        }
         Action::Zoom => {
             state.view.zoom = !state.view.zoom;
             Vec::new()

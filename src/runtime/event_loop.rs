@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::effects::Shell;
+use super::pace::Pace;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
@@ -23,15 +24,9 @@ use crate::signals::Event;
 use crate::signals::logs::store::LogStore;
 use crate::signals::source::StreamClock;
 use crate::stream::order::Batch;
-use crate::timeline::{TimeRange, Ts, time_text};
+use crate::timeline::{TimeRange, time_text};
 use crate::ui::{Level, Theme};
 
-/// Frames for keys, for data, and on a slow link, at most so many a second.
-const KEY_FRAME: Duration = Duration::from_millis(33);
-const DATA_FRAME: Duration = Duration::from_millis(66);
-const SLOW_FRAME: Duration = Duration::from_millis(200);
-/// A frame that takes longer than this to drain makes the link a slow one.
-const SLOW_DRAIN: Duration = Duration::from_millis(200);
 /// A burst of at least so many keys is pasted text.
 const BURST: usize = 16;
 
@@ -89,10 +84,10 @@ impl Loop {
         let drained = self.terminal.drained.clone();
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
-        let mut pace = Pace::new();
+        let mut pace = Pace::default();
         loop {
             self.ask_for_rows();
-            if let Some(wait) = pace.due(self.terminal.is_busy())
+            if let Some(wait) = pace.due(Instant::now(), self.terminal.is_busy(), self.is_playing())
                 && wait.is_zero()
             {
                 std::mem::swap(&mut buffer, &mut spare);
@@ -100,6 +95,7 @@ impl Loop {
                 continue;
             }
             let stream_open = self.stream.is_some();
+            let wait = pace.wait(Instant::now(), self.clock.wall(), self.terminal.is_busy(), self.is_playing());
             let turn = tokio::select! {
                 biased;
                 _ = term.recv() => Turn::Term,
@@ -110,7 +106,7 @@ impl Loop {
                 Some(answer) = self.answers.recv() => Turn::Answer(answer),
                 batch = recv(&mut self.stream), if stream_open => Turn::Batch(batch),
                 () = drained.notified() => Turn::Drained,
-                () = tokio::time::sleep(pace.wait(&self.state, self.clock.wall(), self.terminal.is_busy())) => Turn::Tick,
+                () = tokio::time::sleep(wait) => Turn::Tick,
             };
             self.state.tick(self.clock.wall());
             let mut effects = Vec::new();
@@ -121,7 +117,7 @@ impl Loop {
                 Turn::Tty(Some(Err(_))) => return Ok(Ending::Lost),
                 Turn::Continue => {
                     self.terminal.forget();
-                    pace.key();
+                    pace.key(Instant::now());
                 }
                 Turn::Tty(Some(Ok(first))) => {
                     let mut burst = vec![first];
@@ -137,18 +133,18 @@ impl Loop {
                     for one in inputs(burst, &self.state) {
                         effects.extend(input(&mut self.state, one));
                     }
-                    pace.key();
+                    pace.key(Instant::now());
                 }
                 Turn::Answer(answer) => {
                     effects.extend(arrive(&mut self.state, answer));
                     while let Ok(next) = self.answers.try_recv() {
                         effects.extend(arrive(&mut self.state, next));
                     }
-                    pace.data();
+                    pace.data(Instant::now());
                 }
                 Turn::Batch(None) => {
                     self.loaded();
-                    pace.data();
+                    pace.data(Instant::now());
                 }
                 Turn::Batch(Some(batch)) => {
                     self.apply(&batch);
@@ -159,10 +155,10 @@ impl Loop {
                     {
                         self.apply(&more);
                     }
-                    pace.data();
+                    pace.data(Instant::now());
                 }
-                Turn::Drained => pace.drained(),
-                Turn::Tick => pace.data(),
+                Turn::Drained => pace.drained(Instant::now()),
+                Turn::Tick => pace.data(Instant::now()),
             }
             for effect in effects {
                 if self.carry_out(effect, &mut pace)? {
@@ -170,6 +166,10 @@ impl Loop {
                 }
             }
         }
+    }
+
+    fn is_playing(&self) -> bool {
+        matches!(self.state.player.head, Playhead::Playing { .. })
     }
 
     fn apply(&mut self, batch: &Batch) {
@@ -221,7 +221,7 @@ impl Loop {
         let layout = screen(&self.state, &self.theme, area, buffer);
         let sent = self.terminal.show(buffer, layout.cursor)?;
         self.state.view.layout = layout;
-        pace.drawn(sent > 0);
+        pace.drawn(Instant::now(), sent);
         Ok(())
     }
 
@@ -264,7 +264,7 @@ impl Loop {
             }
             other => self.shell.run(other),
         }
-        pace.key();
+        pace.key(Instant::now());
         Ok(false)
     }
 }
@@ -273,66 +273,6 @@ async fn recv(stream: &mut Option<mpsc::Receiver<Batch>>) -> Option<Batch> {
     match stream {
         Some(rx) => rx.recv().await,
         None => std::future::pending().await,
-    }
-}
-
-/// When to draw.
-struct Pace {
-    dirty: bool,
-    from_key: bool,
-    last: Option<Instant>,
-    sent: Option<Instant>,
-    slow: bool,
-}
-
-impl Pace {
-    fn new() -> Pace {
-        Pace { dirty: true, from_key: true, last: None, sent: None, slow: false }
-    }
-
-    fn key(&mut self) {
-        (self.dirty, self.from_key) = (true, true);
-    }
-
-    fn data(&mut self) {
-        self.dirty = true;
-    }
-
-    fn drawn(&mut self, sent: bool) {
-        (self.dirty, self.from_key) = (false, false);
-        self.last = Some(Instant::now());
-        self.sent = sent.then(Instant::now);
-    }
-
-    fn drained(&mut self) {
-        if let Some(sent) = self.sent.take() {
-            self.slow = sent.elapsed() > SLOW_DRAIN;
-        }
-    }
-
-    /// How long until the next frame; `None` when none is due, or the last one is still on its way.
-    fn due(&self, busy: bool) -> Option<Duration> {
-        if !self.dirty || busy {
-            return None;
-        }
-        let gap = match (self.from_key, self.slow) {
-            (true, _) => KEY_FRAME,
-            (false, false) => DATA_FRAME,
-            (false, true) => SLOW_FRAME,
-        };
-        Some(self.last.map_or(Duration::ZERO, |l| gap.saturating_sub(l.elapsed())))
-    }
-
-    /// How long the loop may sleep: to the next frame, else to the next second of the clock.
-    fn wait(&self, state: &State, clock: Ts, busy: bool) -> Duration {
-        if let Some(due) = self.due(busy) {
-            return due.max(Duration::from_millis(1));
-        }
-        if matches!(state.player.head, Playhead::Playing { .. }) {
-            return DATA_FRAME;
-        }
-        let second = 1_000_000_000;
-        Duration::from_nanos((second - clock.0.rem_euclid(second)) as u64 + 1_000_000)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod effects;
 pub mod event_loop;
 pub mod live;
+pub mod pace;
 pub mod replay;
 pub mod session;
 pub mod settings;

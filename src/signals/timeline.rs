@@ -19,7 +19,7 @@ pub struct KnownSource {
 }
 
 /// States kept per source.
-const STATES: usize = 64;
+pub const STATES: usize = 64;
 
 impl KnownSource {
     /// Its state at `now`, and since when.
@@ -81,8 +81,10 @@ pub struct Timeline {
     pub health: health::history::HealthHistory,
     /// Notes and milestones.
     pub incident: incident::history::IncidentHistory,
-    /// First and last observed time, seeds from before the start left aside.
+    /// First and last observed time of what was observed while the stream ran.
     pub span: Option<(Ts, Ts)>,
+    /// When the stream began; what sources read from before it does not make a recording longer.
+    began: Ts,
     /// Envelopes applied.
     pub applied: u64,
     /// Envelopes that had come before.
@@ -99,7 +101,7 @@ impl Timeline {
             return;
         }
         self.applied += 1;
-        if !is_seed(&e.event) {
+        if !matches!(e.event, Event::Stream(_)) && !is_seed(&e.event) && e.observed >= self.began {
             let (first, last) = self.span.unwrap_or((e.observed, e.observed));
             self.span = Some((first.min(e.observed), last.max(e.observed)));
         }
@@ -116,7 +118,10 @@ impl Timeline {
 
     fn declare(&mut self, observed: Ts, d: &Declaration) {
         match d {
-            Declaration::Origin { .. } => self.origin = Some(d.clone()),
+            Declaration::Origin { .. } => {
+                self.origin = Some(d.clone());
+                self.began = observed;
+            }
             Declaration::Source(decl) => {
                 self.sources.insert(
                     decl.id,

@@ -8,13 +8,18 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use warroom::signals::logs::event::LogEvent;
 use warroom::signals::logs::row::LogRow;
+use warroom::signals::logs::sources;
 use warroom::signals::logs::sources::tail::{Polled, Tail, TailOptions};
 use warroom::signals::logs::store::{
-    Anchor, Ask, LogArrival, LogFeed, LogQuery, LogStore, Slot, StoreOptions, read_logs,
+    Anchor, Ask, LogArrival, LogFeed, LogQuery, LogStore, Pattern, Slot, StoreOptions, read_logs,
 };
-use warroom::timeline::{Filter, SourceId, TimeRange, Ts};
+use warroom::signals::source::{Lanes, StreamClock};
+use warroom::signals::{Declared, Event, Out};
+use warroom::timeline::{Filter, Severity, SourceId, TimeRange, Ts};
 
 fn store() -> LogStore {
     LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() })
@@ -90,6 +95,7 @@ impl Followed {
             }
             *seeds += usize::from(observed.is_some());
             store.observe(SourceId(1), "app", observed.unwrap_or(now), &event, false);
+            store.settle();
             true
         })
     }
@@ -328,4 +334,255 @@ fn files_read_without_a_recording_can_be_looked_at_as_of_any_playhead() {
     .unwrap();
     assert_eq!(lines, 10);
     assert_eq!(texts(&answer(&store, &rows_query(Anchor::End, 100, 0)).rows), expected(0..10));
+}
+
+fn stamped(source: &str, ms: &[u32]) -> String {
+    ms.iter().map(|ms| format!("2026-11-21T14:03:{:02}.{:03}Z INFO {source} at {ms}\n", ms / 1_000, ms % 1_000)).collect()
+}
+
+#[test]
+fn files_are_merged_by_time_and_lines_of_one_instant_by_source_and_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (dir.path().join("a.log"), dir.path().join("b.log"));
+    // Every file has lines out of order by a few milliseconds, as several writers make them.
+    fs::write(&a, stamped("a", &[0, 20, 10, 30, 30, 5_000])).unwrap();
+    fs::write(&b, stamped("b", &[5, 10, 25, 30, 4_000, 6_000])).unwrap();
+    let store = store();
+    store.open_files(&[a, b]).unwrap();
+    let wanted = ["a0", "b5", "a10", "b10", "a20", "b25", "a30", "a30", "b30", "b4000", "a5000", "b6000"];
+    let short = |rows: &[LogRow]| -> Vec<String> {
+        texts(rows).iter().map(|t| t[30..].replace(" at ", "")).collect()
+    };
+    let last = answer(&store, &rows_query(Anchor::End, 100, 0));
+    assert_eq!(short(&last.rows), wanted);
+    let mut rows = Vec::new();
+    store.scan_all(&Filter::default(), TimeRange::new(Ts::MIN, Ts::MAX), &mut |row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(short(&rows), wanted);
+    let from = Ts::from_jiff("2026-11-21T14:03:00.010Z".parse().unwrap());
+    let to = Ts::from_jiff("2026-11-21T14:03:00.030Z".parse().unwrap());
+    rows.clear();
+    store.scan_all(&Filter::default(), TimeRange::new(from, to), &mut |row| {
+        rows.push(row);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(short(&rows), ["a10", "b10", "a20", "b25"]);
+}
+
+#[test]
+fn a_request_is_found_in_many_files_and_every_find_goes_on_from_the_last() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut paths = Vec::new();
+    for name in ["api", "db", "web"] {
+        let path = dir.path().join(format!("{name}.log"));
+        let mut out = std::io::BufWriter::new(fs::File::create(&path).unwrap());
+        for i in 0..20_000u64 {
+            let (s, ms) = (i / 10, i % 10 * 100);
+            let level = if i % 5_000 == 4_999 { "error" } else { "info" };
+            writeln!(
+                out,
+                r#"{{"ts":"2026-11-21T{:02}:{:02}:{:02}.{ms:03}Z","level":"{level}","msg":"m{i}","request_id":"req-{}"}}"#,
+                10 + s / 3_600,
+                s / 60 % 60,
+                s % 60,
+                i / 4
+            )
+            .unwrap();
+        }
+        out.into_inner().unwrap();
+        paths.push(path);
+    }
+    let store = store();
+    store.open_files(&paths).unwrap();
+    let filter = Filter::parse("request_id=req-777").unwrap();
+    let query = LogQuery { filter: filter.clone(), ..rows_query(Anchor::End, 100, 0) };
+    let found = answer(&store, &query);
+    assert_eq!(found.rows.len(), 12);
+    assert!(found.at_start && found.rows.windows(2).all(|p| p[0].placed <= p[1].placed));
+    let errors = |from, forward| {
+        let ask = Ask::Find { pattern: Pattern::AtLeast(Severity::Error), from, forward };
+        let query = LogQuery { slot: Slot::Find, ask, ..rows_query(Anchor::End, 0, 0) };
+        answer(&store, &query).found
+    };
+    let mut from = (Ts::MAX, None);
+    let mut seen = Vec::new();
+    while let Some(row) = errors(from, false) {
+        from = (row.placed, Some(row.key));
+        seen.push(format!("{} {}", row.source, row.message));
+    }
+    assert_eq!(seen.len(), 12);
+    assert_eq!(seen[..3], ["web m19999", "db m19999", "api m19999"]);
+    let next = errors(from, true).unwrap();
+    assert_eq!(format!("{} {}", next.source, next.message), "db m4999");
+    let range = TimeRange::new(Ts::MIN, Ts::MAX);
+    let ask = Ask::TopValues { range, field: "level".into(), split: None };
+    let top = answer(&store, &LogQuery { slot: Slot::Top, ask, ..rows_query(Anchor::End, 0, 0) }).top.unwrap();
+    assert_eq!((top.records, top.share), (60_000, 1.0));
+    assert_eq!((top.values[1].value.as_str(), top.values[1].count, top.values[1].errors), ("ERROR", 12, 12));
+}
+
+#[test]
+fn a_stack_trace_over_a_block_border_is_one_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    let mut text = String::new();
+    for i in 0..4_000 {
+        text.push_str(&format!("2026-11-21T{:02}:{:02}:{:02}.000Z ERROR failed {i}\n", 14 + i / 3_600, i / 60 % 60, i % 60));
+        for depth in 0..5 {
+            text.push_str(&format!("    at some.package.Class{depth}.method(Class.java:{i})\n"));
+        }
+    }
+    fs::write(&path, text).unwrap();
+    let store = store();
+    store.open_files(&[path]).unwrap();
+    let (mut records, mut line) = (0, 1);
+    store.scan_all(&Filter::default(), TimeRange::new(Ts::MIN, Ts::MAX), &mut |row| {
+        assert_eq!((row.folded, row.line), (5, Some(line)), "{}", row.message);
+        records += 1;
+        line += 6;
+        ControlFlow::Continue(())
+    });
+    assert_eq!(records, 4_000);
+}
+
+/// Runs a source until `enough` lines have come; gives the lines and the error it ended with.
+async fn run(mut declared: Declared, enough: usize, mut restarts: usize) -> (Vec<String>, Vec<LogEvent>, String) {
+    let (must, mut musts) = mpsc::channel(64);
+    let (sample, _samples) = mpsc::channel(64);
+    let (logs, mut batches) = mpsc::channel(64);
+    let out = Out::new(SourceId(1), StreamClock::start(), Lanes { must, sample, logs });
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    let source = tokio::spawn(async move {
+        loop {
+            match declared.source.run(&out, cancel.clone()).await {
+                Err(e) if e.retry && restarts > 0 => restarts -= 1,
+                Err(e) => return e.message,
+                Ok(()) => return String::new(),
+            }
+        }
+    });
+    tokio::spawn(async move { while musts.recv().await.is_some() {} });
+    let (mut lines, mut events) = (Vec::new(), Vec::new());
+    while lines.len() < enough {
+        let next = tokio::time::timeout(Duration::from_secs(20), batches.recv()).await.expect("lines come");
+        let Some(Event::Logs(event)) = next.map(|o| o.event) else { break };
+        if let LogEvent::Appended(a) = &event
+            && let Some(bytes) = &a.bytes
+        {
+            lines.extend(String::from_utf8_lossy(bytes).lines().map(str::to_owned));
+        }
+        events.push(event);
+    }
+    stop.cancel();
+    batches.close();
+    (lines, events, source.await.unwrap())
+}
+
+#[tokio::test]
+async fn a_command_that_ends_is_started_again_from_the_last_line_without_doubling_any() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    // Gives the last ten lines at each start, as `tail` does, and ends; the log grows meanwhile.
+    fs::write(&log, numbered(0..10)).unwrap();
+    let command = format!(
+        "tail -n 10 {log}; n=$(wc -l < {log}); for i in 0 1 2 3; do echo line $((n + i)) >> {log}; done",
+        log = log.display()
+    );
+    let (lines, events, _) = run(sources::command("x", &command), 22, 4).await;
+    assert_eq!(lines[..22], expected(0..22));
+    assert!(events.iter().any(|e| matches!(e, LogEvent::Seam { why, .. } if why.starts_with("command ended"))));
+}
+
+#[tokio::test]
+async fn a_command_that_fails_says_why_in_the_last_line_of_its_errors() {
+    let (_, _, why) = run(sources::command("", "echo one; echo first >&2; echo no such pod >&2; exit 3"), 2, 0).await;
+    assert!(why.contains("exit status: 3") && why.ends_with("no such pod"), "{why}");
+}
+
+#[tokio::test]
+async fn the_whole_process_group_of_a_command_ends_with_its_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let pid = dir.path().join("pid");
+    let command = format!("sh -c 'echo $$ > {}; echo up; exec sleep 1000' | cat", pid.display());
+    run(sources::command("", &command), 1, 0).await;
+    let pid = fs::read_to_string(pid).unwrap();
+    let gone = |pid: &str| {
+        fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |s| s.contains(") Z "))
+    };
+    for _ in 0..200 {
+        if gone(&pid) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("process {pid} is still there");
+}
+
+#[tokio::test]
+async fn standard_input_is_read_to_its_end_with_its_last_unfinished_line() {
+    let (lines, _, _) = run(sources::stdin(Box::new(std::io::Cursor::new(b"one\ntwo\nthree".to_vec()))), 3, 0).await;
+    assert_eq!(lines, ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_file_source_tells_the_past_as_counts_and_the_present_as_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.log");
+    let now = jiff::Timestamp::now();
+    let past: String =
+        (0..100).rev().map(|i| format!("{} INFO past {i}\n", now - jiff::SignedDuration::from_secs(i * 60))).collect();
+    fs::write(&path, past).unwrap();
+    let file = sources::file(&path);
+    assert_eq!(file.decl.name, "app");
+    let writer = path.clone();
+    tokio::spawn(async move {
+        for n in 0..20 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let mut f = OpenOptions::new().append(true).open(&writer).unwrap();
+            f.write_all(numbered(n..n + 1).as_bytes()).unwrap();
+        }
+    });
+    let (lines, events, _) = run(file, 20, 0).await;
+    assert_eq!(lines, expected(0..20));
+    let seeds: Vec<_> = events.iter().filter_map(|e| if let LogEvent::Appended(a) = e { a.seed.then_some(a) } else { None }).collect();
+    let seeded: u64 = seeds.iter().flat_map(|a| &a.counts).map(|(_, c)| c.total()).sum();
+    assert!((29..=31).contains(&seeded), "half an hour of one line a minute: {seeded}");
+    assert!(seeds.iter().all(|a| a.bytes.is_none()));
+}
+
+/// Prints how long a page takes; asserts nothing on time. `WARROOM_BIG` names the file, of any size.
+#[test]
+#[ignore = "a measurement"]
+fn measure_pages_of_a_big_file() {
+    let Some(path) = std::env::var_os("WARROOM_BIG").map(PathBuf::from) else { return };
+    let store = store();
+    let took = |what: &str, query: &LogQuery| {
+        let began = std::time::Instant::now();
+        let a = answer(&store, query);
+        eprintln!("{what}: {} rows, {} KiB read, {:?}", a.rows.len(), a.scanned_bytes >> 10, began.elapsed());
+        a
+    };
+    let began = std::time::Instant::now();
+    store.open_files(&[path]).unwrap();
+    eprintln!("open: {:?}", began.elapsed());
+    let page = took("page from the end", &rows_query(Anchor::End, 200, 0));
+    took("the same again", &rows_query(Anchor::End, 200, 0));
+    let (first, last) = (&page.rows[0], page.rows.last().unwrap());
+    took("page before", &rows_query(Anchor::Row(first.key, first.placed), 200, 0));
+    let start = answer(&store, &rows_query(Anchor::At(Ts::MIN), 0, 1)).rows[0].placed;
+    let middle = Ts((start.0 + last.placed.0) / 2);
+    took("a time in the middle", &rows_query(Anchor::At(middle), 100, 100));
+    let id = first.request_id.clone().unwrap();
+    let query = LogQuery { filter: Filter::request(&id), ..rows_query(Anchor::End, 200, 0) };
+    took("all records of a request, unindexed", &query);
+    let began = std::time::Instant::now();
+    let mut n = 0u64;
+    store.scan_all(&Filter::request(&id), TimeRange::new(Ts::MIN, Ts::MAX), &mut |_| {
+        n += 1;
+        ControlFlow::Continue(())
+    });
+    eprintln!("scan_all of the request: {n} rows, {:?}", began.elapsed());
 }

@@ -1,55 +1,96 @@
-//! What events tell of logs as of any playhead: counts by second and severity, breaks, formats, sources.
+//! All that is known of logs, as of any playhead: counts by second and severity, what was opened, where sources broke.
 //!
-//! The lines themselves are not here: they are in the log store, and in `view` as far as they are on the screen.
+//! Holds no lines: they are the store's.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::LogEvent;
+use super::event::{LogAppended, LogEvent};
 use crate::timeline::counts::{CountSeries, Counts};
 use crate::timeline::{History, Seq, Severity, SourceId, TimeRange, Ts};
 
-/// Breaks kept.
+/// Seams and openings remembered.
 const SEAMS: usize = 1_000;
-/// How far back a change of the error rate is looked for, and in which steps.
-const LOOK: Duration = Duration::from_secs(30 * 60);
-const STEP: Duration = Duration::from_secs(5);
-/// Errors per second below which nothing counts as trouble.
-const LEAST: f64 = 0.4;
+/// Changes of format remembered per source.
+const FORMATS: usize = 16;
+/// Span that rates are taken over.
+const RATE: Duration = Duration::from_secs(10);
+/// Span that trouble is looked for in.
+const LOOK: Duration = Duration::from_secs(1_800);
+/// The shortest time there is.
+const INSTANT: Duration = Duration::from_nanos(1);
+/// Bins of that look.
+const BIN: Duration = Duration::from_secs(10);
 
-/// What is known of one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceFigures {
-    /// Lines since the start, seeds left aside.
-    pub lines: u64,
-    /// Lines that no format knew.
-    pub unknown: u64,
-    /// The format its last batch was read with.
-    pub format: CompactString,
-    /// When its last batch was observed.
-    pub last: Option<Ts>,
+/// A place where a source broke.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seam {
+    /// Which source.
+    pub source: SourceId,
+    /// The generation that ended.
+    pub generation: u32,
+    /// What happened, in words.
+    pub why: String,
 }
 
-/// The history of all log sources.
+/// A generation that began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenedAt {
+    /// Which source.
+    pub source: SourceId,
+    /// Its number.
+    pub generation: u32,
+    /// Its path, when it is a file.
+    pub path: Option<String>,
+}
+
+/// What one source said.
+#[derive(Clone, Debug, Default)]
+pub struct SourceLines {
+    counts: CountSeries,
+    /// Format from when on.
+    formats: Vec<(Ts, CompactString)>,
+    /// Lines observed since the start.
+    pub lines: u64,
+    /// Of these, lines that no format knew.
+    pub unknown: u64,
+}
+
+/// A source that says nothing any more.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quiet {
+    /// Which.
+    pub source: SourceId,
+    /// Since when.
+    pub since: Ts,
+    /// Lines per second that it had before.
+    pub rate: f64,
+}
+
+/// The history of logs.
 #[derive(Clone, Debug)]
 pub struct LogsHistory {
-    counts: CountSeries,
-    seams: History<(SourceId, String)>,
-    sources: BTreeMap<SourceId, SourceFigures>,
+    all: CountSeries,
+    sources: BTreeMap<SourceId, SourceLines>,
+    seams: History<Seam>,
+    opened: History<OpenedAt>,
     lines: u64,
     errors: u64,
+    first: Option<Ts>,
 }
 
 impl Default for LogsHistory {
     fn default() -> LogsHistory {
         LogsHistory {
-            counts: CountSeries::default(),
-            seams: History::new(SEAMS),
+            all: CountSeries::default(),
             sources: BTreeMap::new(),
+            seams: History::new(SEAMS),
+            opened: History::new(SEAMS),
             lines: 0,
             errors: 0,
+            first: None,
         }
     }
 }
@@ -57,90 +98,124 @@ impl Default for LogsHistory {
 impl LogsHistory {
     /// Takes in one event. Total: never fails, never panics, reads no clock.
     pub fn apply(&mut self, seq: Seq, source: SourceId, observed: Ts, event: &LogEvent) {
-        let figures = self.sources.entry(source).or_default();
+        self.first = Some(self.first.map_or(observed, |f| f.min(observed)));
         match event {
-            LogEvent::Opened(_) => {}
-            LogEvent::Seam { why, .. } => self.seams.push(observed, observed, seq, (source, why.clone())),
-            LogEvent::Appended(a) => {
-                let mut all = Counts::default();
-                for (second, counts) in &a.counts {
-                    // A seed is visible from its own time on.
-                    let seen = if a.seed { Ts::from_secs(*second) } else { observed };
-                    self.counts.add(*second, seen, counts);
-                    all.merge(counts);
-                }
-                if a.seed {
-                    return;
-                }
-                figures.lines += u64::from(a.lines);
-                figures.unknown += u64::from(a.unknown);
-                figures.last = Some(observed);
-                if figures.format != a.format {
-                    figures.format = a.format.clone();
-                }
-                self.lines += u64::from(a.lines);
-                self.errors += all.at_least(Severity::Error);
+            LogEvent::Opened(o) => {
+                self.sources.entry(source).or_default();
+                let opened = OpenedAt { source, generation: o.generation, path: o.path.clone() };
+                self.opened.push(observed, observed, seq, opened);
+            }
+            LogEvent::Seam { generation, why } => {
+                let seam = Seam { source, generation: *generation, why: why.clone() };
+                self.seams.push(observed, observed, seq, seam);
+            }
+            LogEvent::Appended(a) => self.appended(source, observed, a),
+        }
+    }
+
+    fn appended(&mut self, source: SourceId, observed: Ts, a: &LogAppended) {
+        let s = self.sources.entry(source).or_default();
+        for (second, counts) in &a.counts {
+            self.all.add(*second, observed, counts);
+            s.counts.add(*second, observed, counts);
+        }
+        if a.seed {
+            return;
+        }
+        s.lines += u64::from(a.lines);
+        s.unknown += u64::from(a.unknown);
+        self.lines += u64::from(a.lines);
+        self.errors += a.counts.iter().map(|(_, c)| c.at_least(Severity::Error)).sum::<u64>();
+        if s.formats.last().is_none_or(|(_, f)| *f != a.format) {
+            s.formats.push((observed, a.format.clone()));
+            if s.formats.len() > FORMATS {
+                s.formats.remove(0);
             }
         }
     }
 
-    /// Lines and errors since the start, whatever the playhead.
+    /// Lines and errors observed since the start, whatever the playhead.
     pub fn totals(&self) -> (u64, u64) {
         (self.lines, self.errors)
     }
 
-    /// Figures by source, whatever the playhead.
-    pub fn sources(&self) -> impl Iterator<Item = (SourceId, &SourceFigures)> {
-        self.sources.iter().map(|(id, f)| (*id, f))
+    /// Lines that no format knew, since the start.
+    pub fn unknown(&self) -> u64 {
+        self.sources.values().map(|s| s.unknown).sum()
     }
 
-    /// Records by severity in equal pieces of `range`, as visible at `now`.
-    pub fn columns(&self, range: TimeRange, parts: usize, now: Ts) -> Vec<Counts> {
-        self.counts.columns(range, parts, now)
+    /// Sources that ever said or opened something, in order of their numbers.
+    pub fn sources(&self) -> impl Iterator<Item = (SourceId, &SourceLines)> {
+        self.sources.iter().map(|(id, s)| (*id, s))
     }
 
-    /// Records by severity in `range`, as visible at `now`.
+    /// Records in each of `parts` equal pieces of `window`, as visible at `now`.
+    pub fn columns(&self, window: TimeRange, parts: usize, now: Ts) -> Vec<Counts> {
+        self.all.columns(window, parts, now)
+    }
+
+    /// Records in `range`, as visible at `now`.
     pub fn sum(&self, range: TimeRange, now: Ts) -> Counts {
-        self.counts.sum(range, now)
+        self.all.sum(range, now)
     }
 
-    /// Breaks placed in `range` and visible at `now`: when, which source, in words.
-    pub fn seams(&self, range: TimeRange, now: Ts) -> impl Iterator<Item = (Ts, SourceId, &str)> {
-        self.seams.within(range, now).map(|e| (e.at, e.value.0, e.value.1.as_str()))
+    /// Places where sources broke, inside `range`, visible at `now`, oldest first.
+    pub fn seams(&self, range: TimeRange, now: Ts) -> impl Iterator<Item = (Ts, &Seam)> {
+        self.seams.within(range, now).map(|e| (e.at, &e.value))
     }
 
-    /// Records a second over the last ten whole seconds.
+    /// Generations opened by `now`, newest first.
+    pub fn opened(&self, now: Ts) -> impl Iterator<Item = (Ts, &OpenedAt)> {
+        self.opened.upto(now).map(|e| (e.at, &e.value))
+    }
+
+    /// Records per second over the last ten full seconds.
     pub fn line_rate(&self, now: Ts) -> f64 {
-        self.last_ten(now).total() as f64 / 10.0
+        self.all.sum(last_seconds(now), now).total() as f64 / RATE.as_secs_f64()
     }
 
-    /// Errors a second over the last ten whole seconds.
+    /// Errors per second over the last ten full seconds.
     pub fn error_rate(&self, now: Ts) -> f64 {
-        self.last_ten(now).at_least(Severity::Error) as f64 / 10.0
+        self.all.sum(last_seconds(now), now).at_least(Severity::Error) as f64 / RATE.as_secs_f64()
     }
 
-    fn last_ten(&self, now: Ts) -> Counts {
-        let end = now.floor(Duration::from_secs(1));
-        self.counts.sum(
-            TimeRange::ending(end - Duration::from_nanos(1), Duration::from_secs(10) - Duration::from_nanos(1)),
-            now,
-        )
-    }
-
-    /// Errors a second in calm times: the lower quartile of five-second pieces of the last half hour that hold records.
+    /// Errors per second before the current trouble; without trouble, over the ten minutes before now.
     pub fn error_baseline(&self, now: Ts) -> f64 {
-        quartile(&self.rates(now))
+        let end = self.errors_since(now).unwrap_or(last_seconds(now).start);
+        let from = (end - Duration::from_secs(600)).max(self.all.span().map_or(end, |s| s.start));
+        let range = TimeRange::new(from, end - INSTANT);
+        let secs = end.signed_secs(from);
+        if secs < 1.0 { 0.0 } else { self.all.sum(range, now).at_least(Severity::Error) as f64 / secs }
     }
 
-    /// When the error rate left its baseline and did not come back for longer than fifteen seconds; `None` in calm times.
+    /// When errors left their usual rate, if they are above it now.
+    ///
+    /// The usual rate is the lower quartile of ten-second bins of the last half hour, so that trouble may fill most of
+    /// the window before it is taken for usual. Trouble is three times that and half an error a second more; it goes
+    /// back as far as no more than half a minute lies between two bins of it.
     pub fn errors_since(&self, now: Ts) -> Option<Ts> {
-        let rates = self.rates(now);
-        let high = (quartile(&rates) * 3.0).max(LEAST);
-        let start = now.floor(STEP) - LOOK;
-        let (mut first, mut calm) = (None, 0);
+        let end = now.floor(Duration::from_secs(1));
+        let start = (end - LOOK).max(self.all.span()?.start).min(end);
+        let bins = ((end.signed_secs(start) / BIN.as_secs_f64()) as usize).max(1);
+        let range = TimeRange::new(end - BIN * bins as u32, end);
+        let rates: Vec<f64> = self
+            .all
+            .columns(range, bins, now)
+            .iter()
+            .map(|c| c.at_least(Severity::Error) as f64 / BIN.as_secs_f64())
+            .collect();
+        let mut sorted = rates.clone();
+        sorted.sort_by(f64::total_cmp);
+        // With little past there is no telling what is usual; no errors is.
+        let usual = if bins < 12 { 0.0 } else { sorted[bins / 4] };
+        let trouble = (usual * 3.0).max(usual + 0.5);
+        if *rates.last()? < trouble {
+            return None;
+        }
+        let (mut first, mut calm) = (bins - 1, 0);
         for (i, rate) in rates.iter().enumerate().rev() {
-            if rate.unwrap_or(0.0) >= high {
-                (first, calm) = (Some(i), 0);
+            if *rate >= trouble {
+                (first, calm) = (i, 0);
             } else {
                 calm += 1;
                 if calm > 3 {
@@ -148,65 +223,110 @@ impl LogsHistory {
                 }
             }
         }
-        let piece = start + STEP * u32::try_from(first?).unwrap_or(0);
-        // The first second of that piece with an error in it.
-        (0..5u32).map(|s| piece + Duration::from_secs(u64::from(s))).find(|at| {
-            let second = TimeRange::new(*at, *at + Duration::from_millis(999));
-            self.counts.sum(second, now).at_least(Severity::Error) > 0
-        })
+        // To the second: the first one in that bin, or at the end of the one before, with more errors than usual.
+        let bin = range.start + BIN * first as u32;
+        let near = TimeRange::new(bin - BIN / 2, bin + BIN);
+        let seconds = self.all.columns(near, 15, now);
+        let at = seconds.iter().position(|c| c.at_least(Severity::Error) as f64 > usual.max(0.5));
+        Some(at.map_or(bin, |i| near.start + Duration::from_secs(i as u64)))
     }
 
-    /// Errors a second in pieces of [`STEP`]; `None` where nothing was logged at all.
-    fn rates(&self, now: Ts) -> Vec<Option<f64>> {
-        let end = now.floor(STEP);
-        let parts = (LOOK.as_secs() / STEP.as_secs()) as usize;
-        let columns = self.counts.columns(TimeRange::ending(end, LOOK), parts, now);
-        let rate = |c: &Counts| c.at_least(Severity::Error) as f64 / STEP.as_secs_f64();
-        columns.iter().map(|c| (c.total() > 0).then(|| rate(c))).collect()
+    /// Sources that had a steady stream of lines and have said nothing for long against it.
+    pub fn quiet(&self, now: Ts) -> Vec<Quiet> {
+        let hour = TimeRange::ending(now.floor(Duration::from_secs(1)), Duration::from_secs(3_600));
+        let mut out = Vec::new();
+        for (source, s) in &self.sources {
+            let bins = s.counts.columns(hour, 360, now);
+            let Some(last) = bins.iter().rposition(|c| c.total() > 0) else { continue };
+            let before = &bins[last.saturating_sub(60)..=last];
+            let rate = before.iter().map(Counts::total).sum::<u64>() as f64 / (before.len() as f64 * 10.0);
+            let since = hour.slice(last, 360).end;
+            let silent = now.since(since).as_secs_f64();
+            if before.len() >= 12 && rate >= 0.2 && silent > (20.0 / rate).max(30.0) {
+                out.push(Quiet { source: *source, since, rate });
+            }
+        }
+        out
     }
 }
 
-fn quartile(rates: &[Option<f64>]) -> f64 {
-    let mut known: Vec<f64> = rates.iter().flatten().copied().collect();
-    known.sort_by(f64::total_cmp);
-    known.get(known.len() / 4).copied().unwrap_or(0.0)
+impl SourceLines {
+    /// The format its lines were read with at `now`.
+    pub fn format(&self, now: Ts) -> Option<&str> {
+        self.formats.iter().rev().find(|(t, _)| *t <= now).map(|(_, f)| f.as_str())
+    }
+
+    /// Records per second over the last ten full seconds.
+    pub fn line_rate(&self, now: Ts) -> f64 {
+        self.counts.sum(last_seconds(now), now).total() as f64 / RATE.as_secs_f64()
+    }
+
+    /// Records in `range`, as visible at `now`.
+    pub fn sum(&self, range: TimeRange, now: Ts) -> Counts {
+        self.counts.sum(range, now)
+    }
+}
+
+/// The last ten full seconds. Sums take in the second that holds the end of a range, so it ends just before.
+fn last_seconds(now: Ts) -> TimeRange {
+    let end = now.floor(Duration::from_secs(1));
+    TimeRange::new(end - RATE, end - INSTANT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signals::logs::event::LogAppended;
 
-    fn batch(second: i64, severity: Severity, n: u32) -> LogEvent {
-        let mut counts = Counts::default();
-        counts.add(Some(severity), n);
-        LogEvent::Appended(LogAppended {
-            generation: 0,
-            start: 0,
-            end: 0,
-            lines: n,
-            unknown: 0,
-            counts: vec![(second, counts)],
-            span: None,
-            format: "json".into(),
-            seed: false,
-            bytes: None,
-        })
+    /// `errors` and one hundred other records in each second of `seconds`.
+    fn fill(h: &mut LogsHistory, source: u32, seconds: std::ops::Range<i64>, errors: u32) {
+        for s in seconds {
+            let mut c = Counts::default();
+            c.add(Some(Severity::Error), errors);
+            c.add(Some(Severity::Info), 100);
+            let a = LogAppended {
+                generation: 0,
+                start: s as u64,
+                end: s as u64 + 1,
+                lines: 100 + errors,
+                unknown: 0,
+                counts: vec![(s, c)],
+                span: None,
+                format: "json".into(),
+                seed: false,
+                bytes: None,
+            };
+            h.apply(s as u64, SourceId(source), Ts::from_secs(s), &LogEvent::Appended(a));
+        }
     }
 
     #[test]
-    fn the_second_in_which_errors_began_is_found() {
+    fn trouble_begins_in_the_second_in_which_errors_left_their_usual_rate() {
         let mut h = LogsHistory::default();
-        for s in 0..600 {
-            h.apply(2 * s as u64, SourceId(1), Ts::from_secs(s), &batch(s, Severity::Info, 20));
-            if s >= 543 {
-                h.apply(2 * s as u64 + 1, SourceId(1), Ts::from_secs(s), &batch(s, Severity::Error, 5));
-            }
-        }
-        let now = Ts::from_secs(600);
-        assert_eq!(h.errors_since(now), Some(Ts::from_secs(543)));
-        assert_eq!(h.error_rate(now), 5.0);
-        assert_eq!(h.error_baseline(now), 0.0);
-        assert_eq!(h.errors_since(Ts::from_secs(500)), None, "as of before, all was calm");
+        fill(&mut h, 1, 0..1_000, 0);
+        fill(&mut h, 1, 1_000..1_400, 40);
+        assert_eq!(h.errors_since(Ts::from_secs(1_000)), None, "not visible yet");
+        assert_eq!(h.errors_since(Ts::from_secs(1_400)), Some(Ts::from_secs(1_000)));
+        assert_eq!(h.error_rate(Ts::from_secs(1_400)), 40.0);
+        assert_eq!(h.error_baseline(Ts::from_secs(1_400)), 0.0);
+        fill(&mut h, 1, 1_400..1_500, 0);
+        assert_eq!(h.errors_since(Ts::from_secs(1_500)), None, "over");
+    }
+
+    #[test]
+    fn a_steady_rate_of_errors_is_no_trouble() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..1_000, 2);
+        assert_eq!(h.errors_since(Ts::from_secs(1_000)), None);
+        assert_eq!(h.error_baseline(Ts::from_secs(1_000)), 2.0);
+    }
+
+    #[test]
+    fn a_source_that_stops_logging_is_noticed_against_its_own_rate() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..1_000, 0);
+        fill(&mut h, 2, 0..900, 0);
+        let quiet = h.quiet(Ts::from_secs(1_000));
+        assert_eq!(quiet.iter().map(|q| (q.source, q.since)).collect::<Vec<_>>(), [(SourceId(2), Ts::from_secs(900))]);
+        assert!(h.quiet(Ts::from_secs(910)).is_empty());
     }
 }

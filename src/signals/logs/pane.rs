@@ -1,279 +1,452 @@
-//! Draws the log rows: time, severity letter, source, request ID, message, folded lines.
+//! Draws logs: the verdict, then resident rows, oldest at the top.
 
-use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 
 use super::history::LogsHistory;
 use super::row::LogRow;
-use super::view::LogView;
-use crate::timeline::request_id::is_id_key;
+use super::store::scan::{ABSENT, thousands};
+use super::view::{LogView, UNFOLDED};
 use crate::timeline::time::short;
-use crate::timeline::{Severity, TimeRange};
-use crate::ui::text::{middle, put, width};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict};
-
-/// From this width on rows show their source and request ID.
-const WIDE: u16 = 72;
+use crate::timeline::{Severity, TimeRange, Ts};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, text};
 
 /// What is so, in one line.
-pub fn verdict(history: &LogsHistory, view: &LogView, cx: &PaneCx) -> Verdict {
-    let rate = history.error_rate(cx.now);
+pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
+    let sources = history.sources().count();
+    if sources == 0 {
+        return Verdict::new(Level::Unknown, "no logs watched");
+    }
     if let Some(since) = history.errors_since(cx.now) {
-        let mut text = format!("{} errors/s since {}", figure(rate), since.hms(cx.zone));
-        let exceptions = view.exceptions();
-        let all: usize = exceptions.iter().map(|(_, n)| n).sum();
-        if all > 0 {
-            let share = |n: &usize| n * 100 / all;
-            let names: Vec<String> =
-                exceptions.iter().take(2).map(|(name, n)| format!("{name} ({} %)", share(n))).collect();
-            text.push_str(&format!(": {}", names.join(", ")));
-        }
-        return Verdict::new(Level::Bad, text);
+        let at = since.hms(cx.zone);
+        let rate = rate(history.error_rate(cx.now));
+        let before = history.error_baseline(cx.now);
+        let was = if before >= 0.05 { format!(" (before: {before:.1}/s)") } else { String::new() };
+        return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{was}"));
     }
-    let ten = Duration::from_secs(600);
-    let sum = history.sum(TimeRange::ending(cx.now, ten), cx.now);
-    let errors = sum.at_least(Severity::Error);
-    let lines = figure(history.line_rate(cx.now));
-    if sum.total() == 0 && history.totals().0 == 0 {
-        return Verdict::new(Level::Unknown, "no line yet");
+    if let Some(quiet) = history.quiet(cx.now).first() {
+        let name = cx_name(history, quiet.source.0);
+        let silent = short(cx.now.since(quiet.since));
+        return Verdict::new(
+            Level::Warn,
+            format!("{name} gone quiet: no line for {silent}, {} lines/s before", rate(quiet.rate)),
+        );
     }
-    let text = format!("{lines} records/s, {errors} error{} in 10 min", if errors == 1 { "" } else { "s" });
-    Verdict::new(if errors > 0 { Level::Warn } else { Level::Calm }, text)
+    let look = TimeRange::ending(cx.now, Duration::from_secs(600));
+    let errors = history.sum(look, cx.now).at_least(Severity::Error);
+    let files = if sources == 1 { "1 source".to_owned() } else { format!("{sources} sources") };
+    let lines = rate(history.line_rate(cx.now));
+    Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} errors in 10 min", thousands(errors)))
+}
+
+/// Sources have no names here; the number stands for one until the pane draws it.
+fn cx_name(history: &LogsHistory, source: u32) -> String {
+    let path = history.opened(Ts::MAX).find(|(_, o)| o.source.0 == source).and_then(|(_, o)| o.path.clone());
+    match path.as_deref().and_then(|p| p.rsplit('/').next()) {
+        Some(name) => name.to_owned(),
+        None => format!("source {source}"),
+    }
+}
+
+fn rate(n: f64) -> String {
+    match n {
+        n if n >= 9.95 => format!("{n:.0}"),
+        n if n >= 0.05 => format!("{n:.1}"),
+        _ => "0".to_owned(),
+    }
 }
 
 /// The pane in a few words, for when it is hidden.
 pub fn glance(history: &LogsHistory, cx: &PaneCx) -> Glance {
-    let rate = history.error_rate(cx.now);
-    match history.errors_since(cx.now) {
-        Some(since) => {
-            Glance { level: Level::Bad, text: format!("logs {} err/s {}", figure(rate), short(cx.now.since(since))) }
-        }
-        None => Glance { level: Level::Calm, text: format!("logs {}/s", figure(history.line_rate(cx.now))) },
+    if history.sources().next().is_none() {
+        return Glance { level: Level::Unknown, text: "logs -".into() };
     }
-}
-
-fn figure(rate: f64) -> String {
-    if rate >= 10.0 || rate == 0.0 { format!("{rate:.0}") } else { format!("{rate:.1}") }
+    match history.errors_since(cx.now) {
+        Some(_) => Glance { level: Level::Bad, text: format!("logs {} err/s", rate(history.error_rate(cx.now))) },
+        None => Glance { level: Level::Calm, text: format!("logs {}/s", rate(history.line_rate(cx.now))) },
+    }
 }
 
 /// Draws the pane below its title; the verdict is its first line.
 pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
-    let mut frame = PaneFrame { rows: Vec::new(), total: view.len() };
+    let area = area.intersection(buf.area);
+    let mut frame = PaneFrame { rows: Vec::new(), total: view.rows().len() };
     if area.is_empty() {
         return frame;
     }
-    let v = verdict(history, view, cx);
+    head(history, view, cx, Rect { height: 1, ..area }, buf);
+    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if body.is_empty() {
+        return frame;
+    }
+    if view.rows().is_empty() {
+        let line = match (view.is_waiting(), view.filter().is_empty()) {
+            (true, _) => reading(view),
+            (false, true) => "no lines here".to_owned(),
+            (false, false) => "no line passes the filter".to_owned(),
+        };
+        text::put(buf, body.x + 1, body.y, body.width.saturating_sub(1), &line, cx.theme.style(Role::Dim));
+        return frame;
+    }
+    let lines = lines(history, view, cx, body.height as usize);
+    let columns = Columns::new(view, cx, body.width, &lines);
+    for (i, line) in lines.iter().enumerate() {
+        let at = Rect { y: body.y + i as u16, height: 1, ..body };
+        match line {
+            Line::Row(index) => {
+                let Some(row) = view.rows().get(*index) else { continue };
+                columns.draw(view, cx, row, Some(*index) == view.cursor_index(), at, buf);
+                if Some(*index) == view.cursor_index() && cx.focused {
+                    buf.set_style(at, cx.theme.style(Role::Cursor));
+                }
+                frame.rows.push(RowSpot { area: at, index: *index });
+            }
+            Line::More(index, part) => {
+                let indent = columns.message().min(at.width);
+                let style = cx.theme.style(Role::Dim);
+                text::put(buf, at.x + indent, at.y, at.width - indent, part, style);
+                frame.rows.push(RowSpot { area: at, index: *index });
+            }
+            Line::Seam(t, why) => {
+                let rule = cx.glyphs.rule.0;
+                let line = format!("{} {rule}{rule} {why}", t.hms(cx.zone));
+                text::put(buf, at.x + 1, at.y, at.width.saturating_sub(1), &line, cx.theme.style(Role::Dim));
+            }
+        }
+    }
+    frame
+}
+
+fn reading(view: &LogView) -> String {
+    match view.progress() {
+        Some(p) => format!("reading… {:.0} %", p * 100.0),
+        None => "reading…".to_owned(),
+    }
+}
+
+/// The verdict, with the kinds of errors where resident rows show them, and what is being read.
+fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
+    let mut v = verdict(history, cx);
+    if v.level == Level::Bad {
+        let kinds = kinds(view);
+        if !kinds.is_empty() {
+            v.text.push_str(&format!(": {kinds}"));
+        }
+    }
     let role = match v.level {
         Level::Calm => Role::Calm,
         Level::Unknown => Role::Unknown,
         Level::Warn => Role::Warn,
         Level::Bad => Role::Bad,
     };
-    put(buf, area.x + 1, area.y, area.width.saturating_sub(1), &v.text, cx.theme.style(role));
-    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    if body.is_empty() {
-        return frame;
+    let mut width = area.width.saturating_sub(1);
+    if view.progress().is_some() && !view.rows().is_empty() {
+        let note = reading(view);
+        let n = text::width(&note) as u16;
+        if width > n + 20 {
+            width -= n + 1;
+            text::put(buf, area.right() - n, area.y, n, &note, cx.theme.style(Role::Dim));
+        }
     }
-    let (top, rows) = view.shown();
-    if rows.is_empty() {
-        let text = match view.progress() {
-            Some(share) if share > 0.0 => format!("reading{} {:.0} %", cx.glyphs.ellipsis, share * 100.0),
-            Some(_) => format!("reading{}", cx.glyphs.ellipsis),
-            None if !cx.facts.filter.is_empty() => "no record passes the filter; Esc takes it away".to_owned(),
-            None => "nothing logged yet".to_owned(),
+    text::put(buf, area.x + 1, area.y, width, &v.text, cx.theme.style(role));
+}
+
+/// `TimeoutError (91 %), KeyError (9 %)`: types of exceptions among the errors on hand, most frequent first.
+fn kinds(view: &LogView) -> String {
+    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut all = 0;
+    for row in view.rows().iter().filter(|r| r.severity >= Some(Severity::Error)) {
+        if let Some(kind) = kind(row) {
+            *count.entry(kind).or_default() += 1;
+            all += 1;
+        }
+    }
+    let mut kinds: Vec<_> = count.into_iter().collect();
+    kinds.sort_by_key(|(name, n)| (usize::MAX - n, *name));
+    let said: Vec<_> =
+        kinds.iter().take(3).map(|(k, n)| format!("{k} ({:.0} %)", *n as f64 * 100.0 / all as f64)).collect();
+    said.join(", ")
+}
+
+/// The type of exception a record names: in a field, or as a word that ends like one.
+fn kind(row: &LogRow) -> Option<&str> {
+    const FIELDS: &[&str] =
+        &["exc_type", "error.type", "exception.type", "error_type", "exception_type", "error.name", "exception"];
+    let named = FIELDS.iter().find_map(|f| row.fields.iter().find(|(n, _)| n == f)).and_then(|(_, v)| v.as_str());
+    let named = named.filter(|v| !v.is_empty() && v.len() <= 60 && !v.contains(char::is_whitespace));
+    let typed = |w: &&str| {
+        ["Error", "Exception", "Timeout", "Panic"].iter().any(|e| w.ends_with(e) && w.len() > e.len())
+            && w.len() <= 60
+            && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
+    };
+    let words = |text| str::split(text, |c: char| c.is_whitespace() || matches!(c, ':' | '(' | ')' | '"' | '\'' | '='));
+    let short = |w| str::rsplit(w, '.').next().unwrap_or(w);
+    named.or_else(|| words(row.message.as_str()).take(60).find(typed)).map(short)
+}
+
+/// A line of the screen.
+enum Line {
+    /// A row, by its number among the resident ones.
+    Row(usize),
+    /// A folded line of it.
+    More(usize, String),
+    /// Here a source broke.
+    Seam(Ts, String),
+}
+
+/// What stands on the lines of a body `height` high.
+fn lines(history: &LogsHistory, view: &LogView, cx: &PaneCx, height: usize) -> Vec<Line> {
+    let shown = view.window(height);
+    let rows = &view.rows()[shown.clone()];
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
+    let until = if view.follows() { cx.now } else { last.placed };
+    let range = TimeRange::new(first.placed, until + Duration::from_nanos(1));
+    let mut seams = history.seams(range, cx.now).take(100).peekable();
+    let mut out = Vec::new();
+    let mut cursor = 0;
+    for (i, row) in rows.iter().enumerate() {
+        while let Some((t, seam)) = seams.next_if(|(t, _)| *t < row.placed) {
+            out.push(Line::Seam(t, seam.why.clone()));
+        }
+        let index = shown.start + i;
+        if Some(index) == view.cursor_index() {
+            cursor = out.len();
+        }
+        out.push(Line::Row(index));
+        if view.is_unfolded(&row.key) {
+            let raw = String::from_utf8_lossy(&row.raw);
+            out.extend(raw.lines().skip(1).take(UNFOLDED).map(|l| Line::More(index, l.to_owned())));
+        }
+    }
+    out.extend(seams.map(|(t, seam)| Line::Seam(t, seam.why.clone())));
+    // Seams take lines of their own: what no longer fits goes at the top while following, else below the cursor.
+    let over = out.len().saturating_sub(height);
+    let cut = if view.follows() { over.min(cursor) } else { (cursor + 1).saturating_sub(height) };
+    out.drain(..cut);
+    out.truncate(height);
+    out
+}
+
+/// Widths that fit the rows at hand.
+struct Columns {
+    time: u16,
+    dated: bool,
+    source: u16,
+    letter: bool,
+}
+
+impl Columns {
+    fn new(view: &LogView, cx: &PaneCx, width: u16, lines: &[Line]) -> Columns {
+        let rows = || lines.iter().filter_map(|l| if let Line::Row(i) = l { view.rows().get(*i) } else { None });
+        let day = |t: Ts| t.jiff().to_zoned(cx.zone.clone()).date();
+        let now = if cx.now == Ts::MAX { view.rows().last().map_or(cx.now, |r| r.placed) } else { cx.now };
+        let dated = width >= 60 && rows().any(|r| day(r.placed) != day(now));
+        let time = match width {
+            0..24 => 0,
+            24..44 => 8,
+            _ if dated => 18,
+            _ => 12,
         };
-        put(buf, body.x + 1, body.y, body.width.saturating_sub(1), &text, cx.theme.style(Role::Dim));
-        return frame;
+        let longest = rows().map(|r| text::width(&r.source)).max().unwrap_or(0) as u16;
+        let source = if width >= 56 { longest.min(width / 8).min(16) } else { 0 };
+        Columns { time, dated, source, letter: width >= 8 }
     }
-    let sources = source_width(rows, body);
-    for (i, row) in rows.iter().take(body.height as usize).enumerate() {
-        let spot = Rect { y: body.y + i as u16, height: 1, ..body };
-        line(row, view, cx, spot, buf, top + i == view.cursor(), sources);
-        frame.rows.push(RowSpot { area: spot, index: top + i });
-    }
-    if let Some(share) = view.progress().filter(|s| *s > 0.0) {
-        let text = format!(" reading {:.0} % ", share * 100.0);
-        let w = width(&text) as u16;
-        put(buf, body.right().saturating_sub(w), body.y, w, &text, cx.theme.style(Role::Dim));
-    }
-    frame
-}
 
-/// Columns for the names of sources: as many as the shown ones need, within reason.
-fn source_width(rows: &[LogRow], area: Rect) -> u16 {
-    if area.width < WIDE {
-        return 0;
+    /// Column at which messages begin.
+    fn message(&self) -> u16 {
+        let after = |w: u16| if w > 0 { w + 1 } else { 0 };
+        1 + after(self.time) + u16::from(self.letter) * 2 + after(self.source)
     }
-    let names = rows.iter().take(area.height as usize).map(|r| width(&r.source)).max().unwrap_or(0);
-    (names as u16).clamp(3, area.width / 8)
-}
 
-fn line(row: &LogRow, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer, on: bool, sources: u16) {
-    let severity = match row.severity {
-        Some(Severity::Trace) => Role::Trace,
-        Some(Severity::Debug) => Role::Debug,
-        Some(Severity::Warn) => Role::WarnLine,
-        Some(Severity::Error) => Role::Error,
-        Some(Severity::Fatal) => Role::Fatal,
-        _ => Role::Info,
-    };
-    let over = if on && cx.focused { Role::Cursor } else { Role::Text };
-    let paint = |role: Role| {
-        let style = cx.theme.style(role);
-        if on && cx.focused { style.patch(cx.theme.style(over)) } else { style }
-    };
-    if on && cx.focused {
-        for x in area.left()..area.right() {
-            buf[(x, area.y)].set_symbol(" ");
+    fn draw(&self, view: &LogView, cx: &PaneCx, row: &LogRow, cursor: bool, at: Rect, buf: &mut Buffer) {
+        let theme = cx.theme;
+        let context = view.is_context(&row.key) || row.format == ABSENT;
+        let dim = theme.style(Role::Dim);
+        let (letter, body) = if context { (dim, dim) } else { styles(row.severity, cx) };
+        let end = at.right();
+        let mut x = at.x;
+        if cursor {
+            let style = if cx.focused { theme.style(Role::Cursor) } else { dim };
+            text::put(buf, x, at.y, 1, cx.glyphs.cursor, style);
         }
-        buf.set_style(area, cx.theme.style(Role::Cursor));
-    }
-    let right = area.right();
-    let mut x = area.x;
-    put(buf, x, area.y, 1, if on { cx.glyphs.cursor } else { " " }, paint(Role::Text));
-    x += 1;
-    let time = match row.time {
-        Some(t) if area.width >= 56 => t.hms_millis(cx.zone),
-        Some(t) => t.hms(cx.zone),
-        None if area.width >= 56 => " ".repeat(12),
-        None => " ".repeat(8),
-    };
-    let mark = if row.inferred { "~" } else { " " };
-    x += put(buf, x, area.y, right - x, &time, paint(Role::Dim));
-    x += put(buf, x, area.y, right.saturating_sub(x), mark, paint(Role::Dim));
-    let letter = row.severity.map_or(' ', Severity::letter).to_string();
-    x += put(buf, x, area.y, right.saturating_sub(x), &letter, paint(severity)) + 1;
-    if sources > 0 {
-        put(buf, x, area.y, sources.min(right.saturating_sub(x)), &row.source, paint(Role::Dim));
-        x += sources + 1;
-        if let Some(id) = &row.request_id {
-            let role = if cx.facts.request.is_some() { Role::Request } else { Role::Dim };
-            let shown = middle(id.0.as_str(), 9);
-            put(buf, x, area.y, 9.min(right.saturating_sub(x)), &shown, paint(role));
-        }
-        x += 10;
-    }
-    let fold = if row.folded > 0 { format!(" +{} {}", row.folded, cx.glyphs.fold.0) } else { String::new() };
-    let fold_width = width(&fold) as u16;
-    let room = right.saturating_sub(x + fold_width);
-    let message = row.message.lines().next().unwrap_or("");
-    let role = if row.severity >= Some(Severity::Warn) { severity } else { Role::Text };
-    let end = x + room;
-    let x = message_with_hits(message, view, cx, buf, (x, area.y, room), paint(role));
-    let room = end.saturating_sub(x);
-    if room > 8 && !row.fields.is_empty() {
-        put(buf, x, area.y, room, &field_text(row, message, room as usize), paint(Role::Dim));
-    }
-    if fold_width > 0 && right > fold_width {
-        put(buf, right - fold_width, area.y, fold_width, &fold, paint(Role::Dim));
-    }
-}
-
-/// The message, hits of the search marked; the column behind it.
-fn message_with_hits(
-    message: &str,
-    view: &LogView,
-    cx: &PaneCx,
-    buf: &mut Buffer,
-    (mut x, y, room): (u16, u16, u16),
-    style: ratatui::style::Style,
-) -> u16 {
-    let end = x.saturating_add(room);
-    let mut at = 0;
-    if let Some(pattern) = view.highlight() {
-        // What lies far right of the screen is not looked at.
-        let seen = &message.as_bytes()[..message.len().min(4 * room as usize + 64)];
-        for hit in pattern.find_iter(seen).filter(|h| !h.is_empty()).take(20) {
-            let (Some(before), Some(inside)) = (message.get(at..hit.start()), message.get(hit.range())) else {
-                continue;
+        x += 1;
+        if self.time > 0 && x < end {
+            let t = match (self.dated, self.time) {
+                (true, _) => {
+                    format!("{}.{:03}", &row.placed.date_hms(cx.zone)[5..], row.placed.millis().rem_euclid(1_000))
+                }
+                (_, 8) => row.placed.hms(cx.zone),
+                _ => row.placed.hms_millis(cx.zone),
             };
-            x += put(buf, x, y, end.saturating_sub(x), before, style);
-            x += put(buf, x, y, end.saturating_sub(x), inside, style.patch(cx.theme.style(Role::Match)));
-            at = hit.end();
+            // A time that is not the record's own is dim.
+            let style = if row.time.is_some() && !row.inferred { theme.style(Role::Text) } else { dim };
+            text::put(buf, x, at.y, self.time.min(end - x), &t, if context { dim } else { style });
+            x += self.time + 1;
+        }
+        if self.letter && x < end {
+            let severity = row.severity.map_or(' ', Severity::letter);
+            text::put(buf, x, at.y, 1, &severity.to_string(), letter);
+            x += 2;
+        }
+        if self.source > 0 && x < end {
+            let name = text::middle(&row.source, self.source as usize);
+            text::put(buf, x, at.y, self.source.min(end - x), &name, dim);
+            x += self.source + 1;
+        }
+        if x >= end {
+            return;
+        }
+        let mut right = end;
+        if row.folded > 0 {
+            let (closed, open) = cx.glyphs.fold;
+            let glyph = if view.is_unfolded(&row.key) { open } else { closed };
+            let mark = format!(" +{} {glyph}", row.folded);
+            let n = text::width(&mark) as u16;
+            if end - x > n + 8 {
+                right = end - n;
+                text::put(buf, right, at.y, n, &mark, dim);
+            }
+        }
+        if let Some(id) = &row.request_id
+            && right - x > 30
+        {
+            let asked = cx.facts.request.as_ref() == Some(id);
+            let style = if asked { theme.style(Role::Request) } else { dim };
+            x += text::put(buf, x, at.y, 16, &id.short(), style) + 1;
+        }
+        let message = row.message.lines().next().unwrap_or_default();
+        let (message, plain) =
+            if message.trim().is_empty() { (first_line(row), true) } else { (message.to_owned(), false) };
+        x += marked(buf, x, at.y, right.saturating_sub(x), &message, body, theme.style(Role::Match), view);
+        if !plain {
+            fields(buf, x + 1, at.y, right, row, &message, dim);
         }
     }
-    if let Some(rest) = message.get(at..) {
-        x += put(buf, x, y, end.saturating_sub(x), rest, style);
-    }
-    x
 }
 
-/// Fields that every line of a service has, or that stand elsewhere in the row.
-const QUIET: [&str; 18] = [
-    "target",
-    "logger",
-    "logger_name",
-    "service",
-    "version",
-    "pid",
-    "thread",
-    "thread_name",
-    "hostname",
-    "host",
-    "module",
-    "file",
-    "line",
-    "caller",
-    "protocol",
-    "user_agent",
-    "referrer",
-    "client",
-];
+fn first_line(row: &LogRow) -> String {
+    String::from_utf8_lossy(row.raw.split(|b| *b == b'\n').next().unwrap_or_default()).into_owned()
+}
 
-/// What the fields add to the message, in order of appearance: `method=GET path=/orders status=503`.
-fn field_text(row: &LogRow, message: &str, room: usize) -> String {
-    let mut text = String::new();
+/// What is known beside the message, as far as there is room: whole fields only.
+fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message: &str, style: Style) {
+    // What every line of a service has, or what stands elsewhere in the row.
+    const KNOWN: &[&str] = &[
+        "time",
+        "timestamp",
+        "ts",
+        "@timestamp",
+        "level",
+        "severity",
+        "msg",
+        "message",
+        "request_id",
+        "target",
+        "logger",
+        "logger_name",
+        "service",
+        "version",
+        "pid",
+        "thread",
+        "thread_name",
+        "hostname",
+        "host",
+        "module",
+        "caller",
+        "protocol",
+        "user_agent",
+        "referrer",
+        "client",
+    ];
     for (name, value) in &row.fields {
-        let shown = value.as_str().map_or_else(|| Cow::Owned(value.to_string()), Cow::Borrowed);
-        let known = QUIET.contains(&name.as_str()) || is_id_key(name) || message.contains(shown.as_ref());
-        if known || shown.is_empty() {
+        let value = match value {
+            serde_json::Value::String(s) => s.clone(),
+            serde_json::Value::Null => continue,
+            other => other.to_string(),
+        };
+        let is_id = row.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
+        if is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || value.len() > 200 || message.contains(&value)
+        {
             continue;
         }
-        let first = shown.lines().next().unwrap_or("");
-        text.push_str(&format!("  {name}={first}"));
-        if text.len() > room {
-            break;
+        let text = format!(" {name}={value}");
+        let width = text::width(&text) as u16;
+        if x >= end {
+            return;
         }
+        // One that is too long leaves its place to a shorter one.
+        if width > end - x {
+            continue;
+        }
+        x += text::put(buf, x, y, width, &text, style);
     }
-    text
+}
+
+/// Writes `line` with the hits of the search marked.
+#[allow(clippy::too_many_arguments)]
+fn marked(buf: &mut Buffer, x: u16, y: u16, max: u16, line: &str, style: Style, hit: Style, view: &LogView) -> u16 {
+    let Some(search) = view.search_regex() else { return text::put(buf, x, y, max, line, style) };
+    let mut spans: Vec<(&str, Style)> = Vec::new();
+    let mut at = 0;
+    for m in search.find_iter(line.as_bytes()).take(50) {
+        // A hit inside a character cannot be marked.
+        if m.is_empty() || !line.is_char_boundary(m.start()) || !line.is_char_boundary(m.end()) {
+            continue;
+        }
+        spans.push((&line[at..m.start()], style));
+        spans.push((&line[m.range()], hit));
+        at = m.end();
+    }
+    spans.push((&line[at..], style));
+    text::put_spans(buf, x, y, max, &spans)
+}
+
+/// Styles of the letter and of the message.
+fn styles(severity: Option<Severity>, cx: &PaneCx) -> (Style, Style) {
+    let role = match severity {
+        Some(Severity::Fatal) => Role::Fatal,
+        Some(Severity::Error) => Role::Error,
+        Some(Severity::Warn) => return (cx.theme.style(Role::WarnLine), cx.theme.style(Role::Text)),
+        Some(Severity::Info) => return (cx.theme.style(Role::Info), cx.theme.style(Role::Text)),
+        Some(Severity::Debug) => Role::Debug,
+        Some(Severity::Trace) => Role::Trace,
+        None => return (cx.theme.style(Role::Dim), cx.theme.style(Role::Text)),
+    };
+    (cx.theme.style(role), cx.theme.style(role))
 }
 
 /// The row under the cursor.
 pub fn select(view: &LogView) -> Option<Selected> {
     let row = view.selected()?;
-    let mut fields = Vec::new();
-    let mut add = |name: &str, value: String| fields.push((name.to_owned(), value));
-    if let Some(t) = row.time {
-        add("time", format!("{t}{}", if row.inferred { " (year or zone inferred)" } else { "" }));
-    }
+    let place = match row.line {
+        Some(n) => format!("{}:{n}", row.source),
+        None => format!("{}:~{}", row.source, row.key.offset),
+    };
+    let mut fields: Vec<(String, String)> = Vec::new();
     if let Some(s) = row.severity {
-        add("severity", s.name().to_owned());
+        fields.push(("severity".into(), s.name().into()));
     }
-    add("source", row.source.to_string());
-    add(
-        "place",
-        match row.line {
-            Some(n) => format!("line {n}, byte {}", row.key.offset),
-            None => format!("byte {}", row.key.offset),
-        },
-    );
-    add("format", row.format.to_owned());
-    if let Some(id) = &row.request_id {
-        add("request_id", id.to_string());
+    fields.extend(row.fields.iter().map(|(n, v)| {
+        let value = v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+        (n.to_string(), value)
+    }));
+    if row.folded > 0 {
+        fields.push(("record".into(), String::from_utf8_lossy(&row.raw).into_owned()));
     }
-    add("message", row.message.clone());
-    for (name, value) in &row.fields {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        fields.push((name.to_string(), value));
-    }
+    let message = row.message.lines().next().filter(|m| !m.trim().is_empty());
     Some(Selected {
-        at: row.time.or(Some(row.placed)),
-        source: row.source.to_string(),
-        text: String::from_utf8_lossy(&row.raw).into_owned(),
+        at: Some(row.time.unwrap_or(row.placed)),
+        source: place,
+        text: message.map_or_else(|| first_line(row), str::to_owned),
         request_id: row.request_id.clone(),
         fields,
     })
 }
+
+#[cfg(test)]
+#[path = "pane_tests.rs"]
+mod tests;

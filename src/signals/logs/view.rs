@@ -1,470 +1,480 @@
-//! What the log pane shows: filter, anchor, resident rows, the row under the cursor. Pure: it says which rows it wants
-//! and takes them in when they arrive.
+//! What the log pane shows: filter, place, resident rows, cursor, progress. Pure: it reads nothing, it *wants*.
 //!
-//! Rows keep their place: new lines never move the row under the cursor, and what is resident is bounded.
+//! Rows are resident a few screens each way round what is shown; the cursor is a row's identity, never a number, so
+//! that new lines never move the line under it. *Following* shows the newest rows as of the playhead.
 
-use std::collections::BTreeMap;
-
-use regex::bytes::{Regex, RegexBuilder};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::time::Duration;
 
 use super::row::{LogRow, RowKey};
 use super::store::{Anchor, Ask, LogArrival, LogQuery, Pattern, Slot, Upto};
-use crate::timeline::{Filter, Ts};
-use crate::ui::widgets::scroll;
+use crate::timeline::{Filter, SourceId, Ts};
 
-/// Screens kept resident on each side of the visible one.
+/// Screens kept each way.
 const SCREENS: usize = 4;
+/// Lines of an unfolded record that are shown.
+pub const UNFOLDED: usize = 200;
+/// A playhead that moves further at once has jumped; one that moves less is playing.
+const JUMP: Duration = Duration::from_secs(15);
 
-/// What is waited for.
-#[derive(Clone, Debug, PartialEq)]
-enum Waiting {
-    /// A whole new set of rows; the cursor goes to the last one at or before this time, or to the end.
-    Fresh(Option<Ts>),
-    /// Rows before the first one.
-    Older,
-    /// Rows after the last one.
-    Newer,
+type Place = (Ts, RowKey);
+
+fn place(row: &LogRow) -> Place {
+    (row.placed, row.key)
 }
 
-/// The view of the log pane.
+/// What a question that is out was asked for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// All rows anew; whether the first part has replaced the old ones.
+    Anew(bool),
+    Older,
+    Newer,
+    /// What came since; kept until it is known whether anything was left out.
+    Since(Vec<LogRow>),
+    /// Neighbours of a hit, unfiltered.
+    Context(RowKey),
+}
+
+/// The rows of the log pane.
 #[derive(Clone, Debug, Default)]
 pub struct LogView {
     filter: Filter,
-    search: String,
-    pattern: Option<Regex>,
+    now: Ts,
+    live: bool,
     rows: Vec<LogRow>,
-    cursor: usize,
-    top: usize,
-    height: usize,
-    follow: bool,
     at_start: bool,
     at_end: bool,
-    visible_until: Option<Ts>,
     upto: Upto,
-    stale: bool,
-    fresh: Option<Option<Ts>>,
-    waiting: Option<(u64, Waiting)>,
+    scrolled: bool,
+    cursor: Option<Place>,
+    top: Option<Place>,
+    height: usize,
+    unfolded: BTreeSet<RowKey>,
+    anchor: Option<Anchor>,
+    changed: bool,
+    out: Option<(u64, Purpose)>,
     requests: u64,
     progress: Option<f64>,
+    search: Option<(String, regex::bytes::Regex)>,
+    context: usize,
+    context_rows: BTreeSet<RowKey>,
+    context_done: BTreeSet<RowKey>,
 }
 
 impl LogView {
-    /// Following the end, nothing resident.
+    /// An empty one that follows.
     pub fn new() -> LogView {
-        LogView { follow: true, fresh: Some(None), ..LogView::default() }
+        LogView { now: Ts::MAX, live: true, anchor: Some(Anchor::End), ..LogView::default() }
     }
 
-    /// Rows are filtered by `filter` from now on; the place on the time axis stays.
+    /// Rows that pass `filter` from now on. The cursor stays near where it was.
     pub fn set_filter(&mut self, filter: Filter) {
         if filter == self.filter {
             return;
         }
         self.filter = filter;
-        let at = if self.follow { None } else { self.selected().map(|r| r.placed) };
-        self.fresh = Some(at);
+        let anchor = match self.selected().map(place) {
+            Some((t, key)) if self.scrolled => Anchor::Row(key, t),
+            _ => Anchor::End,
+        };
+        // Rows that pass stay until the answer comes; the others would be a lie.
+        let filter = self.filter.clone();
+        self.rows.retain(|r| filter.matches(r));
+        self.load(anchor);
     }
 
-    /// Where the playhead is: nothing observed after it is shown. Live it is [`Ts::MAX`].
+    /// The playhead moved, or follows the clock again. `now` is [`Ts::MAX`] when live.
     pub fn set_playhead(&mut self, now: Ts, live: bool) {
-        let before = self.visible_until.replace(now);
-        match before {
-            Some(b) if b == now => {}
-            // Forward: what became visible is added at the end.
-            Some(b) if b < now => self.stale = true,
-            _ => {
-                if live {
-                    self.stale = true;
-                } else {
-                    self.follow = true;
-                    self.fresh = Some(None);
-                }
-            }
+        let (before, was_live) = (self.now, self.live);
+        (self.now, self.live) = (now, live);
+        if now == before {
+            return;
+        }
+        if was_live && !live && self.scrolled && self.selected().is_some_and(|r| r.placed <= now) {
+            // Paused while looking at something older: it stays.
+            return;
+        }
+        if now < before {
+            self.rows.retain(|r| r.placed <= now);
+            self.scrolled = false;
+            self.load(Anchor::End);
+        } else if !live && now.since(before) > JUMP {
+            self.scrolled = false;
+            self.load(Anchor::End);
+        } else {
+            self.changed = true;
         }
     }
 
-    /// The sources said something.
+    /// Lines were appended somewhere.
     pub fn data_changed(&mut self) {
-        self.stale = true;
+        self.changed = true;
     }
 
-    /// What must be read so that `height` rows can be shown; `None` while enough is here or on its way.
+    fn load(&mut self, anchor: Anchor) {
+        self.anchor = Some(anchor);
+        self.out = None;
+        self.progress = None;
+        self.context_rows.clear();
+        self.context_done.clear();
+    }
+
+    /// What is missing for a pane of `height` rows, if anything is and nothing is being read.
     pub fn wants(&mut self, height: usize) -> Option<LogQuery> {
+        let height = height.max(1);
         self.height = height;
-        self.settle();
-        let resident = (height * SCREENS).clamp(50, 1_000);
-        if let Some(at) = self.fresh.take() {
-            let anchor = at.map_or(Anchor::End, Anchor::At);
-            let after = if at.is_some() { resident / 2 } else { 0 };
-            return Some(self.ask(Waiting::Fresh(at), anchor, resident, after));
-        }
-        if self.waiting.is_some() {
+        if self.out.is_some() {
             return None;
         }
-        if self.follow && self.stale {
-            self.stale = false;
-            return Some(match self.rows.is_empty() && self.upto.is_empty() {
-                true => self.ask(Waiting::Fresh(None), Anchor::End, resident, 0),
-                false => self.ask(Waiting::Newer, Anchor::Since(self.upto.clone()), resident, 0),
-            });
+        if let Some(anchor) = self.anchor.take() {
+            let end = anchor == Anchor::End;
+            let (before, after) = if end { (3 * height, 0) } else { (2 * height, 2 * height) };
+            return Some(self.ask(Purpose::Anew(false), Ask::Rows { anchor, before, after }));
         }
-        if self.top < height && !self.at_start && !self.rows.is_empty() {
-            let first = &self.rows[0];
-            let anchor = Anchor::Row(first.key, first.placed);
-            return Some(self.ask(Waiting::Older, anchor, resident / 2, 0));
+        let shown = self.window(height);
+        if !self.at_start && shown.start < height {
+            let anchor = self.rows.first().map_or(Anchor::End, |r| Anchor::Row(r.key, r.placed));
+            return Some(self.ask(Purpose::Older, Ask::Rows { anchor, before: 2 * height, after: 0 }));
         }
-        let below = self.rows.len().saturating_sub(self.top + height);
-        if !self.follow && below < height && (!self.at_end || self.stale) && !self.rows.is_empty() {
-            self.stale = false;
-            let last = &self.rows[self.rows.len() - 1];
+        if !self.at_end
+            && self.rows.len() - shown.end < height
+            && let Some(last) = self.rows.last()
+        {
             let anchor = Anchor::Row(last.key, last.placed);
-            return Some(self.ask(Waiting::Newer, anchor, 0, resident / 2 + 1));
+            return Some(self.ask(Purpose::Newer, Ask::Rows { anchor, before: 0, after: 2 * height + 1 }));
+        }
+        if self.changed && self.at_end {
+            self.changed = false;
+            let anchor = Anchor::Since(std::mem::take(&mut self.upto));
+            let ask = Ask::Rows { anchor, before: SCREENS * height, after: 0 };
+            return Some(self.ask(Purpose::Since(Vec::new()), ask));
+        }
+        if self.context > 0
+            && !self.filter.is_empty()
+            && let Some(row) = self.selected()
+            && !self.context_rows.contains(&row.key)
+            && !self.context_done.contains(&row.key)
+        {
+            let (key, n) = (row.key, self.context);
+            let ask = Ask::Rows { anchor: Anchor::Row(key, row.placed), before: n, after: n + 1 };
+            let query = self.ask(Purpose::Context(key), ask);
+            return Some(LogQuery { filter: Filter::default(), sources: Some(vec![key.source]), ..query });
         }
         None
     }
 
-    fn ask(&mut self, waiting: Waiting, anchor: Anchor, before: usize, after: usize) -> LogQuery {
+    fn ask(&mut self, purpose: Purpose, ask: Ask) -> LogQuery {
         self.requests += 1;
-        self.waiting = Some((self.requests, waiting));
+        self.out = Some((self.requests, purpose));
         LogQuery {
             request: self.requests,
             slot: Slot::View,
             filter: self.filter.clone(),
             sources: None,
             min_severity: None,
-            visible_until: self.visible_until.unwrap_or(Ts::MAX),
-            screen: self.height.max(1),
-            ask: Ask::Rows { anchor, before, after },
+            visible_until: self.now,
+            screen: self.height,
+            ask,
         }
     }
 
-    /// Takes rows in. Answers to older questions are dropped.
-    pub fn arrive(&mut self, answer: LogArrival) {
-        let Some((request, waiting)) = self.waiting.clone() else { return };
-        if answer.request != request {
-            return;
-        }
-        let share = answer.scanned_bytes as f64 / answer.total_bytes.max(1) as f64;
-        self.progress = (!answer.done).then_some(share.min(1.0));
-        let under = self.selected().map(|r| r.key);
-        let shown = self.rows.get(self.top).map(|r| r.key);
-        match &waiting {
-            Waiting::Fresh(at) => {
-                self.rows.clear();
-                self.at_end = at.is_none() || answer.at_end;
-                self.at_start = answer.at_start;
-                self.add(answer.rows);
-                self.cursor = match at {
-                    None => self.rows.len().saturating_sub(1),
-                    Some(at) => self.rows.partition_point(|r| r.placed <= *at).saturating_sub(1),
-                };
-                self.top = self.cursor.saturating_sub(self.height / 2);
-                self.upto = answer.upto;
-                if !answer.done {
-                    // Later parts are more of the same set.
-                    self.waiting = Some((request, Waiting::Older));
-                    return self.settle();
-                }
-            }
-            Waiting::Older => {
-                self.at_start |= answer.at_start;
-                self.add(answer.rows);
-                self.keep_place(under, shown);
-                self.upto.extend(answer.upto);
-            }
-            Waiting::Newer => {
-                if answer.gap {
+    /// Takes in an answer or a part of one; one that nobody waits for any more is dropped.
+    pub fn arrive(&mut self, a: LogArrival) {
+        let Some((_, mut purpose)) = self.out.take_if(|(request, _)| *request == a.request) else { return };
+        self.progress = (!a.done && a.total_bytes > 0).then(|| a.scanned_bytes as f64 / a.total_bytes as f64);
+        match &mut purpose {
+            Purpose::Anew(replaced) => {
+                if !*replaced && (a.done || !a.rows.is_empty()) {
+                    *replaced = true;
                     self.rows.clear();
-                    self.at_start = false;
                 }
-                if !self.follow {
-                    self.at_end |= answer.at_end;
+                self.merge(a.rows);
+                if a.done {
+                    (self.at_start, self.at_end, self.upto) = (a.at_start, a.at_end, a.upto);
                 }
-                self.add(answer.rows);
-                self.keep_place(under, shown);
-                self.upto.extend(answer.upto);
+            }
+            Purpose::Older => {
+                self.merge(a.rows);
+                self.at_start = a.at_start;
+            }
+            Purpose::Newer => {
+                self.merge(a.rows);
+                if a.done {
+                    (self.at_end, self.upto) = (a.at_end, a.upto);
+                }
+            }
+            Purpose::Since(kept) => {
+                kept.extend(a.rows);
+                if a.done {
+                    let new = std::mem::take(kept);
+                    match (a.gap, self.scrolled) {
+                        (false, _) => self.merge(new),
+                        // More came than is kept: only the newest are of use here …
+                        (true, false) => {
+                            self.rows.clear();
+                            self.merge(new);
+                            self.at_start = false;
+                        }
+                        // … or none of them.
+                        (true, true) => self.at_end = false,
+                    }
+                    self.upto = a.upto;
+                }
+            }
+            Purpose::Context(of) => {
+                let shown: BTreeSet<RowKey> = self.rows.iter().map(|r| r.key).collect();
+                self.context_rows.extend(a.rows.iter().map(|r| r.key).filter(|k| !shown.contains(k)));
+                self.context_done.insert(*of);
+                self.merge(a.rows);
             }
         }
-        if answer.done {
-            self.waiting = None;
+        if !a.done {
+            self.out = Some((a.request, purpose));
         }
-        self.settle();
         self.trim();
     }
 
-    /// Merges rows in order; one that is there already is not added again.
-    fn add(&mut self, rows: Vec<LogRow>) {
-        if rows.is_empty() {
-            return;
-        }
-        self.rows.extend(rows);
-        self.rows.sort_by_key(|r| (r.placed, r.key));
-        self.rows.dedup_by_key(|r| r.key);
-    }
-
-    fn keep_place(&mut self, under: Option<RowKey>, shown: Option<RowKey>) {
-        let index = |rows: &[LogRow], key: Option<RowKey>| key.and_then(|k| rows.iter().position(|r| r.key == k));
-        if let Some(i) = index(&self.rows, under) {
-            self.cursor = i;
-        }
-        if let Some(i) = index(&self.rows, shown) {
-            self.top = i;
+    fn merge(&mut self, new: Vec<LogRow>) {
+        for row in new {
+            let at = self.rows.partition_point(|r| place(r) < place(&row));
+            match self.rows.get_mut(at) {
+                Some(same) if same.key == row.key => *same = row,
+                _ => self.rows.insert(at, row),
+            }
         }
     }
 
-    /// Cursor and first shown row inside their bounds; following, the end is shown.
-    fn settle(&mut self) {
-        let last = self.rows.len().saturating_sub(1);
-        if self.follow {
-            self.cursor = last;
-            self.top = self.rows.len().saturating_sub(self.height);
-        }
-        self.cursor = self.cursor.min(last);
-        self.top = scroll::window(self.rows.len(), self.height, self.cursor, self.top);
-    }
-
-    /// Rows far from the cursor go.
+    /// Gives up rows far from what is shown.
     fn trim(&mut self) {
-        let keep = self.height.max(1) * SCREENS;
-        if self.top > 2 * keep {
-            let cut = self.top - keep;
-            self.rows.drain(..cut);
-            self.top -= cut;
-            self.cursor -= cut;
-            self.at_start = false;
-        }
-        let end = self.top + self.height + 2 * keep;
-        if self.rows.len() > end {
-            self.rows.truncate(self.top + self.height + keep);
+        let keep = SCREENS * self.height.max(1);
+        let shown = self.window(self.height);
+        if self.rows.len() - shown.end > keep {
+            self.rows.truncate(shown.end + keep);
             self.at_end = false;
         }
-    }
-
-    /// Moves the cursor; going up leaves the end, reaching the end again follows.
-    pub fn move_by(&mut self, by: isize) {
-        if by < 0 {
-            if self.follow && !self.rows.is_empty() {
-                self.follow = false;
-                self.at_end = true;
-            }
-            let want = self.cursor as isize + by;
-            self.cursor = want.max(0) as usize;
-            if by <= isize::MIN / 2 {
-                // Home: the very first row, wherever it lies.
-                self.fresh = Some(Some(Ts::MIN));
-            }
-        } else {
-            let last = self.rows.len().saturating_sub(1);
-            let want = (self.cursor as isize).saturating_add(by) as usize;
-            self.cursor = want.min(last);
-            if want >= last && self.at_end {
-                self.follow = true;
-                self.stale = true;
-            }
+        if shown.start > keep {
+            self.rows.drain(..shown.start - keep);
+            self.at_start = false;
         }
-        self.settle();
     }
 
-    /// To the end, and follow.
-    pub fn end(&mut self) {
-        if !self.follow || !self.at_end {
-            self.fresh = Some(None);
+    /// Screen lines that a row takes.
+    pub fn lines_of(&self, row: &LogRow) -> usize {
+        if self.unfolded.contains(&row.key) { 1 + (row.folded as usize).min(UNFOLDED) } else { 1 }
+    }
+
+    /// Resident rows.
+    pub fn rows(&self) -> &[LogRow] {
+        &self.rows
+    }
+
+    /// Which resident rows a pane of `height` lines shows; the row under the cursor is always among them.
+    pub fn window(&self, height: usize) -> Range<usize> {
+        if self.rows.is_empty() || height == 0 {
+            return 0..0;
         }
-        self.follow = true;
-        self.stale = true;
-    }
-
-    /// To a time; the cursor goes to the last row at or before it.
-    pub fn go_to(&mut self, at: Ts) {
-        self.follow = false;
-        self.fresh = Some(Some(at));
-    }
-
-    /// To a row that was found.
-    pub fn show(&mut self, row: LogRow) {
-        self.follow = false;
-        match self.rows.iter().position(|r| r.key == row.key) {
-            Some(i) => self.cursor = i,
-            None => {
-                self.fresh = Some(Some(row.placed));
-                self.rows = vec![row];
-                self.cursor = 0;
+        let cursor = self.cursor_index().unwrap_or(self.rows.len() - 1);
+        // The first row that may stand at the top so that `last` is still seen.
+        let lowest = |last: usize| {
+            let (mut start, mut left) = (last, height.saturating_sub(self.lines_of(&self.rows[last])));
+            while start > 0 && self.lines_of(&self.rows[start - 1]) <= left {
+                start -= 1;
+                left -= self.lines_of(&self.rows[start]);
             }
+            start
+        };
+        let full = lowest(self.rows.len() - 1);
+        let start = match self.top {
+            Some(top) if self.scrolled => {
+                let top = self.rows.partition_point(|r| place(r) < top);
+                top.clamp(lowest(cursor), cursor.max(lowest(cursor))).min(full)
+            }
+            _ if self.scrolled => lowest((cursor + height / 2).min(self.rows.len() - 1)).min(cursor),
+            _ => full,
+        };
+        let (mut end, mut left) = (start, height);
+        while end < self.rows.len() && left > 0 {
+            left = left.saturating_sub(self.lines_of(&self.rows[end]));
+            end += 1;
         }
-        self.settle();
+        start..end
     }
 
-    /// The row with this number goes under the cursor.
-    pub fn select_index(&mut self, index: usize) {
-        self.follow = false;
-        self.at_end = self.at_end || index + 1 >= self.rows.len();
-        self.cursor = index;
-        self.settle();
+    /// Number of the row under the cursor among the resident ones.
+    pub fn cursor_index(&self) -> Option<usize> {
+        let last = self.rows.len().checked_sub(1)?;
+        match self.cursor {
+            Some(cursor) if self.scrolled => Some(self.rows.partition_point(|r| place(r) < cursor).min(last)),
+            _ => Some(last),
+        }
     }
 
     /// The row under the cursor.
     pub fn selected(&self) -> Option<&LogRow> {
-        self.rows.get(self.cursor)
+        self.rows.get(self.cursor_index()?)
     }
 
-    /// Resident rows from the first shown one on, with the number of that one.
-    pub fn shown(&self) -> (usize, &[LogRow]) {
-        let top = self.top.min(self.rows.len());
-        (top, &self.rows[top..])
-    }
-
-    /// Number of the row under the cursor.
-    pub fn cursor(&self) -> usize {
-        self.cursor
-    }
-
-    /// Rows resident.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether no row is resident.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    /// Whether the end is followed.
+    /// Whether the newest rows are shown as they come.
     pub fn follows(&self) -> bool {
-        self.follow
+        !self.scrolled
     }
 
-    /// Share of the reading that is done, while something is read.
-    pub fn progress(&self) -> Option<f64> {
-        if self.waiting.is_some() || self.fresh.is_some() { Some(self.progress.unwrap_or(0.0)) } else { None }
+    /// Moves the cursor by rows. Past the last row it follows again; a huge step back goes to the very first row.
+    pub fn move_by(&mut self, by: isize) {
+        if by <= isize::MIN / 4 {
+            self.scrolled = true;
+            (self.cursor, self.top) = (Some((Ts::MIN, RowKey::default())), None);
+            if !self.at_start {
+                self.load(Anchor::At(Ts::MIN));
+            }
+            return;
+        }
+        let Some(at) = self.cursor_index() else { return };
+        if by > 0 && at + 1 >= self.rows.len() && self.at_end {
+            return self.end();
+        }
+        self.put_cursor(at.saturating_add_signed(by).min(self.rows.len() - 1));
     }
 
-    /// Names of exceptions among the resident rows with their counts, most frequent first.
-    pub fn exceptions(&self) -> Vec<(String, usize)> {
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for row in &self.rows {
-            if let Some((_, name)) = row.fields.iter().find(|(n, _)| n == "exception")
-                && let Some(name) = name.as_str()
-            {
-                *counts.entry(name.to_owned()).or_default() += 1;
+    fn put_cursor(&mut self, index: usize) {
+        let before = self.window(self.height).start;
+        self.top = self.rows.get(before).map(place);
+        self.cursor = self.rows.get(index).map(place);
+        self.scrolled = true;
+        let now = self.window(self.height).start;
+        self.top = self.rows.get(now).map(place);
+    }
+
+    /// To the newest row, and follow.
+    pub fn end(&mut self) {
+        if !self.at_end || self.rows.is_empty() {
+            self.load(Anchor::End);
+        }
+        self.scrolled = false;
+        (self.cursor, self.top) = (None, None);
+        self.changed = true;
+    }
+
+    /// To the first row at or after `at`.
+    pub fn go_to(&mut self, at: Ts) {
+        self.scrolled = true;
+        (self.cursor, self.top) = (Some((at, RowKey { source: SourceId(0), generation: 0, offset: 0 })), None);
+        self.load(Anchor::At(at));
+    }
+
+    /// The cursor goes to this row, wherever it is; it is read round about.
+    pub fn show(&mut self, row: LogRow) {
+        let to = place(&row);
+        match self.rows.binary_search_by_key(&to, place) {
+            Ok(index) => self.put_cursor(index),
+            Err(_) => {
+                self.rows = vec![row];
+                (self.at_start, self.at_end) = (false, false);
+                self.scrolled = true;
+                (self.cursor, self.top) = (Some(to), None);
+                self.load(Anchor::Row(to.1, to.0));
             }
         }
-        let mut all: Vec<_> = counts.into_iter().collect();
-        all.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), name.clone()));
-        all
     }
 
-    /// What the title says: whether it follows, by what it is filtered.
-    pub fn mode_text(&self) -> String {
-        let mut text = if self.follow { "follow".to_owned() } else { "G follows".to_owned() };
-        if !self.filter.is_empty() {
-            text.push_str(&format!(" · {}", self.filter));
+    /// The cursor goes to a row that was drawn, by its number among the resident ones.
+    pub fn select_index(&mut self, index: usize) {
+        if index < self.rows.len() {
+            self.put_cursor(index);
         }
-        if !self.search.is_empty() {
-            text.push_str(&format!(" · /{}", self.search));
-        }
-        text
     }
 
-    /// Searches for text, or for `/a regular expression/`; in any case where the text has no capital. Empty clears.
+    /// Shows or hides the folded lines of the row under the cursor.
+    pub fn unfold(&mut self) {
+        if let Some(key) = self.selected().map(|r| r.key)
+            && !self.unfolded.remove(&key)
+        {
+            self.unfolded.insert(key);
+        }
+    }
+
+    /// Whether a row's folded lines are shown.
+    pub fn is_unfolded(&self, key: &RowKey) -> bool {
+        self.unfolded.contains(key)
+    }
+
+    /// What is searched for: text, or `/a regular expression/`; in any case where it has no capital. Empty: nothing.
     pub fn set_search(&mut self, text: &str) {
-        self.search = text.to_owned();
         let body = text.strip_prefix('/').and_then(|t| t.strip_suffix('/')).filter(|t| !t.is_empty());
         let source = body.map_or_else(|| regex::escape(text), str::to_owned);
-        self.pattern = if text.is_empty() {
-            None
-        } else {
-            RegexBuilder::new(&source)
+        let build = |source: &str| {
+            regex::bytes::RegexBuilder::new(source)
                 .case_insensitive(!text.chars().any(char::is_uppercase))
                 .size_limit(1 << 20)
                 .build()
-                .ok()
+        };
+        self.search = match text {
+            "" => None,
+            // A regular expression that is no such thing (yet) is text.
+            _ => build(&source).or_else(|_| build(&regex::escape(text))).ok().map(|r| (text.to_owned(), r)),
         };
     }
 
-    /// What is searched for.
+    /// What is searched for, as the store understands it.
     pub fn search_pattern(&self) -> Option<Pattern> {
-        self.pattern.clone().map(Pattern::Regex)
+        self.search.as_ref().map(|(_, r)| Pattern::Regex(r.clone()))
     }
 
-    /// What is searched for, to be shown in rows.
-    pub fn highlight(&self) -> Option<&Regex> {
-        self.pattern.as_ref()
+    /// What is searched for, for marking hits.
+    pub fn search_regex(&self) -> Option<&regex::bytes::Regex> {
+        self.search.as_ref().map(|(_, r)| r)
+    }
+
+    /// More or fewer unfiltered lines of the same source round the hit under the cursor.
+    pub fn change_context(&mut self, by: i32) {
+        self.context = self.context.saturating_add_signed(by as isize).min(50);
+        let context = std::mem::take(&mut self.context_rows);
+        self.rows.retain(|r| !context.contains(&r.key));
+        self.context_done.clear();
+    }
+
+    /// Whether a row is there only as context.
+    pub fn is_context(&self, key: &RowKey) -> bool {
+        self.context_rows.contains(key)
+    }
+
+    /// The filter of the rows.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// Share that was looked at of what has to be looked at, while rows are being read.
+    pub fn progress(&self) -> Option<f64> {
+        self.progress
+    }
+
+    /// Whether rows are still to come before it can be said that there are none.
+    pub fn is_waiting(&self) -> bool {
+        self.out.is_some() || self.anchor.is_some()
+    }
+
+    /// What the view does, for the pane's title.
+    pub fn mode_text(&self) -> String {
+        let mut text = match (self.scrolled, self.live) {
+            (false, true) => "follow".to_owned(),
+            (false, false) => "up to the playhead".to_owned(),
+            (true, _) => "G follows".to_owned(),
+        };
+        if !self.filter.is_empty() {
+            text.push_str(&format!(" · {}", self.filter));
+        }
+        if let Some((search, _)) = &self.search {
+            text.push_str(&format!(" · /{search}"));
+        }
+        if self.context > 0 {
+            text.push_str(&format!(" · ±{} lines", self.context));
+        }
+        text
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::timeline::SourceId;
-
-    fn row(i: i64) -> LogRow {
-        LogRow {
-            key: RowKey { source: SourceId(1), generation: 0, offset: i as u64 },
-            placed: Ts::from_secs(i),
-            time: Some(Ts::from_secs(i)),
-            inferred: false,
-            severity: None,
-            source: "app".into(),
-            format: "text",
-            line: None,
-            folded: 0,
-            message: format!("line {i}"),
-            fields: Vec::new(),
-            request_id: None,
-            raw: format!("line {i}").into_bytes().into(),
-        }
-    }
-
-    fn answer(view: &LogView, rows: std::ops::Range<i64>) -> LogArrival {
-        LogArrival {
-            request: view.requests,
-            rows: rows.map(row).collect(),
-            done: true,
-            at_end: true,
-            ..LogArrival::default()
-        }
-    }
-
-    fn under_cursor(view: &LogView) -> &str {
-        view.selected().map_or("-", |r| &r.message)
-    }
-
-    #[test]
-    fn new_lines_do_not_move_the_row_under_the_cursor() {
-        let mut v = LogView::new();
-        v.wants(10).expect("first rows");
-        v.arrive(answer(&v, 0..50));
-        assert_eq!(under_cursor(&v), "line 49");
-        v.move_by(-5);
-        v.data_changed();
-        assert_eq!(under_cursor(&v), "line 44");
-        let (top, _) = v.shown();
-        while v.wants(10).is_some() {
-            v.arrive(answer(&v, 0..80));
-        }
-        assert_eq!(under_cursor(&v), "line 44");
-        assert_eq!(v.shown().0, top);
-    }
-
-    #[test]
-    fn following_shows_the_newest_line() {
-        let mut v = LogView::new();
-        v.wants(10).expect("first rows");
-        v.arrive(answer(&v, 0..50));
-        v.data_changed();
-        let query = v.wants(10).expect("newer rows");
-        assert!(matches!(query.ask, Ask::Rows { anchor: Anchor::Since(_) | Anchor::End, .. }));
-        v.arrive(answer(&v, 50..60));
-        assert_eq!(under_cursor(&v), "line 59");
-    }
-
-    #[test]
-    fn an_answer_to_an_older_question_is_dropped() {
-        let mut v = LogView::new();
-        v.wants(10).expect("first rows");
-        let late = answer(&v, 0..5);
-        v.set_filter(Filter::parse("x").expect("a filter"));
-        v.wants(10).expect("rows under the new filter");
-        v.arrive(late);
-        assert!(v.is_empty());
-    }
-}
+#[path = "view_tests.rs"]
+mod tests;

@@ -35,9 +35,27 @@ impl Resume {
             Some(c) => format!("--after-cursor='{}'", c.replace('\'', "")),
             None => format!("--since=@{}", since.secs()),
         };
+        let text = match self.last.filter(|_| !text.contains(['{', '|', ';', '&', '<', '>'])) {
+            Some(_) => format!("{text}{}", self.known_option(text, since)),
+            None => text.to_owned(),
+        };
         text.replace("{since}", &since.to_string())
             .replace("{since_epoch}", &since.secs().to_string())
             .replace("{cursor}", &cursor)
+    }
+
+    /// How commands that everybody uses are told to go on, where nothing in the text says so.
+    fn known_option(&self, text: &str, since: Ts) -> String {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let says = |option: &str| words.iter().any(|w| w.starts_with(option));
+        match words.as_slice() {
+            ["journalctl", ..] if self.cursor.is_some() && !says("--after-cursor") && !says("--since") => {
+                " {cursor}".to_owned()
+            }
+            ["kubectl", ..] if words.contains(&"logs") && !says("--since") => format!(" --since-time={since}"),
+            ["docker" | "podman", "logs", ..] if !says("--since") => format!(" --since={since}"),
+            _ => String::new(),
+        }
     }
 
     /// The command starts again: from now on, what came before is dropped until something new comes.
@@ -112,6 +130,15 @@ mod tests {
         r.restart();
         assert!(!r.is_new(b"one", None) && !r.is_new(b"two", None));
         assert!(r.is_new(b"three", None));
+    }
+
+    #[test]
+    fn commands_that_say_nothing_of_time_are_told_to_go_on_where_they_ended() {
+        let mut r = Resume::default();
+        assert_eq!(r.command("kubectl logs -f api", Ts(0)), "kubectl logs -f api");
+        r.is_new(b"x", Some(Ts::from_secs(60)));
+        assert_eq!(r.command("kubectl logs -f api", Ts(0)), "kubectl logs -f api --since-time=1970-01-01T00:01:00Z");
+        assert_eq!(r.command("docker logs -f api | cat", Ts(0)), "docker logs -f api | cat");
     }
 
     #[test]

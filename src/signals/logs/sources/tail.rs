@@ -202,9 +202,12 @@ impl Tail {
             let head = read_range(&open.file, 0, 4_096.min(open.seen.0)).unwrap_or_default();
             (crc32c::crc32c(&head), head.len() as u32)
         });
+        // Of a link its target: the link may lead elsewhere when somebody wants to read this file again.
+        let link = fs::symlink_metadata(&self.path).is_ok_and(|m| m.file_type().is_symlink());
+        let path = if link { self.path.canonicalize().ok() } else { None }.unwrap_or_else(|| self.path.clone());
         let opened = LogOpened {
             generation: open.generation,
-            path: Some(self.path.to_string_lossy().into_owned()),
+            path: Some(path.to_string_lossy().into_owned()),
             file: Some(open.id),
             size: start,
             head,

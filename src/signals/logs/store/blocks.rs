@@ -29,6 +29,8 @@ pub struct BlockInfo {
     pub span: (Ts, Ts),
     /// Placed time of its first and of its last record.
     pub ends: (Ts, Ts),
+    /// Whether any of its records has a time of its own.
+    pub timed: bool,
     /// Line ends in it.
     pub lines: u32,
     /// Records by severity.

@@ -1,6 +1,6 @@
 //! All generations merged by placed time, walked from any place, forwards or backwards, block by block.
 //!
-//! Each stream knows a *frontier*: the time that none of its unread records lies beyond. The best record read so far is
+//! Each stream knows a *frontier*: the place that none of its unread records lies beyond. The best record read so far is
 //! given out once it is beyond all frontiers; otherwise the stream with the farthest frontier reads its next block. So
 //! a sparse filter does not make every source read its whole past for one screen. Records out of order inside a source
 //! are put right across blocks as long as they are less than [`SLACK`] out of place.
@@ -36,7 +36,7 @@ struct Stream<'a> {
     floor: u64,
     visible: u64,
     buffer: VecDeque<Hit>,
-    frontier: Ts,
+    frontier: Place,
     done: bool,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Merge<'a> {
                         own.filter(|o| *o < at).map_or(at, |o| walk.floor(o))
                     }
                 };
-                let frontier = if way == Way::Back { Ts::MAX } else { Ts::MIN };
+                let frontier = if way == Way::Back { (Ts::MAX, LAST) } else { (Ts::MIN, FIRST) };
                 let (buffer, floor, done) = (VecDeque::new(), 0, false);
                 Stream { generation, walk, at, floor, visible, buffer, frontier, done }
             })
@@ -129,15 +129,15 @@ impl<'a> Merge<'a> {
                 {
                     best = Some(i);
                 }
-                if !s.done && open.is_none_or(|o| self.way.beyond(s.frontier, self.streams[o].frontier)) {
+                if !s.done && open.is_none_or(|o| self.way.first(s.frontier, self.streams[o].frontier)) {
                     open = Some(i);
                 }
             }
             match (best, open) {
                 (None, None) => return Ok(None),
                 (Some(b), open) => {
-                    let placed = self.streams[b].next_place(self.way).map(|p| p.0).unwrap_or_default();
-                    if open.is_none_or(|o| self.way.beyond(placed, self.streams[o].frontier)) {
+                    let place = self.streams[b].next_place(self.way).unwrap_or_default();
+                    if open.is_none_or(|o| self.way.first(place, self.streams[o].frontier)) {
                         let s = &mut self.streams[b];
                         return Ok(if self.way == Way::Back { s.buffer.pop_back() } else { s.buffer.pop_front() });
                     }
@@ -175,28 +175,48 @@ impl<'a> Merge<'a> {
             // Lines from before the opening are visible from their own time on.
             inside && h.end > s.floor && (h.place.1.offset >= size || h.place.0 <= until)
         });
-        s.buffer.extend(wanted);
-        s.buffer.make_contiguous().sort_by_key(|h| h.place);
+        let mut wanted: Vec<Hit> = wanted.collect();
+        wanted.sort_by_key(|h| h.place);
+        // Nearly always the new ones lie wholly on one side of those that wait.
+        match way {
+            Way::Back if wanted.last().zip(s.buffer.front()).is_none_or(|(w, b)| w.place <= b.place) => {
+                wanted.into_iter().rev().for_each(|h| s.buffer.push_front(h));
+            }
+            Way::Forward if wanted.first().zip(s.buffer.back()).is_none_or(|(w, b)| w.place >= b.place) => {
+                s.buffer.extend(wanted);
+            }
+            _ => {
+                s.buffer.extend(wanted);
+                s.buffer.make_contiguous().sort_by_key(|h| h.place);
+            }
+        }
+        let key = |offset| s.generation.key(offset);
         match way {
             Way::Back => {
                 s.at = range.start;
                 s.done = range.start <= s.floor || s.walk.before(range.start).is_none();
                 if let Some((first, _)) = found.ends {
-                    s.frontier = s.frontier.min(first + SLACK);
-                    s.done |= self.stop.is_some_and(|stop| s.frontier < stop);
+                    // Lines without times are in order by where they stand.
+                    let next = if found.timed { (first + SLACK, LAST) } else { (first, key(range.start)) };
+                    s.frontier = s.frontier.min(next);
                 }
+                s.done |= self.stop.is_some_and(|stop| s.frontier.0 < stop);
             }
             Way::Forward => {
                 s.at = range.end;
                 s.done = s.walk.after(range.end).is_none();
                 if let Some((_, last)) = found.ends {
-                    s.frontier = s.frontier.max(last - SLACK);
-                    s.done |= self.stop.is_some_and(|stop| s.frontier > stop);
+                    let next = if found.timed { (last - SLACK, FIRST) } else { (last, key(range.end)) };
+                    s.frontier = s.frontier.max(next);
                 }
+                s.done |= self.stop.is_some_and(|stop| s.frontier.0 > stop);
             }
         }
     }
 }
+
+const FIRST: RowKey = RowKey { source: SourceId(0), generation: 0, offset: 0 };
+const LAST: RowKey = RowKey { source: SourceId(u32::MAX), generation: u32::MAX, offset: u64::MAX };
 
 /// The question was replaced by a newer one.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -205,11 +225,6 @@ pub struct Cancelled;
 impl Way {
     /// Whether `a` comes before `b` this way.
     fn first(self, a: Place, b: Place) -> bool {
-        if self == Way::Back { a > b } else { a < b }
-    }
-
-    /// Whether `a` comes strictly before the frontier `b` this way.
-    fn beyond(self, a: Ts, b: Ts) -> bool {
         if self == Way::Back { a > b } else { a < b }
     }
 }
@@ -222,5 +237,5 @@ impl Stream<'_> {
 
 /// The place just before everything at `t`.
 pub fn at(t: Ts) -> Place {
-    (t, RowKey { source: SourceId(0), generation: 0, offset: 0 })
+    (t, FIRST)
 }

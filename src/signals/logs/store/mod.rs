@@ -226,6 +226,13 @@ impl LogStore {
         Ok(declared)
     }
 
+    /// Opens what was announced and is not open yet, on this thread, instead of leaving it to the background.
+    pub fn settle(&self) {
+        self.shared.generations(None).iter().for_each(|g| {
+            g.resolve();
+        });
+    }
+
     /// Asks. The newest question of a slot cancels the one before it.
     pub fn ask(&self, query: LogQuery) {
         let mut desk = lock(&self.shared.desk);

@@ -45,7 +45,8 @@ pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(),
         tell(LogFeed::Source(decl));
         let mut reader = Reader { segment, cx, format, at: 0, batches: Vec::new(), latest: None };
         let first = reader.next();
-        tell(LogFeed::Event(source, first.as_ref().map_or(near, |(t, _)| *t), LogEvent::Opened(opened)));
+        let at = first.as_ref().map_or(near, |(t, _)| *t);
+        tell(LogFeed::Event(source, at, LogEvent::Opened(opened)));
         files.push((source, reader, first));
     }
     loop {

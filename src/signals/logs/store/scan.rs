@@ -5,8 +5,6 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memmem::Finder;
-
 use super::blocks::{BlockInfo, Step, Walk};
 use super::generation::{Generation, Gone};
 use super::query::Pattern;
@@ -29,28 +27,21 @@ pub struct Matcher {
     filter: Filter,
     least: Option<Severity>,
     also: Option<Pattern>,
-    /// One of each inner set must occur.
-    needles: Vec<Vec<Finder<'static>>>,
 }
 
 impl Matcher {
     /// Wants what passes `filter`, is at least as severe as `least`, and matches `also`.
     pub fn new(filter: &Filter, least: Option<Severity>, also: Option<Pattern>) -> Matcher {
-        let mut needles = filter.needles();
-        if let Some(Pattern::Filter(f)) = &also {
-            needles.extend(f.needles());
-        }
-        let needles = needles
-            .into_iter()
-            .filter(|set| !set.is_empty() && set.iter().all(|n| !n.is_empty()))
-            .map(|set| set.into_iter().map(|n| Finder::new(&n).into_owned()).collect())
-            .collect();
-        Matcher { filter: filter.clone(), least, also, needles }
+        Matcher { filter: filter.clone(), least, also }
     }
 
     /// Whether `bytes` can hold anything wanted.
     fn may_hold(&self, bytes: &[u8]) -> bool {
-        self.needles.iter().all(|set| set.iter().any(|n| n.find(bytes).is_some()))
+        self.filter.could_match(bytes)
+            && match &self.also {
+                Some(Pattern::Filter(f)) => f.could_match(bytes),
+                _ => true,
+            }
     }
 
     /// The least severity that anything wanted has.
@@ -75,7 +66,7 @@ impl Matcher {
         if self.severity().is_some_and(|least| record.head.severity.is_none_or(|s| s < least)) {
             return false;
         }
-        if !self.needles.is_empty() && !self.may_hold(record.raw) {
+        if !self.may_hold(record.raw) {
             return false;
         }
         if !self.filter.is_empty() && !self.filter.matches(record) {
@@ -113,6 +104,10 @@ impl Record for Candidate<'_> {
         self.raw
     }
     fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if name == "format" {
+            let parsed = formats::parse(self.raw, self.format, self.cx).0;
+            return Some(Cow::Borrowed(parsed.name()));
+        }
         let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
         parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| match v {
             serde_json::Value::String(s) => Cow::Borrowed(s.as_str()),
@@ -127,7 +122,6 @@ pub struct Block {
     generation: Arc<Generation>,
     bytes: Vec<u8>,
     start: u64,
-    line: Option<u64>,
     format: &'static dyn Format,
     cx: Context,
 }
@@ -144,7 +138,7 @@ pub struct Hit {
 
 #[derive(Clone, Debug)]
 enum What {
-    Record { block: Arc<Block>, range: Range<usize>, lines: u32, head: Head },
+    Record { block: Arc<Block>, range: Range<usize>, lines: u32, line: Option<u64>, head: Head },
     Gone { generation: Arc<Generation>, gone: Gone },
 }
 
@@ -155,6 +149,8 @@ pub struct Scanned {
     pub hits: Vec<Hit>,
     /// Placed time of the first and of the last record of the block, whether they passed or not.
     pub ends: Option<(Ts, Ts)>,
+    /// Whether any of its records has a time of its own.
+    pub timed: bool,
     /// Bytes read.
     pub bytes: u64,
 }
@@ -167,7 +163,7 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
             let place = (gone.span.0, generation.key(gone.range.start));
             let what = What::Gone { generation: Arc::clone(generation), gone: gone.clone() };
             let hits = if matcher.tells_absent() { vec![Hit { place, end: gone.range.end, what }] } else { Vec::new() };
-            return Scanned { hits, ends: Some(gone.span), bytes: 0 };
+            return Scanned { hits, ends: Some(gone.span), timed: true, bytes: 0 };
         }
     };
     let settled = walk.settled(&range);
@@ -175,36 +171,37 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     if let (Some(least), Some(info)) = (matcher.severity(), &info)
         && info.counts.at_least(least) == 0
     {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: 0 };
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: 0 };
     }
     let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
     let read = bytes.len() as u64;
     if let Some(info) = &info
         && !matcher.may_hold(&bytes)
     {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), bytes: read };
+        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: read };
     }
     let (format, cx) = (generation.format(), generation.context());
-    let mut last = None;
+    let (mut last, mut looked_back) = (None, format.name() == "text");
     let mut ends: Option<(Ts, Ts)> = None;
     let mut span: Option<(Ts, Ts)> = None;
     let mut counts = Counts::default();
     let mut hits = Vec::new();
-    let line = generation.directory.lines_before(range.start).map(|n| n + 1);
-    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, line, format, cx });
+    // Number of the line that `counted` lies in, when all blocks before are known.
+    let (mut line, mut counted) = (generation.directory.lines_before(range.start).map(|n| n + 1), 0);
+    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
     let quick = !matcher.all() && !matcher.may_hold(&block.bytes);
     for s in formats::records(&block.bytes, format, &block.cx) {
         let offset = range.start + s.range.start as u64;
         let placed = match s.head.time.or(last) {
             Some(t) => t,
-            // The first record has no time of its own: that of its predecessor.
-            None => match time_before(generation, walk, range.start, format, &block.cx) {
-                Some(t) => {
-                    last = Some(t);
-                    t
+            // The first record has no time of its own: that of its predecessor, which lies in the block before.
+            None => {
+                if !looked_back {
+                    looked_back = true;
+                    last = time_before(generation, walk, range.start, format, &block.cx);
                 }
-                None => generation.observed_at(offset),
-            },
+                last.unwrap_or_else(|| generation.observed_at(offset))
+            }
         };
         last = s.head.time.or(last);
         ends = Some(ends.map_or((placed, placed), |(a, _)| (a, placed)));
@@ -224,7 +221,12 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         };
         if matcher.all() || matcher.wants(&candidate) {
             let place = (placed, generation.key(offset));
-            let what = What::Record { block: Arc::clone(&block), range: s.range.clone(), lines: s.lines, head: s.head };
+            if let Some(n) = &mut line {
+                *n += memchr::memchr_iter(b'\n', &block.bytes[counted..s.range.start]).count() as u64;
+                counted = s.range.start;
+            }
+            let (range, lines, head) = (s.range.clone(), s.lines, s.head);
+            let what = What::Record { block: Arc::clone(&block), range, lines, line, head };
             hits.push(Hit { place, end, what });
         }
     }
@@ -234,28 +236,18 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         && let (Some(span), Some(ends)) = (span, ends)
     {
         let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
-        generation.directory.learn(range.start, BlockInfo { end: range.end, span, ends, lines, counts });
+        generation
+            .directory
+            .learn(range.start, BlockInfo { end: range.end, span, ends, timed: last.is_some(), lines, counts });
     }
-    Scanned { hits, ends, bytes: read }
+    Scanned { hits, ends, timed: last.is_some(), bytes: read }
 }
 
-/// Event time of the last record before `at` that has one.
-fn time_before(
-    generation: &Generation,
-    walk: &Walk,
-    mut at: u64,
-    format: &'static dyn Format,
-    cx: &Context,
-) -> Option<Ts> {
-    for _ in 0..4 {
-        let range = walk.before(at)?.range();
-        let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
-        if let Some(t) = formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last() {
-            return Some(t);
-        }
-        at = range.start;
-    }
-    None
+/// Event time of the last record of the block before `at` that has one.
+fn time_before(generation: &Generation, walk: &Walk, at: u64, format: &'static dyn Format, cx: &Context) -> Option<Ts> {
+    let range = walk.before(at)?.range();
+    let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
+    formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last()
 }
 
 impl Generation {
@@ -270,7 +262,7 @@ impl Hit {
     pub fn row(&self) -> LogRow {
         let (placed, key) = self.place;
         match &self.what {
-            What::Record { block, range, lines, head } => {
+            What::Record { block, range, lines, line, head } => {
                 let raw = &block.bytes[range.clone()];
                 let raw = &raw[..raw.len().min(RAW)];
                 let (format, parsed) = formats::parse(raw, block.format, &block.cx);
@@ -281,8 +273,6 @@ impl Hit {
                     .and_then(|(_, v)| v.as_str())
                     .map(|v| RequestId(v.into()))
                     .or(parsed.request_id);
-                let line =
-                    block.line.map(|n| n + memchr::memchr_iter(b'\n', &block.bytes[..range.start]).count() as u64);
                 LogRow {
                     key,
                     placed,
@@ -291,7 +281,7 @@ impl Hit {
                     severity: head.severity,
                     source: block.generation.name.clone(),
                     format: format.name(),
-                    line,
+                    line: *line,
                     folded: lines.saturating_sub(1),
                     message: parsed.message,
                     fields: parsed.fields,
