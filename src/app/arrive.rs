@@ -5,7 +5,7 @@ use super::effect::Effect;
 use super::notes;
 use super::overlays::Overlay;
 use super::state::State;
-use super::update;
+use crate::app::travel;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
@@ -30,7 +30,7 @@ impl State {
         let before = self.now();
         self.player.tick(clock);
         if self.player.is_replay() && self.now() != before {
-            update::follow_playhead(self);
+            travel::follow_playhead(self);
         }
     }
 
@@ -88,7 +88,7 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                 Some(row) => {
                     if !state.player.is_live() && row.placed > state.now() {
                         state.player.go_to(row.placed);
-                        update::follow_playhead(state);
+                        travel::follow_playhead(state);
                     }
                     state.logs.show(row);
                 }

@@ -1,5 +1,8 @@
 //! Presses, clicks and pastes become actions, or go into what is being typed.
 
+use crate::app::filtering;
+use crate::app::travel;
+use crate::app::update;
 use crossterm::event::KeyCode;
 
 use super::action::Action;
@@ -8,7 +11,7 @@ use super::keymap::Key;
 use super::overlays::line::Typed;
 use super::overlays::{MenuKind, Overlay, WriteWhat};
 use super::state::State;
-use super::{overlays, typed, update};
+use super::{overlays, typed};
 
 /// What comes from the terminal.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,7 +130,7 @@ fn paste(state: &mut State, text: &str) -> Vec<Effect> {
         return typed::typed(state, Typed::Changed);
     }
     // Pasted on the panes: a request ID filters by itself; anything else goes into the filter to be looked at first.
-    update::paste(state, text)
+    filtering::paste(state, text)
 }
 
 fn click(state: &mut State, x: u16, y: u16) -> Vec<Effect> {
@@ -142,7 +145,7 @@ fn click(state: &mut State, x: u16, y: u16) -> Vec<Effect> {
         && rect.contains(at)
     {
         let piece = range.slice((x - rect.x) as usize, rect.width as usize);
-        return update::go_to(state, piece.start);
+        return travel::go_to(state, piece.start);
     }
     if let Some((pane, spot)) = state.view.layout.rows.iter().find(|(_, s)| s.area.contains(at)).copied() {
         state.view.focus = pane;

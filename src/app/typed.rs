@@ -1,12 +1,14 @@
 //! What a finished or changed line means.
 
+use crate::app::filtering;
+use crate::app::travel;
 use std::path::PathBuf;
 
 use super::effect::Effect;
 use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
-use super::{commands, notes, update};
+use super::{commands, notes};
 use crate::timeline::{Filter, RequestId, time_text};
 use crate::ui::Level;
 
@@ -41,7 +43,7 @@ fn changed(state: &mut State) -> Vec<Effect> {
         Some(Overlay::Filter { line, error, .. }) => match Filter::parse(line.text()) {
             Ok(filter) => {
                 *error = None;
-                update::set_filter(state, filter)
+                filtering::set_filter(state, filter)
             }
             Err(e) => {
                 *error = Some(e.to_string());
@@ -68,7 +70,7 @@ fn changed(state: &mut State) -> Vec<Effect> {
 fn cancelled(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
         Some(Overlay::Note { .. }) => vec![Effect::KeepDraft(None)],
-        Some(Overlay::Filter { before, .. }) => update::set_filter(state, before),
+        Some(Overlay::Filter { before, .. }) => filtering::set_filter(state, before),
         Some(Overlay::Search(_)) => {
             state.logs.set_search("");
             Vec::new()
@@ -100,7 +102,7 @@ fn done(state: &mut State) -> Vec<Effect> {
             match Filter::parse(&text) {
                 Ok(filter) => {
                     remember(state, "filter", &text);
-                    update::set_filter(state, typed_filter(&text).unwrap_or(filter))
+                    filtering::set_filter(state, typed_filter(&text).unwrap_or(filter))
                 }
                 Err(e) => {
                     state.view.overlays.push(Overlay::Filter { line, before, error: Some(e.to_string()) });
@@ -113,12 +115,12 @@ fn done(state: &mut State) -> Vec<Effect> {
             remember(state, "search", line.text());
             let text = line.text().to_owned();
             state.logs.set_search(&text);
-            update::search(state, true)
+            filtering::search(state, true)
         }
         Some(Overlay::Time { line, .. }) => match time_text::parse(line.text(), state.now(), &state.settings.zone) {
             Ok(at) => {
                 remember(state, "time", line.text());
-                update::go_to(state, at)
+                travel::go_to(state, at)
             }
             Err(why) => {
                 state.view.overlays.push(Overlay::Time { line, error: Some(why) });

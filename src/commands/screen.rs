@@ -1,10 +1,10 @@
 //! `warroom screen`: one frame as text, for tickets and for tests.
 
+use crate::app::filtering;
 use std::io::Write;
 use std::process::ExitCode;
 
 use crate::app::pane::Pane;
-use crate::app::update;
 use crate::cli::{FrameFormat, ScreenArgs, UsageError};
 use crate::config::Config;
 use crate::runtime::live::parse_filter;
@@ -35,7 +35,7 @@ pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
         still.state.view.zoom = true;
     }
     let filter = parse_filter(args.filter.as_deref())?;
-    let effects = update::set_filter(&mut still.state, filter);
+    let effects = filtering::set_filter(&mut still.state, filter);
     still.carry_out(effects);
     let buffer = still.frame(&theme, args.size.0, args.size.1);
     let light = theme.name == "light" || theme.name == "paper";

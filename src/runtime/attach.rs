@@ -2,6 +2,7 @@
 //!
 //! The socket is an abstract one, named after the user and the process; only the same user and root are let in.
 
+use crate::app::travel;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
@@ -20,7 +21,6 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::app::update;
 use crate::cli::AttachArgs;
 use crate::config::Config;
 use crate::signals::source::StreamClock;
@@ -114,7 +114,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     })?;
     let store = store(&answers_to);
     let mut state = State::new(Player::live(clock.wall()), settings);
-    update::follow_playhead(&mut state);
+    travel::follow_playhead(&mut state);
     // Notes go to the same incident log as those of the other screen.
     let path = crate::signals::incident::sources::place::log_path(&config.incident, &crate::signals::Roots::default())?;
     let incident = std::sync::Arc::new(crate::signals::incident::sources::store::IncidentStore::open(path));

@@ -1,5 +1,6 @@
 //! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
 
+use crate::app::travel;
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Tty, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
@@ -19,7 +20,6 @@ use crate::app::keymap::Key;
 use crate::app::playhead::Playhead;
 use crate::app::screen::screen;
 use crate::app::state::State;
-use crate::app::update;
 use crate::signals::Event;
 use crate::signals::logs::store::LogStore;
 use crate::signals::source::StreamClock;
@@ -194,7 +194,7 @@ impl Loop {
         state.player.head = Playhead::Still(state.player.now());
         match time_text::parse(&text, state.horizon(), &state.settings.zone) {
             Ok(at) => {
-                update::go_to(state, at);
+                travel::go_to(state, at);
             }
             Err(why) => state.say(Level::Warn, format!("--at {text:?}: {why}")),
         }

@@ -1,5 +1,7 @@
 //! `warroom`: the live screen.
 
+use crate::app::filtering;
+use crate::app::travel;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,7 +19,6 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::app::update;
 use crate::cli::{LiveArgs, ScreenOptions, UsageError};
 use crate::config::Config;
 use crate::signals::Roots;
@@ -108,8 +109,8 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     find_drafts(&session, &roots, &answers_to);
     super::attach::offer(session.recorder.clone());
     let mut state = State::new(Player::live(session.clock.wall()), settings);
-    update::follow_playhead(&mut state);
-    let first = update::set_filter(&mut state, live.filter);
+    travel::follow_playhead(&mut state);
+    let first = filtering::set_filter(&mut state, live.filter);
     let shell = Shell {
         answers: answers_to,
         incident: Some(Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)))),

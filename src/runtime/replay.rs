@@ -1,5 +1,7 @@
 //! `warroom replay`: a recording, or raw log files, on the same screen.
 
+use crate::app::filtering;
+use crate::app::travel;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +17,6 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::app::update;
 use crate::cli::ReplayArgs;
 use crate::config::Config;
 use crate::signals::logs::store::{LogFeed, read_logs};
@@ -121,8 +122,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut state = State::new(Player::replay(TimeRange::new(start, start), None, clock.wall()), settings);
     state.own.loading = Some(0.0);
     state.view.go_when_loaded = args.at;
-    update::follow_playhead(&mut state);
-    update::set_filter(&mut state, filter);
+    travel::follow_playhead(&mut state);
+    filtering::set_filter(&mut state, filter);
     let shell = Shell {
         answers: answers_to,
         incident: None,

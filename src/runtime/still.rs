@@ -1,5 +1,6 @@
 //! One frame without a terminal: drawn, its wants met, drawn again, until nothing is missing.
 
+use crate::app::travel;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,6 @@ use crate::app::arrive::arrive;
 use crate::app::playhead::{Player, Playhead};
 use crate::app::screen::screen;
 use crate::app::state::{Settings, State};
-use crate::app::update;
 use crate::signals::Event;
 use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
 use crate::timeline::{TimeRange, Ts};
@@ -53,15 +53,15 @@ impl Still {
         }
         let (start, end) = state.timeline.span.unwrap_or((Ts(0), Ts(0)));
         state.player = Player::replay(TimeRange::new(start, end), Some(end), end);
-        update::follow_playhead(&mut state);
+        travel::follow_playhead(&mut state);
         Ok(Still { state, store, answers })
     }
 
     /// Moves the playhead.
     pub fn at(&mut self, at: Ts) {
         self.state.player.head = Playhead::Still(self.state.player.now());
-        update::go_to(&mut self.state, at);
-        update::follow_playhead(&mut self.state);
+        travel::go_to(&mut self.state, at);
+        travel::follow_playhead(&mut self.state);
     }
 
     /// Asks the store on behalf of effects, and waits for the answers.

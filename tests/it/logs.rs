@@ -268,7 +268,7 @@ fn a_million_lines_are_walked_back_page_by_page_without_loss_or_repetition() {
     let everything = TimeRange::new(Ts::MIN, Ts::MAX);
     store.scan_all(&Filter::default(), everything, &mut |row| {
         assert_eq!(row.line, Some(u64::from(count) + 1));
-        if count % 10_007 == 0 {
+        if count.is_multiple_of(10_007) {
             assert_eq!(row.message, format!("line {count}"));
         }
         count += 1;
@@ -337,7 +337,9 @@ fn files_read_without_a_recording_can_be_looked_at_as_of_any_playhead() {
 }
 
 fn stamped(source: &str, ms: &[u32]) -> String {
-    ms.iter().map(|ms| format!("2026-11-21T14:03:{:02}.{:03}Z INFO {source} at {ms}\n", ms / 1_000, ms % 1_000)).collect()
+    ms.iter()
+        .map(|ms| format!("2026-11-21T14:03:{:02}.{:03}Z INFO {source} at {ms}\n", ms / 1_000, ms % 1_000))
+        .collect()
 }
 
 #[test]
@@ -350,9 +352,7 @@ fn files_are_merged_by_time_and_lines_of_one_instant_by_source_and_offset() {
     let store = store();
     store.open_files(&[a, b]).unwrap();
     let wanted = ["a0", "b5", "a10", "b10", "a20", "b25", "a30", "a30", "b30", "b4000", "a5000", "b6000"];
-    let short = |rows: &[LogRow]| -> Vec<String> {
-        texts(rows).iter().map(|t| t[30..].replace(" at ", "")).collect()
-    };
+    let short = |rows: &[LogRow]| -> Vec<String> { texts(rows).iter().map(|t| t[30..].replace(" at ", "")).collect() };
     let last = answer(&store, &rows_query(Anchor::End, 100, 0));
     assert_eq!(short(&last.rows), wanted);
     let mut rows = Vec::new();
@@ -429,7 +429,12 @@ fn a_stack_trace_over_a_block_border_is_one_record() {
     let path = dir.path().join("app.log");
     let mut text = String::new();
     for i in 0..4_000 {
-        text.push_str(&format!("2026-11-21T{:02}:{:02}:{:02}.000Z ERROR failed {i}\n", 14 + i / 3_600, i / 60 % 60, i % 60));
+        text.push_str(&format!(
+            "2026-11-21T{:02}:{:02}:{:02}.000Z ERROR failed {i}\n",
+            14 + i / 3_600,
+            i / 60 % 60,
+            i % 60
+        ));
         for depth in 0..5 {
             text.push_str(&format!("    at some.package.Class{depth}.method(Class.java:{i})\n"));
         }
@@ -509,9 +514,8 @@ async fn the_whole_process_group_of_a_command_ends_with_its_source() {
     let command = format!("sh -c 'echo $$ > {}; echo up; exec sleep 1000' | cat", pid.display());
     run(sources::command("", &command), 1, 0).await;
     let pid = fs::read_to_string(pid).unwrap();
-    let gone = |pid: &str| {
-        fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |s| s.contains(") Z "))
-    };
+    let gone =
+        |pid: &str| fs::read_to_string(format!("/proc/{}/stat", pid.trim())).map_or(true, |s| s.contains(") Z "));
     for _ in 0..200 {
         if gone(&pid) {
             return;
@@ -547,7 +551,8 @@ async fn a_file_source_tells_the_past_as_counts_and_the_present_as_lines() {
     });
     let (lines, events, _) = run(file, 20, 0).await;
     assert_eq!(lines, expected(0..20));
-    let seeds: Vec<_> = events.iter().filter_map(|e| if let LogEvent::Appended(a) = e { a.seed.then_some(a) } else { None }).collect();
+    let seeds: Vec<_> =
+        events.iter().filter_map(|e| if let LogEvent::Appended(a) = e { a.seed.then_some(a) } else { None }).collect();
     let seeded: u64 = seeds.iter().flat_map(|a| &a.counts).map(|(_, c)| c.total()).sum();
     assert!((29..=31).contains(&seeded), "half an hour of one line a minute: {seeded}");
     assert!(seeds.iter().all(|a| a.bytes.is_none()));

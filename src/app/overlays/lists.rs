@@ -4,8 +4,9 @@ use super::Overlay;
 use super::top::{Answer, TopValues};
 use crate::app::action::Action;
 use crate::app::effect::Effect;
+use crate::app::filtering;
+use crate::app::input;
 use crate::app::state::State;
-use crate::app::{input, update};
 use crate::timeline::Filter;
 
 /// One list action on the topmost overlay.
@@ -52,13 +53,13 @@ fn open(state: &mut State) -> Vec<Effect> {
 fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
     let Some(chosen) = top.chosen().map(str::to_owned) else { return Vec::new() };
     match (&top.answer, &top.field) {
-        (Some(Answer::Fields(_)), _) => update::count_values(state, Some(chosen)),
+        (Some(Answer::Fields(_)), _) => filtering::count_values(state, Some(chosen)),
         (Some(Answer::Values(_)), Some(field)) => {
             let quoted = chosen.replace('\\', "\\\\").replace('"', "\\\"");
             match Filter::parse(&format!("{field}=\"{quoted}\"")) {
                 Ok(term) => {
                     let filter = state.view.filter.and(&term);
-                    update::set_filter(state, filter)
+                    filtering::set_filter(state, filter)
                 }
                 Err(_) => Vec::new(),
             }

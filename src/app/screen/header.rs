@@ -73,7 +73,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     if r.dropped > 0 {
         extras.push((format!("rec lost {}", r.dropped), Role::HeaderAlert));
     }
-    if let Some((cpu, memory)) = own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay()) {
+    if let Some((cpu, memory)) =
+        own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay())
+    {
         extras.push((format!("own {cpu:.1} % {}", bytes(memory)), if live { Role::Header } else { Role::HeaderPast }));
     }
     for (part, role) in extras.into_iter().rev() {

@@ -42,6 +42,8 @@ struct Known {
     borders: BTreeMap<u64, u64>,
     firsts: BTreeMap<u64, Ts>,
     blocks: BTreeMap<u64, BlockInfo>,
+    /// End and number of lines by start, also of blocks of which nothing else is known.
+    lines: BTreeMap<u64, (u64, u32)>,
     /// Lines before each block, as far as all blocks before are known.
     before: BTreeMap<u64, u64>,
     upto: (u64, u64),
@@ -91,14 +93,26 @@ impl Directory {
         if known.blocks.len() >= KNOWN {
             return;
         }
+        let (end, lines) = (info.end, info.lines);
         known.blocks.insert(start, info);
-        while let Some((end, lines)) = known.blocks.get(&known.upto.0).map(|b| (b.end, u64::from(b.lines))) {
+        drop(known);
+        self.learn_lines(start, end, lines);
+    }
+
+    /// Remembers how many lines a block has that will not change any more.
+    pub fn learn_lines(&self, start: u64, end: u64, lines: u32) {
+        let mut known = self.known();
+        if known.lines.len() >= KNOWN {
+            return;
+        }
+        known.lines.insert(start, (end, lines));
+        while let Some((end, lines)) = known.lines.get(&known.upto.0).copied() {
             if end <= known.upto.0 {
                 break;
             }
             let (at, sum) = known.upto;
             known.before.insert(at, sum);
-            known.upto = (end, sum + lines);
+            known.upto = (end, sum + u64::from(lines));
         }
     }
 

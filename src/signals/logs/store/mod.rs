@@ -171,7 +171,6 @@ impl LogStore {
 
     /// Takes in one event of the stream. Cheap: opens no file. Events that come twice change nothing.
     pub fn observe(&self, source: SourceId, name: &str, observed: Ts, event: &LogEvent, replay: bool) {
-        let _ = replay;
         let options = &self.shared.options;
         let mut known = lock(&self.shared.known);
         let known = &mut *known;

@@ -181,6 +181,18 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: read };
     }
     let (format, cx) = (generation.format(), generation.context());
+    let whole = read == range.end - range.start;
+    if !matcher.all()
+        && !matcher.may_hold(&bytes)
+        && let Some(ends) = edges(&bytes, format, &cx)
+    {
+        // Nothing of it is wanted: that it is passed by costs no more than a look at its bytes.
+        if settled && whole {
+            let lines = memchr::memchr_iter(b'\n', &bytes).count() as u32;
+            generation.directory.learn_lines(range.start, range.end, lines);
+        }
+        return Scanned { hits: Vec::new(), ends: Some(ends), timed: true, bytes: read };
+    }
     let (mut last, mut looked_back) = (None, format.name() == "text");
     let mut ends: Option<(Ts, Ts)> = None;
     let mut span: Option<(Ts, Ts)> = None;
@@ -189,7 +201,6 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     // Number of the line that `counted` lies in, when all blocks before are known.
     let (mut line, mut counted) = (generation.directory.lines_before(range.start).map(|n| n + 1), 0);
     let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
-    let quick = !matcher.all() && !matcher.may_hold(&block.bytes);
     for s in formats::records(&block.bytes, format, &block.cx) {
         let offset = range.start + s.range.start as u64;
         let placed = match s.head.time.or(last) {
@@ -207,9 +218,6 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         ends = Some(ends.map_or((placed, placed), |(a, _)| (a, placed)));
         span = Some(span.map_or((placed, placed), |(a, b)| (a.min(placed), b.max(placed))));
         counts.add(s.head.severity, 1);
-        if quick {
-            continue;
-        }
         let end = range.start + (s.range.end as u64 + 1).min(block.bytes.len() as u64);
         let candidate = Candidate {
             raw: &block.bytes[s.range.clone()],
@@ -232,7 +240,7 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     }
     if settled
         && info.is_none()
-        && read == range.end - range.start
+        && whole
         && let (Some(span), Some(ends)) = (span, ends)
     {
         let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
@@ -241,6 +249,17 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
             .learn(range.start, BlockInfo { end: range.end, span, ends, timed: last.is_some(), lines, counts });
     }
     Scanned { hits, ends, timed: last.is_some(), bytes: read }
+}
+
+/// Times of the first and of the last record of a block that have one, from its first and last bytes alone.
+fn edges(bytes: &[u8], format: &'static dyn Format, cx: &Context) -> Option<(Ts, Ts)> {
+    let head = &bytes[..bytes.len().min(8 << 10)];
+    let head = &head[..memchr::memrchr(b'\n', head)? + 1];
+    let first = formats::records(head, format, cx).find_map(|s| s.head.time)?;
+    let from = bytes.len().saturating_sub(16 << 10);
+    let tail = &bytes[from + if from > 0 { memchr::memchr(b'\n', &bytes[from..])? + 1 } else { 0 }..];
+    let last = formats::records(tail, format, cx).filter_map(|s| s.head.time).last()?;
+    Some((first, last))
 }
 
 /// Event time of the last record of the block before `at` that has one.
@@ -329,7 +348,7 @@ pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(',');
         }
         out.push(c);

@@ -104,7 +104,7 @@ impl Counter {
         }
         if let Some(ms) = duration_ms(row) {
             t.met += 1;
-            if t.met % t.step.max(1) == 0 {
+            if t.met.is_multiple_of(t.step.max(1)) {
                 t.durations.push(ms);
             }
             if t.durations.len() >= DURATIONS {

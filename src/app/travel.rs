@@ -1,0 +1,153 @@
+//! Moving the playhead: every pane goes with it.
+
+use std::time::Duration;
+
+use super::effect::Effect;
+use super::state::State;
+use crate::timeline::Ts;
+use crate::timeline::facts::MarkKind;
+use crate::ui::Level;
+
+/// Every pane moves to `at`.
+pub fn go_to(state: &mut State, at: Ts) -> Vec<Effect> {
+    remember_pause(state);
+    state.player.go_to(at);
+    state.logs.go_to(at);
+    follow_playhead(state);
+    Vec::new()
+}
+
+pub(super) fn step(state: &mut State, seconds: i64) -> Vec<Effect> {
+    remember_pause(state);
+    state.player.step(seconds);
+    follow_playhead(state);
+    Vec::new()
+}
+
+pub(super) fn pause(state: &mut State) -> Vec<Effect> {
+    remember_pause(state);
+    state.player.toggle();
+    follow_playhead(state);
+    Vec::new()
+}
+
+pub(super) fn go_live(state: &mut State) -> Vec<Effect> {
+    state.player.go_live();
+    state.view.paused_at = None;
+    state.logs.end();
+    follow_playhead(state);
+    Vec::new()
+}
+
+fn remember_pause(state: &mut State) {
+    if state.player.is_live() {
+        state.view.paused_at = Some(state.timeline.logs.totals());
+    }
+}
+
+/// The log pane goes where the playhead is.
+pub fn follow_playhead(state: &mut State) {
+    let live = state.player.is_live();
+    if live {
+        state.view.paused_at = None;
+    }
+    state.logs.set_playhead(if live { Ts::MAX } else { state.now() }, live);
+}
+
+pub(super) fn change_speed(state: &mut State, faster: bool) -> Vec<Effect> {
+    if !state.player.is_replay() {
+        state.say(Level::Warn, "only a replay has a speed");
+        return Vec::new();
+    }
+    state.player.change_speed(faster);
+    let speed = state.player.speed();
+    state.say(Level::Calm, format!("{speed}x"));
+    Vec::new()
+}
+
+pub(super) fn set_mark(state: &mut State) -> Vec<Effect> {
+    let at = state.now();
+    // A hundred marks are more than anyone can find again.
+    if state.view.marks.len() >= 100 {
+        state.view.marks.remove(0);
+    }
+    state.view.marks.push(at);
+    state.view.marks.sort();
+    state.say(Level::Calm, format!("mark at {}; ' goes to marks", at.hms(&state.settings.zone)));
+    Vec::new()
+}
+
+/// The next mark behind the playhead; after the last one, the first.
+pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
+    let now = state.now();
+    let horizon = state.horizon();
+    let all = crate::timeline::TimeRange::new(Ts::MIN, horizon + Duration::from_nanos(1));
+    let t = &state.timeline;
+    let mut marks: Vec<(Ts, MarkKind, String)> = t
+        .deploys
+        .marks(all, horizon)
+        .into_iter()
+        .chain(t.health.marks(all, horizon))
+        .chain(t.incident.marks(horizon))
+        .map(|m| (m.at, m.kind, m.label))
+        .chain(state.view.marks.iter().map(|&at| (at, MarkKind::User, "your mark".into())))
+        .collect();
+    marks.sort();
+    let next = marks.iter().find(|(at, _, _)| *at > now).or_else(|| marks.first()).cloned();
+    match next {
+        Some((at, kind, label)) => {
+            let glyph = state.settings.glyphs.mark(kind);
+            state.say(Level::Calm, format!("{glyph} {label}"));
+            go_to(state, at)
+        }
+        None => {
+            state.say(Level::Warn, "no marks yet; m sets one");
+            Vec::new()
+        }
+    }
+}
+
+pub(super) fn pin(state: &mut State) -> Vec<Effect> {
+    state.view.pinned = match state.view.pinned {
+        Some(_) => None,
+        None => Some(state.now()),
+    };
+    let text = match state.view.pinned {
+        Some(at) => format!("pinned {}", at.hms(&state.settings.zone)),
+        None => "pin let go".into(),
+    };
+    state.say(Level::Calm, text);
+    Vec::new()
+}
+
+pub(super) fn next_zone(state: &mut State) -> Vec<Effect> {
+    use crate::timeline::source::Declaration;
+    let s = &mut state.settings;
+    let recorded = match &state.timeline.origin {
+        Some(Declaration::Origin { zone, .. }) => jiff::tz::TimeZone::get(zone).ok().map(|z| (z, zone.clone())),
+        _ => None,
+    };
+    let mut choices = vec![(jiff::tz::TimeZone::UTC, "UTC".to_owned()), (s.local_zone.clone(), "local".to_owned())];
+    choices.extend(recorded.map(|(z, name)| (z, format!("{name} (recorded)"))));
+    let at = choices.iter().position(|(_, n)| *n == s.zone_name).map_or(0, |i| (i + 1) % choices.len());
+    (s.zone, s.zone_name) = choices.swap_remove(at);
+    let text = format!("times in {}", s.zone_name);
+    state.say(Level::Calm, text);
+    Vec::new()
+}
+
+pub(super) fn next_change(state: &mut State, forward: bool) -> Vec<Effect> {
+    let (now, horizon) = (state.now(), state.horizon());
+    let found = if forward {
+        state.timeline.deploys.next_change(now, horizon)
+    } else {
+        state.timeline.deploys.previous_change(now, horizon)
+    };
+    match found {
+        Some(at) => go_to(state, at),
+        None => {
+            state.say(Level::Warn, if forward { "no later change" } else { "no earlier change" });
+            Vec::new()
+        }
+    }
+}
