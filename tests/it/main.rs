@@ -11,4 +11,5 @@ mod incident;
 mod logs;
 mod postgres;
 mod replay;
+mod stalled;
 mod support;
