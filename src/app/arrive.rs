@@ -20,6 +20,7 @@ impl State {
         if let Event::Logs(event) = &envelope.event {
             match event {
                 LogEvent::Appended(a) if a.seed => {}
+                LogEvent::Opened(_) => self.logs.opened(),
                 _ => self.logs.data_changed(),
             }
         }
@@ -86,8 +87,9 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
             let word = state.view.finding.take().unwrap_or("hit");
             match answer.found {
                 Some(row) => {
-                    if !state.player.is_live() && row.placed > state.now() {
-                        state.player.go_to(row.placed);
+                    // A stamp of whole seconds is older than the moment in which its line was read.
+                    if !state.player.is_live() && row.visible > state.now() {
+                        state.player.go_to(row.visible);
                         travel::follow_playhead(state);
                     }
                     state.logs.show(row);

@@ -7,6 +7,7 @@ pub fn row(i: i64) -> LogRow {
     LogRow {
         key: RowKey { source: SourceId(1), generation: 0, offset: i as u64 },
         placed: Ts::from_secs(i),
+        visible: Ts::from_secs(i),
         time: Some(Ts::from_secs(i)),
         inferred: false,
         severity: None,

@@ -292,9 +292,11 @@ impl Hit {
                     .and_then(|(_, v)| v.as_str())
                     .map(|v| RequestId(v.into()))
                     .or(parsed.request_id);
+                let seen = |offset| block.generation.visible_from(offset);
                 LogRow {
                     key,
                     placed,
+                    visible: seen(self.end.saturating_sub(1)).map_or(placed, |t| t.max(placed)),
                     time: head.time,
                     inferred: head.inferred,
                     severity: head.severity,
@@ -311,6 +313,7 @@ impl Hit {
             What::Gone { generation, gone } => LogRow {
                 key,
                 placed,
+                visible: placed,
                 time: None,
                 inferred: false,
                 severity: None,
@@ -318,7 +321,7 @@ impl Hit {
                 format: ABSENT,
                 line: None,
                 folded: 0,
-                message: format!("{} lines not in this recording", thousands(gone.lines)),
+                message: format!("{} not in this recording", counted(gone.lines, "line")),
                 fields: Vec::new(),
                 request_id: None,
                 raw: Arc::from([]),
@@ -341,6 +344,11 @@ impl Hit {
             What::Gone { gone, .. } => gone.range.start,
         }
     }
+}
+
+/// `1 line`, `1,204 lines`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(n), if n == 1 { "" } else { "s" })
 }
 
 /// `1,204`.
