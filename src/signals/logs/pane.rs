@@ -132,6 +132,10 @@ fn reading(view: &LogView) -> String {
 /// The verdict, with the kinds of errors where resident rows show them, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
+    // A source without a file has no name in the history; its rows have it.
+    if let Some(row) = view.rows().iter().find(|r| v.text.starts_with(&format!("source {} gone", r.key.source.0))) {
+        v.text = v.text.replacen(&format!("source {}", row.key.source.0), &row.source, 1);
+    }
     if v.level == Level::Bad {
         let kinds = kinds(view.rows(), view.follows());
         if !kinds.is_empty() {
@@ -289,6 +293,13 @@ impl Columns {
         let message = row.message.lines().next().unwrap_or_default();
         let (message, plain) =
             if message.trim().is_empty() { (first_line(row), true) } else { (message.to_owned(), false) };
+        // What a slow statement is everybody knows; which one and how slow is the news.
+        let named = row.fields.iter().any(|(n, _)| n == "db.statement");
+        let message = match message.strip_prefix("slow statement: ").filter(|_| named && view.search_regex().is_none())
+        {
+            Some(_) => "slow statement".to_owned(),
+            None => message,
+        };
         x += marked(buf, x, at.y, right.saturating_sub(x), &message, body, theme.style(Role::Match), view);
         if !plain {
             let room = right.saturating_sub(x + 2);

@@ -229,3 +229,27 @@ fn text_is_searched_as_it_stands_and_slashes_make_it_a_regular_expression() {
     v.set_search("");
     assert!(v.search_pattern().is_none());
 }
+
+#[test]
+fn old_lines_of_a_file_opened_after_the_first_answer_are_read() {
+    let mut v = LogView::new();
+    let first = v.wants(8).unwrap();
+    v.arrive(LogArrival { request: first.request, done: true, at_start: true, at_end: true, ..LogArrival::default() });
+    assert!(v.wants(8).is_none() && !v.is_waiting());
+    v.opened();
+    let again = v.wants(8).unwrap();
+    assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
+}
+
+#[test]
+fn while_nothing_passes_the_filter_appended_lines_do_not_make_it_wait() {
+    let mut v = LogView::new();
+    v.set_filter(Filter::parse("nothing-has-this").unwrap());
+    let first = v.wants(8).unwrap();
+    assert!(v.is_waiting());
+    v.arrive(LogArrival { request: first.request, done: true, at_start: true, at_end: true, ..LogArrival::default() });
+    v.data_changed();
+    let since = v.wants(8).unwrap();
+    assert!(matches!(since.ask, Ask::Rows { anchor: Anchor::Since(_), .. }), "only what came is looked at");
+    assert!(!v.is_waiting());
+}
