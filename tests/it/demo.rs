@@ -89,7 +89,7 @@ async fn the_recording_of_a_headless_demo_shows_the_deploy_the_full_pool_the_slo
     assert_eq!(probes.last().expect("probes")["ok"], true);
 
     // Healed: the last seconds are calm, and people are served in them.
-    let calm = after(&query(&home, "logs", &["--filter", "source=app"]), rolled_back);
+    let calm = after(&query(&home, "logs", &["--filter", "source=app level>=debug"]), rolled_back);
     let end = ts(calm.last().expect("lines after the rollback"));
     let tail = query(&home, "logs", &["--filter", "source=access status=200", "--from", "-4s"]);
     assert!(tail.len() > 20, "{} requests served in the last four seconds before {end}", tail.len());

@@ -113,6 +113,12 @@ impl LogView {
         self.changed = true;
     }
 
+    /// A source was opened: what it held before then belongs among the rows, wherever its time lies, and the question
+    /// for what is new leaves it out.
+    pub fn opened(&mut self) {
+        if self.scrolled { self.changed = true } else { self.load(Anchor::End) }
+    }
+
     fn load(&mut self, anchor: Anchor) {
         self.anchor = Some(anchor);
         self.out = None;

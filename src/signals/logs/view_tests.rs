@@ -228,3 +228,18 @@ fn text_is_searched_as_it_stands_and_slashes_make_it_a_regular_expression() {
     v.set_search("");
     assert!(v.search_pattern().is_none());
 }
+
+#[test]
+fn a_file_that_was_opened_after_the_first_question_shows_what_it_held_before() {
+    let mut view = LogView::new();
+    let first = view.wants(10).expect("a first question");
+    let nothing = LogArrival { request: first.request, at_start: true, at_end: true, done: true, ..LogArrival::default() };
+    view.opened();
+    view.arrive(nothing.clone());
+    let again = view.wants(10).expect("a second question");
+    assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
+    view.arrive(LogArrival { request: again.request, ..nothing });
+    view.opened();
+    let again = view.wants(10).expect("a third question");
+    assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
+}
