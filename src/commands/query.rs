@@ -22,6 +22,7 @@ use crate::runtime::replay::{Input, fold};
 use crate::runtime::session::Session;
 use crate::signals::database::event::DatabaseEvent;
 use crate::signals::logs::row::LogRow;
+use crate::signals::logs::store::scan::ABSENT;
 use crate::signals::logs::store::{LogStore, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::timeline::source::Declaration;
@@ -120,11 +121,18 @@ impl Gathered {
 
     fn logs(&self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
         let mut failed = None;
-        self.store.scan_all(filter, range, &mut |row| match print_row(out, &row, json) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(e) => {
-                failed = Some(e);
-                ControlFlow::Break(())
+        self.store.scan_all(filter, range, &mut |row| {
+            if row.format == ABSENT {
+                // A place that says what is missing, and no record.
+                eprintln!("warroom: {}: {}", clean(&row.source), clean(&row.message));
+                return ControlFlow::Continue(());
+            }
+            match print_row(out, &row, json) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(e) => {
+                    failed = Some(e);
+                    ControlFlow::Break(())
+                }
             }
         });
         failed.map_or(Ok(()), |e| Err(e.into()))
