@@ -231,6 +231,10 @@ impl Loop {
             Effect::Quit => return Ok(true),
             Effect::AskLogs(query) => self.store.ask(*query),
             Effect::RedrawAll => self.terminal.forget(),
+            // The channel to the terminal's thread holds one: what waits for a slow link must not stop the loop.
+            Effect::Copy { .. } | Effect::CopyScreen if self.terminal.is_busy() => {
+                self.state.say(Level::Warn, "the terminal is still busy with the last frame; nothing was copied, try again");
+            }
             Effect::Copy { what, text } => {
                 let bytes = super::clipboard::sequence(&text);
                 self.terminal.send(bytes)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::Shell;
+use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::{parse_filter, store};
 use super::settings::settings;
@@ -127,6 +127,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let shell = Shell {
         answers: answers_to,
         incident: None,
+        drafts: keep_drafts(None),
         recorder: None,
         supervisor: None,
         store: store.clone(),
