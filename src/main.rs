@@ -54,7 +54,10 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Query(args)) => query::run(args).await,
         Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
         Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Deploy(args)) => deploy::run(args).map(|()| ExitCode::SUCCESS),
+        Some(Command::Deploy(mut args)) => {
+            args.log = args.log.or(Config::find(None)?.0.deploys.log);
+            deploy::run(args).map(|()| ExitCode::SUCCESS)
+        }
         Some(Command::Incident(args)) => incident::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Export(args)) => export::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Themes) => texts::themes(),

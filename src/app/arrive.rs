@@ -20,7 +20,7 @@ impl State {
         if let Event::Logs(event) = &envelope.event {
             match event {
                 LogEvent::Appended(a) if a.seed => {}
-                LogEvent::Opened(_) => self.logs.opened(),
+                LogEvent::Opened(o) if o.size > 0 => self.logs.opened(),
                 _ => self.logs.data_changed(),
             }
         }

@@ -9,7 +9,7 @@ use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
 use super::{commands, notes};
-use crate::timeline::{Filter, RequestId, time_text};
+use crate::timeline::{Filter, RequestId, Ts, time_text};
 use crate::ui::Level;
 
 /// Lines kept per kind of input.
@@ -117,7 +117,7 @@ fn done(state: &mut State) -> Vec<Effect> {
             state.logs.set_search(&text);
             filtering::search(state, true)
         }
-        Some(Overlay::Time { line, .. }) => match time_text::parse(line.text(), state.now(), &state.settings.zone) {
+        Some(Overlay::Time { line, .. }) => match time_asked(state, line.text()) {
             Ok(at) => {
                 remember(state, "time", line.text());
                 travel::go_to(state, at)
@@ -179,4 +179,12 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
             vec![Effect::WriteLines { path, filter: state.view.filter.clone(), range }]
         }
     }
+}
+
+/// A typed time. Steps count from the playhead; a time of day is the latest one that the screen can show, so that going
+/// forward inside a recording does not land a day before it.
+fn time_asked(state: &State, text: &str) -> Result<Ts, String> {
+    let step = text.trim_start().starts_with(['+', '-']);
+    let from = if step { state.now() } else { state.horizon() };
+    time_text::parse(text, from, &state.settings.zone)
 }

@@ -7,10 +7,11 @@ use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
 use anyhow::Context;
-use tokio::sync::mpsc;
+use tokio::sync::{RwLock, mpsc};
 
 use super::discovery::Offers;
 use super::effects::Shell;
@@ -23,10 +24,15 @@ use crate::app::playhead::Player;
 use crate::app::state::State;
 use crate::cli::AttachArgs;
 use crate::config::Config;
+use crate::signals::incident::sources::place::log_path;
+use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::source::StreamClock;
+use crate::signals::{Event, Roots};
 use crate::stream::order::Batch;
 use crate::stream::recorder::Recorder;
 use crate::stream::recording::{Frame, Reader};
+use crate::timeline::SourceKind;
+use crate::timeline::source::Declaration;
 use crate::ui::Level;
 
 /// Frames that may wait for a listener before it is let go.
@@ -100,12 +106,22 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let (answers_to, answers) = mpsc::channel(256);
     let (to, batches) = mpsc::channel::<Batch>(64);
     let said = answers_to.clone();
+    let path = log_path(&config.incident, &Roots::default())?;
+    let incident = Arc::new(RwLock::new(Arc::new(IncidentStore::open(path))));
+    let log = Arc::clone(&incident);
     std::thread::Builder::new().name("attached".into()).spawn(move || {
         let mut reader = Reader::new(Patient(stream));
         while let Ok(Some(frame)) = reader.next_frame() {
-            if let Frame::Events(envelopes) = frame
-                && to.blocking_send(envelopes.into()).is_err()
-            {
+            let Frame::Events(envelopes) = frame else { continue };
+            // Notes go where the other screen's notes go, wherever that is.
+            for e in &envelopes {
+                if let Event::Stream(Declaration::Source(decl)) = &e.event
+                    && decl.kind == SourceKind::Incident
+                {
+                    *log.blocking_write() = Arc::new(IncidentStore::open(&decl.detail));
+                }
+            }
+            if to.blocking_send(envelopes.into()).is_err() {
                 return;
             }
         }
@@ -115,12 +131,9 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let store = store(&answers_to);
     let mut state = State::new(Player::live(clock.wall()), settings);
     travel::follow_playhead(&mut state);
-    // Notes go to the same incident log as those of the other screen.
-    let path = crate::signals::incident::sources::place::log_path(&config.incident, &crate::signals::Roots::default())?;
-    let incident = std::sync::Arc::new(crate::signals::incident::sources::store::IncidentStore::open(path));
     let shell = Shell {
         answers: answers_to,
-        incident: Some(std::sync::Arc::new(tokio::sync::RwLock::new(incident))),
+        incident: Some(incident),
         recorder: None,
         supervisor: None,
         store: store.clone(),

@@ -12,3 +12,4 @@ pub mod session;
 pub mod settings;
 pub mod still;
 pub mod terminal;
+pub mod tty;

@@ -1,10 +1,11 @@
 //! The terminal: taken over, given back clean, and written to by a thread of its own, so that a stalled link stops frames
 //! and nothing else.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
@@ -14,8 +15,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use tokio::sync::Notify;
 
+use super::tty;
+
 /// Whether the terminal is ours now; read by the panic hook.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// Whether bytes are on their way to it.
+static BUSY: AtomicBool = AtomicBool::new(false);
 
 /// The taken-over terminal.
 pub struct Terminal {
@@ -23,7 +28,6 @@ pub struct Terminal {
     fresh: bool,
     mouse: bool,
     writer: SyncSender<Vec<u8>>,
-    busy: Arc<AtomicBool>,
     /// Told when the writer has drained a frame.
     pub drained: Arc<Notify>,
     written: Arc<AtomicU64>,
@@ -61,29 +65,18 @@ impl Terminal {
         restore_on_panic();
         enter(mouse)?;
         let (writer, frames) = sync_channel::<Vec<u8>>(1);
-        let busy = Arc::new(AtomicBool::new(false));
         let drained = Arc::new(Notify::new());
         let written = Arc::new(AtomicU64::new(0));
-        let (b, d, w) = (Arc::clone(&busy), Arc::clone(&drained), Arc::clone(&written));
+        let (d, w) = (Arc::clone(&drained), Arc::clone(&written));
         std::thread::Builder::new().name("terminal".into()).spawn(move || {
-            let mut out = io::stdout();
             for frame in frames {
-                let _ = out.write_all(&frame).and_then(|()| out.flush());
+                let _ = tty::put(&frame);
                 w.fetch_add(frame.len() as u64, Ordering::Relaxed);
-                b.store(false, Ordering::Release);
+                BUSY.store(false, Ordering::Release);
                 d.notify_one();
             }
         })?;
-        Ok(Terminal {
-            shown: Buffer::empty(Rect::ZERO),
-            fresh: true,
-            mouse,
-            writer,
-            busy,
-            drained,
-            written,
-            cursor: None,
-        })
+        Ok(Terminal { shown: Buffer::empty(Rect::ZERO), fresh: true, mouse, writer, drained, written, cursor: None })
     }
 
     /// Size in columns and rows.
@@ -94,7 +87,7 @@ impl Terminal {
 
     /// Whether the last frame is still on its way.
     pub fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire)
+        BUSY.load(Ordering::Acquire)
     }
 
     /// Bytes sent so far.
@@ -145,20 +138,13 @@ impl Terminal {
     /// Sends bytes that are no frame, like a clipboard text.
     pub fn send(&mut self, bytes: Vec<u8>) -> io::Result<usize> {
         let n = bytes.len();
-        self.busy.store(true, Ordering::Release);
+        BUSY.store(true, Ordering::Release);
         self.writer.send(bytes).map_err(|_| io::Error::other("the terminal's thread has ended"))?;
         Ok(n)
     }
 
     /// Gives the terminal back, for a while or for good.
     pub fn give_back(&mut self) {
-        // A frame that is still on its way would land in the shell.
-        for _ in 0..50 {
-            if !self.is_busy() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
         leave();
     }
 
@@ -180,12 +166,28 @@ impl Drop for Terminal {
 fn enter(mouse: bool) -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    let mut out = io::stdout();
+    tty::begin();
+    let mut out = Vec::new();
     queue!(out, EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)?;
     if mouse {
         queue!(out, EnableMouseCapture)?;
     }
-    out.flush()
+    tty::put(&out).map(|_| ())
+}
+
+/// How long a frame that is on its way may take when we leave.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Waits for the frame that is on its way, because it would land in the shell. One that nobody reads is given up: who ends
+/// us must not wait for a stalled link.
+fn drain() {
+    let began = Instant::now();
+    while BUSY.load(Ordering::Acquire) {
+        if began.elapsed() > PATIENCE {
+            return tty::give_up();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Back to how it was. Safe to call any number of times.
@@ -193,10 +195,11 @@ pub fn leave() {
     if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    let mut out = io::stdout();
+    drain();
+    // The end of an update first, whatever a frame that was given up left open.
+    let mut out = b"\x1b[?2026l\x1b[0m".to_vec();
     let _ = queue!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
-    let _ = out.write_all(b"\x1b[?2026l\x1b[0m");
-    let _ = out.flush();
+    let _ = tty::put(&out);
     let _ = disable_raw_mode();
 }
 

@@ -54,16 +54,38 @@ fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
     let Some(chosen) = top.chosen().map(str::to_owned) else { return Vec::new() };
     match (&top.answer, &top.field) {
         (Some(Answer::Fields(_)), _) => filtering::count_values(state, Some(chosen)),
-        (Some(Answer::Values(_)), Some(field)) => {
-            let quoted = chosen.replace('\\', "\\\\").replace('"', "\\\"");
-            match Filter::parse(&format!("{field}=\"{quoted}\"")) {
-                Ok(term) => {
-                    let filter = state.view.filter.and(&term);
-                    filtering::set_filter(state, filter)
-                }
-                Err(_) => Vec::new(),
+        (Some(Answer::Values(_)), Some(field)) => match Filter::parse(&term(field, &chosen)) {
+            Ok(term) => {
+                let filter = state.view.filter.and(&term);
+                filtering::set_filter(state, filter)
             }
-        }
+            Err(_) => Vec::new(),
+        },
         _ => Vec::new(),
+    }
+}
+
+/// The filter term for a counted value. Paths are counted by route: without their query, IDs as `:id`.
+fn term(field: &str, value: &str) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let name = field.rsplit('.').next().unwrap_or(field);
+    if matches!(name, "path" | "uri" | "url" | "route") && value.starts_with('/') {
+        let route = regex::escape(value).replace(":id", "[^/?]+");
+        return format!("{field}~\"{}\"", quoted(&format!("^{route}([?].*)?$")));
+    }
+    format!("{field}=\"{}\"", quoted(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_filters_all_its_paths_and_a_value_itself() {
+        for (field, value) in [("path", "/orders/:id"), ("path", "/a.b"), ("user", "say \"hi\" \\")] {
+            let filter = Filter::parse(&term(field, value)).expect("a filter");
+            assert!(!filter.is_empty(), "{filter}");
+        }
+        assert!(term("path", "/orders/:id").contains("[^/?]+"));
     }
 }

@@ -42,8 +42,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let hint = p.chosen().map_or("no such command".to_owned(), |(a, _)| a.row().sentence.to_owned());
             typing(cx, area, buf, out, ":", &p.line, &hint);
         }
-        Some(Overlay::Confirm { line, name, .. }) => {
-            typing(cx, area, buf, out, &format!("type {name} to run: "), line, "Esc cancels");
+        Some(Overlay::Confirm { line, name, command }) => {
+            typing(cx, area, buf, out, &format!("type {name} to run {command} : "), line, "Esc cancels");
         }
         Some(Overlay::ReallyQuit { what }) => {
             let ask = format!(" {what}. q quits all the same, w writes first, Esc stays");

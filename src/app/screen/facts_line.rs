@@ -23,35 +23,74 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
         hidden.sort_by_key(|(p, g)| (std::cmp::Reverse(g.level), *p));
     }
     let rule = format!(" {} ", cx.glyphs.rule.1);
+    let mut shown: Vec<(String, Role, String)> = hidden
+        .iter()
+        .map(|(pane, fact)| {
+            let role = match fact.level {
+                Level::Calm => Role::Text,
+                Level::Unknown => Role::Dim,
+                Level::Warn => Role::Warn,
+                Level::Bad => Role::Bad,
+            };
+            let mark = if fact.level >= Level::Warn { " !" } else { "" };
+            (format!("{} ", pane.number()), role, format!("{}{mark}", fact.text))
+        })
+        .collect();
+    fit(&mut shown, area.width.saturating_sub(2) as usize, cx.glyphs.ellipsis);
     let mut x = area.left() + 1;
-    for (i, (pane, fact)) in hidden.iter().enumerate() {
-        let room = area.right().saturating_sub(x);
-        if room < 6 {
-            break;
-        }
+    for (i, (number, role, fact)) in shown.iter().enumerate() {
+        let room = |x: u16| area.right().saturating_sub(x);
         if i > 0 {
-            x += text::put(buf, x, area.y, room, &rule, cx.theme.style(Role::Rule));
+            x += text::put(buf, x, area.y, room(x), &rule, cx.theme.style(Role::Rule));
         }
-        let room = area.right().saturating_sub(x);
-        let role = match fact.level {
-            Level::Calm => Role::Text,
-            Level::Unknown => Role::Dim,
-            Level::Warn => Role::Warn,
-            Level::Bad => Role::Bad,
-        };
-        let room_each = if narrow { room } else { room.min(area.width / 4 + 8) };
-        let mark = if fact.level >= Level::Warn { " !" } else { "" };
-        x += text::put(buf, x, area.y, room, &format!("{} ", pane.number()), cx.theme.style(Role::Key));
-        x += text::put(
-            buf,
-            x,
-            area.y,
-            room_each.saturating_sub(2),
-            &format!("{}{mark}", fact.text),
-            cx.theme.style(role),
-        );
+        x += text::put(buf, x, area.y, room(x), number, cx.theme.style(Role::Key));
+        x += text::put(buf, x, area.y, room(x), fact, cx.theme.style(*role));
     }
     if hidden.is_empty() {
         text::put(buf, x, area.y, area.width.saturating_sub(2), "nothing else deviates", cx.theme.style(Role::Dim));
+    }
+}
+
+/// What deviates stays: calm facts leave first, from the right; then the longest ones are cut.
+fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
+    let needed = |facts: &[(String, Role, String)]| -> usize {
+        facts.iter().map(|(n, _, f)| text::width(n) + text::width(f)).sum::<usize>() + 3 * facts.len().saturating_sub(1)
+    };
+    while needed(facts) > room {
+        let calm = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Text | Role::Dim));
+        match calm {
+            Some(i) if facts.len() > 1 => {
+                facts.remove(i);
+            }
+            _ => break,
+        }
+    }
+    let mut over = needed(facts).saturating_sub(room);
+    while over > 0 {
+        let Some(longest) = facts.iter_mut().max_by_key(|(_, _, f)| text::width(f)) else { return };
+        let width = text::width(&longest.2);
+        if width <= 8 {
+            return;
+        }
+        longest.2 = text::fit(&longest.2, width - 1, ellipsis).into_owned();
+        over -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_is_never_pushed_off_the_line_by_what_is_well() {
+        let fact = |role, text: &str| ("5 ".to_owned(), role, text.to_owned());
+        let mut facts = vec![
+            fact(Role::Text, "host 20 % 1.3G/24G"),
+            fact(Role::Bad, "pool 10/10 wait 60 !"),
+            fact(Role::Text, "deploys 1.4.2 20 s ago"),
+            fact(Role::Bad, "health 1 of 3 !"),
+        ];
+        fit(&mut facts, 50, "…");
+        assert_eq!(facts.iter().map(|f| f.2.as_str()).collect::<Vec<_>>(), ["pool 10/10 wait 60 !", "health 1 of 3 !"]);
     }
 }

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use crate::app::playhead::Playhead;
 use crate::app::state::State;
 use crate::signals::incident;
+use crate::timeline::Ts;
 use crate::timeline::time::short;
 use crate::ui::{PaneCx, Role, text};
 
@@ -106,14 +107,20 @@ fn shortened(state: &State, chip: &str) -> String {
 fn clock(state: &State) -> String {
     let now = state.now();
     let zone = &state.settings.zone;
-    let time = format!("{} {}", now.hms(zone), state.settings.zone_name);
+    // The day is said when it is another one.
+    let day = |t: Ts| t.jiff().to_zoned(zone.clone()).date();
+    let time = if day(now) == day(state.player.clock) {
+        format!("{} {}", now.hms(zone), state.settings.zone_name)
+    } else {
+        format!("{} {}", now.date_hms(zone), state.settings.zone_name)
+    };
     match (state.player.head, state.player.recorded) {
         (Playhead::Live, _) => format!("LIVE {time}"),
         (_, None) => {
             let behind = short(state.player.clock.since(now));
             let (lines, errors) = state.since_pause();
             if lines > 0 {
-                format!("PAUSED {time}  -{behind}  {lines} lines, {errors} errors since")
+                format!("PAUSED {time}  -{behind}  since pausing {lines} lines, {errors} errors")
             } else {
                 format!("PAUSED {time}  -{behind}")
             }

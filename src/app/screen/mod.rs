@@ -18,7 +18,7 @@ use super::facts;
 use super::pane::Pane;
 use super::state::State;
 use crate::timeline::TimeRange;
-use crate::ui::{PaneCx, RowSpot, Theme};
+use crate::ui::{Glyphs, PaneCx, RowSpot, Theme};
 
 /// Where everything was drawn: for the mouse, for paging, and for what is still missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,5 +74,9 @@ pub fn screen(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) -> Scr
     panes::draw(state, &cx, &places, buf, &mut out);
     bottom::draw(state, &cx, places.bottom, buf, &mut out);
     overlay::draw(state, &cx, area, buf, &mut out);
+    if state.settings.glyphs == Glyphs::ASCII {
+        // What panes write in words of their own has dots and ellipses, too.
+        crate::ui::frame::to_ascii(buf);
+    }
     out
 }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::ScreenLayout;
 use crate::app::state::State;
+use crate::timeline::counts::Counts;
 use crate::ui::widgets::strip::Strip;
 use crate::ui::{PaneCx, Role, text};
 
@@ -22,7 +23,11 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     if chart.is_empty() {
         return;
     }
-    let counts = state.timeline.logs.columns(window, chart.width as usize, cx.now);
+    // Counts are by the second: on a short span one second is several columns wide, not one column and a gap.
+    let width = chart.width as usize;
+    let parts = width.min((window.len().as_secs() as usize).max(1));
+    let pieces = state.timeline.logs.columns(window, parts, cx.now);
+    let counts: Vec<Counts> = (0..width).map(|i| pieces[i * parts / width]).collect();
     Strip {
         counts: &counts,
         marks: &cx.facts.marks,
