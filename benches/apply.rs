@@ -15,6 +15,10 @@ use warroom::stream::derive::Derive;
 use warroom::stream::recording::encode_events;
 use warroom::timeline::{OriginId, SourceId, Ts};
 
+/// Tells what the folded histories hold in memory, too.
+#[global_allocator]
+static MEMORY: divan::AllocProfiler = divan::AllocProfiler::system();
+
 fn main() {
     divan::main();
 }
