@@ -92,7 +92,7 @@ fn f_filters_by_the_rows_request_and_a_note_saves_it_with_what_was_looked_at() {
     let (note, evidence) = (&notes[0], &notes[0]["evidence"][0]);
     assert_eq!((&note["kind"], &note["text"]), (&"hypothesis".into(), &"the pool is too small".into()));
     assert!(evidence["text"].as_str().is_some_and(|t| t.contains("broken 3")), "{note}");
-    assert_eq!((&evidence["request_id"], &evidence["source"]), (&ONE.into(), &"api".into()));
+    assert_eq!((&evidence["request_id"], &evidence["source"]), (&ONE.into(), &"api:8".into()));
     assert!(evidence["filter"].as_str().is_some_and(|f| f.contains(ONE)), "{note}");
     assert!(note["ts"].as_str().is_some_and(|t| t < ago(30).as_str()), "it stands at the row's time: {note}");
     // Esc takes the filter away again.
@@ -145,7 +145,8 @@ fn panes_are_focused_by_number_and_tab_at_every_size_and_help_lies_over_them() {
     home.file("api.log", &lines());
     let mut tty = Tty::start(&home, &["api.log"], (80, 24));
     tty.wait_for("broken 5");
-    for (key, title) in [("3", "─ 3 Database"), ("\t", "─ 4 Deploys"), ("\x1b[Z", "─ 3 Database"), ("1", "─ 1 Logs")] {
+    for (key, title) in [("3", "─ 3 Database"), ("\t", "─ 4 Deploys"), ("\x1b[Z", "─ 3 Database"), ("1", "─ 1 Logs")]
+    {
         tty.keys(key);
         tty.wait_for(title);
     }
@@ -250,8 +251,10 @@ fn a_hostile_line_puts_nothing_but_text_on_the_screen() {
     ];
     let text: String = hostile.iter().map(|h| format!("{} ERROR {h}\n", ago(5))).collect();
     home.file("evil.log", &(text + &format!("{} INFO last line\n", ago(4))));
-    let mut tty = Tty::start(&home, &["evil.log"], (100, 30));
-    let text = tty.wait_for("last line");
+    let mut tty = Tty::start(&home, &["evil.log"], (160, 30));
+    tty.wait_for("last line");
+    tty.keys("z");
+    let text = tty.wait_for("end of strings");
     for word in ["clipboard", "title", "red", "c1", "drawkcab", "bell", "family", "end of strings"] {
         assert!(text.contains(word), "{word}:\n{text}");
     }
@@ -279,15 +282,26 @@ fn a_replay_in_a_terminal_plays_pauses_and_goes_to_a_time() {
     let home = Home::new();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/outage.wr");
     let mut tty = Tty::start(&home, &["replay", golden.to_str().expect("UTF-8")], (120, 36));
-    let text = tty.wait_for("1x");
-    assert!(text.lines().next().is_some_and(|l| l.contains("REPLAY")), "{text}");
+    let mut header = |tty: &mut Tty, what: &str, is: &dyn Fn(&str) -> bool| {
+        let text = tty.wait(what, |t| t.lines().next().is_some_and(is));
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    let first = header(&mut tty, "it plays by itself", &|h| h.contains("REPLAY") && h.ends_with("1x"));
+    header(&mut tty, "it moves", &|h| h.ends_with("1x") && h != first);
+    tty.keys("]]");
+    header(&mut tty, "four times as fast", &|h| h.ends_with("4x"));
     tty.keys(" ");
-    tty.wait_for("paused");
-    tty.keys("G");
+    header(&mut tty, "a pause", &|h| h.ends_with("paused"));
     tty.keys("L");
-    tty.wait("the end", |t| t.lines().next().is_some_and(|l| l.contains("-0 ")));
+    let end = header(&mut tty, "the end", &|h| h.contains("-0 "));
     tty.keys("D");
-    tty.wait("an earlier change", |t| t.lines().next().is_some_and(|l| !l.contains("-0 ")));
+    header(&mut tty, "an earlier change", &|h| h.ends_with("paused") && h != end);
+    tty.keys("g-10s\r");
+    header(&mut tty, "ten seconds before that", &|h| h.ends_with("paused") && h != end);
+    tty.keys("a");
+    tty.wait_for("note: ");
+    tty.keys("\x1b");
+    tty.wait_gone("note: ");
     tty.keys("q");
     assert_eq!(tty.ended(), 0);
     tty.is_given_back();
@@ -313,9 +327,9 @@ fn a_panic_gives_the_terminal_back_and_its_message_is_on_the_normal_screen() {
     let text = tty.wait_for("a fault on purpose");
     assert!(tty.raw().windows(8).any(|w| w == b"\x1b[?1049h"), "the screen had been taken:\n{text}");
     tty.wait("the shell", |text| text.trim_end().ends_with("ready>"));
-    assert!(
-        tty.screen(|s| !s.alternate_screen() && !s.hide_cursor() && s.mouse_protocol_mode() == vt100::MouseProtocolMode::None)
-    );
+    assert!(tty.screen(|s| !s.alternate_screen()
+        && !s.hide_cursor()
+        && s.mouse_protocol_mode() == vt100::MouseProtocolMode::None));
     tty.keys("echo typed and seen\r");
     tty.wait("an echo and an answer", |text| text.matches("typed and seen").count() == 2);
 }
