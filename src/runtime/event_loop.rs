@@ -189,6 +189,7 @@ impl Loop {
     fn loaded(&mut self) {
         self.stream = None;
         self.state.own.loading = None;
+        self.state.player.growing = false;
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());

@@ -121,6 +121,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     })?;
     let mut state = State::new(Player::replay(TimeRange::new(start, start), None, clock.wall()), settings);
     state.own.loading = Some(0.0);
+    state.player.growing = true;
     state.view.go_when_loaded = args.at;
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);
