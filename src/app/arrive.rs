@@ -87,8 +87,9 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
             let word = state.view.finding.take().unwrap_or("hit");
             match answer.found {
                 Some(row) => {
-                    if !state.player.is_live() && row.placed > state.now() {
-                        state.player.go_to(row.placed);
+                    // A stamp of whole seconds is older than the moment in which its line was read.
+                    if !state.player.is_live() && row.visible > state.now() {
+                        state.player.go_to(row.visible);
                         travel::follow_playhead(state);
                     }
                     state.logs.show(row);

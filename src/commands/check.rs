@@ -66,8 +66,7 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
     let mut all = Vec::new();
     for source in timeline.sources.values() {
         let (bad, state) = match source.states.last().map(|(_, s)| s) {
-            Some(SourceState::Failed { why, .. }) => (true, why.clone()),
-            Some(SourceState::Degraded { why }) => (true, why.clone()),
+            Some(SourceState::Failed { why, .. } | SourceState::Degraded { why }) => (true, mended(why)),
             Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
             Some(SourceState::Ended) => (false, "read to its end".into()),
             Some(SourceState::Ok) | None => (false, "works".into()),
@@ -76,6 +75,14 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
         all.push(Finding { bad, text: format!("{kind} {} ({}): {state}", source.decl.name, source.decl.detail) });
     }
     all
+}
+
+/// What is wrong, with what to try where the source does not say it.
+fn mended(why: &str) -> String {
+    if why.contains(" is gone") && !why.contains(" is gone:") {
+        return format!("{why}: start what writes it, or take it out of [logs] files");
+    }
+    why.to_owned()
 }
 
 /// What a post-mortem from this box would lack.

@@ -1,7 +1,7 @@
 //! `warroom note`: one note from a shell or a script.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
@@ -54,7 +54,7 @@ impl LogArgs {
     /// The log that these arguments and the configuration mean.
     pub fn store(&self, config: &IncidentConfig) -> Result<IncidentStore, StoreError> {
         let path = match &self.log {
-            Some(path) => path.clone(),
+            Some(path) => named(path)?,
             None => log_path(config, &Roots::default())?,
         };
         let store = IncidentStore::open(path);
@@ -62,6 +62,19 @@ impl LogArgs {
             Some(author) => store.by(author),
             None => store,
         })
+    }
+}
+
+/// A log that was named by hand. Its folder has to be there: a typing error, or a pattern that the shell left as it was,
+/// would otherwise make a log of its own that nobody reads.
+fn named(path: &Path) -> Result<PathBuf, StoreError> {
+    match path.parent().filter(|dir| !dir.as_os_str().is_empty()) {
+        Some(dir) if !dir.is_dir() => Err(StoreError::Refused(format!(
+            "--log {}: there is no folder {}: check the path, or make the folder first",
+            path.display(),
+            dir.display()
+        ))),
+        _ => Ok(path.to_owned()),
     }
 }
 
@@ -140,6 +153,16 @@ mod tests {
             (NoteKind::Hypothesis, "the index is gone", "anna")
         );
         assert_eq!(note.evidence[0].text, "-> Seq Scan");
+    }
+
+    #[test]
+    fn a_log_in_a_folder_that_is_not_there_is_refused_and_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("warroom-demo-*/incident.sqlite");
+        let args = LogArgs { log: Some(log.clone()), author: None };
+        let e = args.store(&IncidentConfig::default()).unwrap_err().to_string();
+        assert!(e.contains("there is no folder"), "{e}");
+        assert!(!log.parent().unwrap().exists());
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! `warroom query`: what is known, one line or one JSON object a record, oldest first. Data on standard output and
 //! nothing else there.
 //!
-//! Every object begins with `ts` (RFC 3339, UTC, full precision) and has `source`. Log records have `severity`, `line`,
+//! Every object begins with `ts` (RFC 3339, UTC, full precision) and has `source`, a name. Times are RFC 3339,
+//! fingerprints are hexadecimal and a server's numbers of statements decimal text. Log records have `severity`, `line`,
 //! `offset`, `format`, `request_id`, `message` and `fields`; the others have the fields of their event, documented at
 //! the event types.
 
@@ -21,7 +22,9 @@ use crate::runtime::live::parse_filter;
 use crate::runtime::replay::{Input, fold};
 use crate::runtime::session::Session;
 use crate::signals::database::event::DatabaseEvent;
+use crate::signals::deploys::event::DeployEvent;
 use crate::signals::logs::row::LogRow;
+use crate::signals::logs::store::scan::ABSENT;
 use crate::signals::logs::store::{LogStore, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::timeline::source::Declaration;
@@ -89,6 +92,8 @@ impl Gathered {
         let wanted = match what {
             What::Logs => false,
             What::Sources => matches!(e.event, Event::Stream(_)),
+            // How far back a record of changes reaches is no change.
+            What::Deploys => matches!(e.event, Event::Deploys(DeployEvent::Change(_))),
             _ => e.event.kind() == kind(what),
         };
         if wanted {
@@ -120,11 +125,18 @@ impl Gathered {
 
     fn logs(&self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
         let mut failed = None;
-        self.store.scan_all(filter, range, &mut |row| match print_row(out, &row, json) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(e) => {
-                failed = Some(e);
-                ControlFlow::Break(())
+        self.store.scan_all(filter, range, &mut |row| {
+            // Stands for lines that are not here: no data, but nothing to keep silent about either.
+            if row.format == ABSENT {
+                eprintln!("warroom: {}: {}", clean(&row.source), clean(&row.message));
+                return ControlFlow::Continue(());
+            }
+            match print_row(out, &row, json) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(e) => {
+                    failed = Some(e);
+                    ControlFlow::Break(())
+                }
             }
         });
         failed.map_or(Ok(()), |e| Err(e.into()))
@@ -176,7 +188,7 @@ fn kind(what: What) -> Option<SourceKind> {
 /// Event time where an event has one, else when it was observed.
 fn placed(e: &Envelope) -> Ts {
     match &e.event {
-        Event::Deploys(crate::signals::deploys::event::DeployEvent::Change(c)) => c.at,
+        Event::Deploys(DeployEvent::Change(c)) => c.at,
         Event::Incident(i) => i.at(),
         Event::Database(DatabaseEvent::SlowStatement(s)) => s.at.unwrap_or(e.observed),
         _ => e.observed,
@@ -195,11 +207,40 @@ fn body(event: &Event) -> Value {
         Event::Incident(v) => serde_json::to_value(v),
     };
     let mut value = value.unwrap_or(Value::Null);
-    if let (Event::Stream(_), Value::Object(map)) = (event, &mut value) {
-        // The number of the source; its name stands beside `ts` already.
-        map.remove("source");
+    if let (Event::Stream(_), Value::Object(map)) = (event, &mut value)
+        && let Some(number) = map.remove("source")
+    {
+        // Under `source` stands the name, as in every record.
+        map.insert("id".into(), number);
     }
+    spoken("", &mut value);
     value
+}
+
+/// Nanoseconds since 1970 below this are no time of this program: they would be of before March 1973.
+const TIMES: i64 = 100_000_000_000_000_000;
+
+/// Makes times RFC 3339, and numbers that JSON readers would round (they keep 53 bits) text.
+fn spoken(name: &str, value: &mut Value) {
+    match value {
+        Value::Object(map) => map.iter_mut().for_each(|(name, v)| spoken(name, v)),
+        Value::Array(all) => all.iter_mut().for_each(|v| spoken(name, v)),
+        Value::Number(n) => {
+            let text = match (name, n.as_i64(), n.as_u64()) {
+                ("fingerprint", _, Some(n)) => format!("{n:016x}"),
+                ("queryid", Some(n), _) => n.to_string(),
+                (_, Some(n), _) if n > TIMES && is_time(name) => Ts(n).to_string(),
+                _ => return,
+            };
+            *value = Value::String(text);
+        }
+        _ => {}
+    }
+}
+
+fn is_time(name: &str) -> bool {
+    ["at", "since", "next_try", "start", "end", "observed", "expires"].contains(&name)
+        || ["_at", "_since", "_start", "_end", "_expires"].iter().any(|end| name.ends_with(end))
 }
 
 #[derive(Serialize)]
@@ -291,4 +332,35 @@ fn print_row(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<
     };
     serde_json::to_writer(&mut *out, &line)?;
     out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::{SourceId, SourceState};
+
+    #[test]
+    fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/outage.wr");
+        let mut gathered = Gathered::new();
+        fold(&Input::new(Some(path.into()), Vec::new()), |e| gathered.take(e, What::Notes, true)).unwrap();
+        let mut out = Vec::new();
+        gathered.events(&mut out, &Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, true).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(out.lines().filter(|l| l.contains(r#""record":"note""#)).count(), 3, "{out}");
+    }
+
+    #[test]
+    fn a_record_has_times_as_text_no_rounded_numbers_and_the_source_by_name() {
+        let state = SourceState::Failed { why: "gone".into(), next_try: Some(Ts(1_795_252_380_162_520_000)) };
+        let got = body(&Event::Stream(Declaration::State { source: SourceId(4), state }));
+        assert_eq!((&got["id"], got.get("source")), (&Value::from(4), None));
+        assert_eq!(got["state"]["next_try"], "2026-11-21T09:13:00.16252Z");
+        let mut value = serde_json::json!({"fingerprint": u64::MAX, "queryid": i64::MIN, "at": 5, "offset": TIMES + 1});
+        let same = value["offset"].clone();
+        spoken("", &mut value);
+        assert_eq!(value["fingerprint"], "ffffffffffffffff");
+        assert_eq!(value["queryid"], i64::MIN.to_string());
+        assert_eq!((&value["at"], &value["offset"]), (&Value::from(5), &same));
+    }
 }

@@ -162,9 +162,8 @@ mod tests {
         let example = Config::parse(EXAMPLE, Path::new("config.example.toml")).expect("the example parses");
         assert_eq!(example, Config::default());
         let all = toml::to_string(&Config::default()).expect("the defaults can be written");
-        // Lists of tables have no line of their own when empty.
-        let tables = ["postgres = []", "metrics = []", "probe = []", "[deploys.rollback]"];
-        for line in all.lines().filter(|l| !l.is_empty() && !tables.contains(l)) {
+        // A table of tables has no line of its own when empty.
+        for line in all.lines().filter(|l| !l.is_empty() && *l != "[deploys.rollback]") {
             assert!(EXAMPLE.lines().any(|e| e == line), "config.example.toml lacks {line:?}");
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::app::arrival::{Arrival, OfferRow};
 use crate::config::Config;
 use crate::config::discover::{Found, Offer, look_around};
+use crate::signals::logs::config::LogSourceConfig;
 use crate::signals::{Declared, Roots, database, health, logs};
 use crate::stream::supervisor::Supervisor;
 use crate::ui::Level;
@@ -143,6 +144,11 @@ fn unasked(found: &Found, running: &mut Config) -> Vec<Declared> {
     for command in &found.commands {
         let line = command.argv.join(" ");
         sources.push(logs::sources::command(&command.name, &line));
+        running.logs.sources.push(LogSourceConfig {
+            name: command.name.clone(),
+            command: Some(line),
+            ..LogSourceConfig::default()
+        });
     }
     logs::sources::name_apart(&mut sources);
     sources

@@ -13,7 +13,7 @@ use crate::app::arrive::arrive;
 use crate::app::playhead::{Player, Playhead};
 use crate::app::screen::screen;
 use crate::app::state::{Settings, State};
-use crate::signals::Event;
+use crate::signals::{Envelope, Event};
 use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::Theme;
@@ -31,8 +31,8 @@ pub struct Still {
 }
 
 impl Still {
-    /// Folds all of `input`; the playhead stands at the end.
-    pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
+    /// Nothing folded yet.
+    pub fn new(settings: Settings) -> Still {
         let (to, answers) = channel();
         let store = LogStore::new(
             Box::new(move |a| {
@@ -40,21 +40,34 @@ impl Still {
             }),
             StoreOptions::default(),
         );
-        let mut state = State::new(Player::live(Ts(0)), settings);
-        let summary = fold(input, |envelope| {
-            state.apply(envelope);
-            if let Event::Logs(event) = &envelope.event {
-                let name = state.timeline.source_name(envelope.source);
-                store.observe(envelope.source, name, envelope.observed, event, true);
-            }
-        })?;
+        Still { state: State::new(Player::live(Ts(0)), settings), store, answers }
+    }
+
+    /// Folds all of `input`; the playhead stands at the end.
+    pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
+        let mut still = Still::new(settings);
+        let summary = fold(input, |envelope| still.take(envelope, true))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }
-        let (start, end) = state.timeline.span.unwrap_or((Ts(0), Ts(0)));
-        state.player = Player::replay(TimeRange::new(start, end), Some(end), end);
-        travel::follow_playhead(&mut state);
-        Ok(Still { state, store, answers })
+        let (start, end) = still.state.timeline.span.unwrap_or((Ts(0), Ts(0)));
+        still.stand(TimeRange::new(start, end), end);
+        Ok(still)
+    }
+
+    /// Folds one envelope; `replay` says that log lines come from a recording and not from files that are there.
+    pub fn take(&mut self, envelope: &Envelope, replay: bool) {
+        self.state.apply(envelope);
+        if let Event::Logs(event) = &envelope.event {
+            let name = self.state.timeline.source_name(envelope.source);
+            self.store.observe(envelope.source, name, envelope.observed, event, replay);
+        }
+    }
+
+    /// From now on a replay of what happened in `span`, with the playhead at `at`.
+    pub fn stand(&mut self, span: TimeRange, at: Ts) {
+        self.state.player = Player::replay(span, Some(at), span.end);
+        travel::follow_playhead(&mut self.state);
     }
 
     /// Moves the playhead.

@@ -20,19 +20,10 @@ pub const REDACTED: &str = "‹redacted›";
 
 /// The text with secrets replaced by `‹redacted›`; line boundaries and request IDs stay.
 pub fn redact(text: &str) -> Cow<'_, str> {
-    let mut secrets: Vec<Range<usize>> = Vec::new();
-    let mut wanted = 0u64;
-    if let Some(triggers) = TRIGGERS.as_ref() {
-        for m in triggers.find_overlapping_iter(text) {
-            wanted |= rules::of_trigger(m.pattern().as_usize());
-        }
-    }
-    rules::apply(text, wanted, &mut secrets);
-    cards::find(text.as_bytes(), &mut secrets);
+    let secrets = secrets(text);
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
-    secrets.sort_by_key(|r| (r.start, std::cmp::Reverse(r.end)));
     let mut out = String::with_capacity(text.len());
     let mut at = 0;
     for secret in secrets {
@@ -49,6 +40,39 @@ pub fn redact(text: &str) -> Cow<'_, str> {
     }
     out.push_str(&text[at..]);
     Cow::Owned(out)
+}
+
+/// The text with every byte of a secret replaced by `*`: as long as it was, so that offsets into it stay true.
+pub fn mask(text: &str) -> Cow<'_, str> {
+    let secrets = secrets(text);
+    if secrets.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = text.as_bytes().to_vec();
+    for secret in secrets {
+        for b in &mut bytes[secret] {
+            if !matches!(b, b'\r' | b'\n') {
+                *b = b'*';
+            }
+        }
+    }
+    // Ranges of secrets begin and end between characters, so this cannot fail; if it did, nothing may be kept.
+    Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len())))
+}
+
+/// Where secrets are, by start; they may overlap.
+fn secrets(text: &str) -> Vec<Range<usize>> {
+    let mut secrets: Vec<Range<usize>> = Vec::new();
+    let mut wanted = 0u64;
+    if let Some(triggers) = TRIGGERS.as_ref() {
+        for m in triggers.find_overlapping_iter(text) {
+            wanted |= rules::of_trigger(m.pattern().as_usize());
+        }
+    }
+    rules::apply(text, wanted, &mut secrets);
+    cards::find(text.as_bytes(), &mut secrets);
+    secrets.sort_by_key(|r| (r.start, std::cmp::Reverse(r.end)));
+    secrets
 }
 
 /// One mark for each line that a secret spans, so that no line is lost.

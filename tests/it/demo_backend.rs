@@ -12,7 +12,7 @@ use sqlx::{Connection, PgConnection};
 use warroom::demo::{Demo, DemoOptions, start};
 
 /// Two broken backends at a time would fight for two cores.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_deploy_runs_the_pool_dry_and_its_rollback_heals_it() {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod database;
+mod demo;
 mod demo_backend;
 mod deploys;
 mod health;
@@ -9,5 +10,6 @@ mod host;
 mod incident;
 mod logs;
 mod postgres;
+mod replay;
 mod stalled;
 mod support;

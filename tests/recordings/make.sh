@@ -13,7 +13,8 @@ hostname web-2
 export PATH=/demo/bin:$PATH HOME=/demo TMPDIR=/demo/tmp USER=kim LOGNAME=kim
 cd /demo
 warroom demo --headless --for 62s --deploy-at 16s --rollback-at 44s --record /demo/outage.wr &
-note() { warroom note --log /demo/tmp/warroom-demo-*/incident.sqlite "$@" >/dev/null; }
+# The log is made by the first note: only its folder can be matched by a pattern.
+note() { warroom note --log "$(echo /demo/tmp/warroom-demo-*)/incident.sqlite" "$@" >/dev/null; }
 sleep 25; note '> 503s only on /orders'
 sleep 8; note '? 1.4.2 dropped the index on orders(user_id)'
 sleep 12; note '! rolled back to 1.4.1'

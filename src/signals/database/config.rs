@@ -11,8 +11,10 @@ pub struct DatabaseConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
     /// PostgreSQL servers to look at; one connection each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub postgres: Vec<PostgresConfig>,
     /// Metrics pages on which applications or poolers report their pools.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricsConfig>,
 }
 

@@ -39,7 +39,7 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
         text = "db refuses".into();
     } else if let Some(root) = now.roots.first() {
         text += &format!(" blocked {}", root.blocked);
-    } else if let Some(row) = now.slow.first().filter(|r| r.typical_ms() >= 1_000.0) {
+    } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
         text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
     }
     Glance { level: now.verdict.level, text }

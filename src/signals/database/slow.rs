@@ -20,6 +20,8 @@ pub const HUNG_MS: u64 = 5_000;
 const SETTLE: Duration = Duration::from_secs(2);
 /// Time over which a baseline is taken, and how much of the newest is left out.
 const BASELINE: (Duration, Duration) = (Duration::from_secs(1_800), Duration::from_secs(120));
+/// What a line told of stays in the list for so long, dim once it is older than a minute.
+const STAYS: Duration = Duration::from_secs(300);
 /// Rows of the list.
 const ROWS: usize = 50;
 
@@ -90,6 +92,8 @@ pub struct SlowRow {
     pub line: Option<LineRef>,
     /// When the newest fact of it is placed.
     pub at: Ts,
+    /// Nothing was heard of it in the last minute: its figures are of before.
+    pub past: bool,
     rank: (bool, f64),
     first: Ts,
     durations: Vec<f64>,
@@ -119,6 +123,7 @@ impl SlowRow {
             belongs: Belongs::No,
             line: None,
             at: Ts::MIN,
+            past: false,
             rank: (false, 0.0),
             first: Ts::MAX,
             durations: Vec::new(),
@@ -186,12 +191,14 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
     counters(history, now, settled, ask, &mut rows);
     lines(history, now, settled, ask, &mut rows);
     running(history, now, settled, ask, &mut rows);
-    let total = |basis| rows.values().filter(|r| r.basis == basis && !r.new).map(|r| r.total_ms).sum::<f64>();
+    past(history, now, ask, &mut rows);
+    let total =
+        |basis| rows.values().filter(|r| r.basis == basis && !r.new && !r.past).map(|r| r.total_ms).sum::<f64>();
     let (counted, told) = (total(Basis::Counters), total(Basis::Lines));
     let mut rows: Vec<SlowRow> = rows.into_values().filter(|r| !r.statement.as_ref().is_some_and(|s| s.ours)).collect();
     for r in &mut rows {
         let all = if r.basis == Basis::Counters { counted } else { told };
-        r.share = (r.calls > 0 && !r.new && all > 0.0).then(|| r.total_ms / all);
+        r.share = (r.calls > 0 && !r.new && !r.past && all > 0.0).then(|| r.total_ms / all);
         let seconds = now.signed_secs(r.first).clamp(5.0, 60.0);
         r.rate = r.calls as f64 / seconds;
         if !r.durations.is_empty() {
@@ -204,7 +211,10 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
     if rows.iter().any(|r| r.belongs == Belongs::Yes) {
         rows.iter_mut().filter(|r| r.belongs == Belongs::Maybe).for_each(|r| r.belongs = Belongs::No);
     }
-    rows.sort_by(|a, b| b.rank.0.cmp(&a.rank.0).then(b.rank.1.total_cmp(&a.rank.1)).then(a.key.cmp(&b.key)));
+    rows.sort_by(|a, b| {
+        let rank = b.rank.0.cmp(&a.rank.0).then(b.rank.1.total_cmp(&a.rank.1));
+        a.past.cmp(&b.past).then(rank).then(a.key.cmp(&b.key))
+    });
     rows.truncate(ROWS);
     rows
 }
@@ -270,7 +280,29 @@ fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, row
 }
 
 fn lines(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
-    for e in history.slow.within(minute(now), now) {
+    told(history, minute(now), now, settled, ask, rows);
+}
+
+/// What lines told of in the minutes before the last, of statements that nothing was heard of since.
+fn past(history: &DatabaseHistory, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+    let mut before = BTreeMap::new();
+    let range = TimeRange::new(now - STAYS, minute(now).start);
+    told(history, range, now, now, ask, &mut before);
+    for (key, mut row) in before {
+        row.past = true;
+        rows.entry(key).or_insert(row);
+    }
+}
+
+fn told(
+    history: &DatabaseHistory,
+    range: TimeRange,
+    now: Ts,
+    settled: Ts,
+    ask: Ask,
+    rows: &mut BTreeMap<u64, SlowRow>,
+) {
+    for e in history.slow.within(range, now) {
         let s = &e.value;
         let key = s.statement.fingerprint;
         let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
@@ -415,6 +447,15 @@ mod tests {
         let first = |t| list(&h, Ts::from_secs(t), Ask::default())[0].title();
         assert_eq!(first(103), "SELECT a");
         assert_eq!(first(104), "SELECT b FROM c");
+    }
+
+    #[test]
+    fn a_slow_statement_stays_for_five_minutes_below_what_is_slow_now() {
+        let h = history(&[(100, line("SELECT a", 900.0, None)), (200, line("SELECT b FROM c", 300.0, None))]);
+        let rows = list(&h, Ts::from_secs(210), Ask::default());
+        let told: Vec<_> = rows.iter().map(|r| (r.title(), r.past, r.share)).collect();
+        assert_eq!(told, [("SELECT b FROM c".into(), false, Some(1.0)), ("SELECT a".into(), true, None)]);
+        assert_eq!(list(&h, Ts::from_secs(520), Ask::default()).len(), 0);
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
 }
 
 fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
+    if history.is_silent(t) && !history.is_silent(Ts::MAX) {
+        return Verdict::new(Level::Unknown, "nothing observed yet at this time");
+    }
     if history.is_silent(t) {
         return Verdict::new(
             Level::Unknown,
@@ -85,13 +88,13 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
     let cause = cause(now, look);
     if let Some(p) = now.pools.iter().find(|p| p.exhausted()) {
         let several = if now.pools.len() > 1 { format!(" {}", p.name) } else { String::new() };
-        let mut text = format!("pool{several} exhausted: {} in use", p.usage());
+        let mut text = format!("pool{several} full {}", p.usage());
         match p.waiting {
             Some(n) if n > 0 => text += &format!(", {n} waiting"),
-            _ => text += &format!(", {} gave up in 60 s", p.timeouts),
+            _ => text += &format!(", {} gave up in 60 s", counted(p.timeouts)),
         }
         if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
-            text += &format!(", oldest {}", millis(ms));
+            text += &format!(" {}", millis(ms));
         }
         if let Some(cause) = cause {
             text += &format!("; {cause}");
@@ -104,9 +107,9 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
     if let Some(v) = look.and_then(slots) {
         return v;
     }
-    if let Some(p) = now.pools.iter().find(|p| p.timeouts > 0) {
-        let times = if p.timeouts == 1 { "caller" } else { "callers" };
-        return Verdict::new(Level::Bad, format!("pool {}: {} {times} got no connection in 60 s", p.name, p.timeouts));
+    if let Some(p) = now.pools.iter().find(|p| p.losing) {
+        let text = format!("{} got no connection in 60 s from pool {}", callers(p.timeouts), p.name);
+        return Verdict::new(Level::Bad, text);
     }
     let dead = history.deadlocks(t);
     if dead > 0 {
@@ -115,7 +118,14 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
     if let Some(v) = look.and_then(leak) {
         return v;
     }
-    if let Some(row) = now.slow.iter().find(|r| !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
+    if let Some((p, last)) = now.pools.iter().find_map(|p| Some((p, p.last_timeout?))) {
+        let usage = if p.stale || p.used.is_none() { p.name.to_string() } else { p.usage() };
+        let ago = t.since(last).as_secs();
+        let lost = callers(p.timeouts);
+        let text = format!("pool {usage} recovered {ago} s ago; {lost} got no connection in 60 s");
+        return Verdict::new(Level::Warn, text);
+    }
+    if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
         return Verdict::new(Level::Warn, slow_text(row));
     }
     calm(now, look)
@@ -126,7 +136,7 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     if let Some(root) = now.roots.first() {
         return Some(blocked_by(root));
     }
-    let slow = now.slow.iter().find(|r| r.typical_ms() >= SLOW_MS);
+    let slow = now.slow.iter().find(|r| !r.past && r.typical_ms() >= SLOW_MS);
     let Some(look) = look else {
         return slow.map(slow_text);
     };
@@ -209,14 +219,32 @@ pub fn leaks(look: &Look) -> impl Iterator<Item = &super::history::Seen> {
 }
 
 fn slow_text(row: &SlowRow) -> String {
+    // The figure stands first: the end of a long line is cut.
     let what = match (row.oldest_ms as f64 >= row.typical_ms(), row.p95_ms) {
-        (true, _) if row.running > 0 => "running for",
+        (true, _) if row.running > 0 => "and running",
         (_, Some(_)) => "p95",
         _ => "mean",
     };
     let from = row.baseline_ms.filter(|_| row.worse()).map(|b| format!(" ↑ from {}", millis(b))).unwrap_or_default();
     let title: String = row.title().chars().take(60).collect();
-    format!("slow: {what} {}{from}: {title}", millis(row.typical_ms()))
+    format!("slow {} {what}{from}: {title}", millis(row.typical_ms()))
+}
+
+fn callers(n: u64) -> String {
+    format!("{} {}", counted(n), if n == 1 { "caller" } else { "callers" })
+}
+
+/// A number with its thousands apart: `1,086`.
+fn counted(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
 }
 
 fn calm(now: &Now, look: Option<&Look>) -> Verdict {

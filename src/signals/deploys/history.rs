@@ -20,6 +20,8 @@ const SCAN: usize = 1_000;
 
 /// A change before which errors began is no suspect; one that lies further back than this is a weak one.
 pub const SUSPECT: Duration = Duration::from_secs(30 * 60);
+/// A migration this close to the deploy of its version is a part of it.
+const PART: Duration = Duration::from_secs(60);
 /// Error rates are known to the second, so errors may seem to begin this much before what caused them.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -137,7 +139,24 @@ impl DeploysHistory {
                 .max_by_key(|r| (r.first, r.seq))
         };
         let row = newest(false).or_else(|| newest(true))?;
+        let row = self.deploy_of(rows, row).unwrap_or(row);
         Some((row, errors_since.since(row.first)))
+    }
+
+    /// The deploy that a migration is a part of: of the same service and version, within a minute of it.
+    fn deploy_of<'r, 'a>(&self, rows: &'r [Row<'a>], migration: &Row<'_>) -> Option<&'r Row<'a>> {
+        let is = migration.change.kind == ChangeKind::Migration;
+        rows.iter().find(|r| is && r.change.kind.sets_version() && belongs(r, migration))
+    }
+
+    /// Whether a migration came with this deploy.
+    pub fn has_migration(&self, rows: &[Row<'_>], deploy: &Row<'_>) -> bool {
+        rows.iter().any(|r| r.change.kind == ChangeKind::Migration && belongs(deploy, r))
+    }
+
+    /// Whether anything at all is held, visible or not.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.covers.is_empty()
     }
 
     /// Since when changes would have been told, by the record that reaches furthest back; `None` when nothing is read.
@@ -154,6 +173,12 @@ impl DeploysHistory {
     pub fn repeated(&self) -> u64 {
         self.repeated
     }
+}
+
+fn belongs(deploy: &Row<'_>, migration: &Row<'_>) -> bool {
+    let (d, m) = (deploy.change, migration.change);
+    let apart = deploy.first.since(migration.first).max(migration.first.since(deploy.first));
+    d.service == m.service && d.version == m.version && apart <= PART
 }
 
 fn mark(kind: ChangeKind) -> MarkKind {
@@ -266,6 +291,19 @@ mod tests {
         assert_eq!((row.change.version.as_str(), lag.as_secs()), ("2", 12));
         assert!(h.suspect(&rows, t(-5)).is_none());
         assert!(h.suspect(&rows, t(200 + 3_600)).is_none());
+    }
+
+    #[test]
+    fn a_migration_is_a_part_of_the_deploy_it_came_with_and_a_suspect_of_its_own_without_one() {
+        let (migration, ok) = (ChangeKind::Migration, Ok);
+        let h = history(&[(100, Deploy, "api", "2", ok), (101, migration, "api", "2", ok)]);
+        let rows = h.rows(t(300));
+        let (row, lag) = h.suspect(&rows, t(102)).unwrap();
+        assert_eq!((row.change.kind, lag.as_secs(), h.has_migration(&rows, row)), (Deploy, 2, true));
+        let h = history(&[(100, Deploy, "api", "2", ok), (400, migration, "api", "2", ok)]);
+        let rows = h.rows(t(500));
+        let (row, _) = h.suspect(&rows, t(402)).unwrap();
+        assert_eq!((row.change.kind, h.has_migration(&rows, &rows[1])), (migration, false));
     }
 
     #[test]

@@ -46,7 +46,10 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
                 let text = format!("{what} {}; after {} {began}", ago(back.at), name(row));
                 Verdict::new(Level::Warn, text)
             }
-            None => Verdict::new(Level::Bad, format!("{}{verb} {}, {began}", name(row), ago(row.first))),
+            None => {
+                let with = if history.has_migration(rows, row) { " (with a migration)" } else { "" };
+                Verdict::new(Level::Bad, format!("{}{verb} {}{with}, {began}", name(row), ago(row.first)))
+            }
         };
     }
     // Only what is newest of its service: a failure that was mended is history.
@@ -82,6 +85,9 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
                     let quiet = short(cx.now.since(since).min(RECENT).max(Duration::from_secs(60)));
                     let quiet = if quiet == "2 h 00 m" { "2 h" } else { &quiet };
                     Verdict::new(Level::Calm, format!("no change in {quiet}{last}"))
+                }
+                None if last.is_empty() && !history.is_empty() => {
+                    Verdict::new(Level::Unknown, "nothing observed yet at this time")
                 }
                 None if last.is_empty() => Verdict::new(Level::Unknown, "no record of changes is read"),
                 None => Verdict::new(Level::Unknown, format!("no record of changes is read{last}")),
@@ -170,7 +176,7 @@ pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer)
     text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
     let lines = usize::from(area.height) - 1;
     if rows.is_empty() {
-        if lines > 0 && verdict.level == Level::Unknown {
+        if lines > 0 && verdict.level == Level::Unknown && history.is_empty() {
             let hint = "`warroom deploy SERVICE VERSION` writes one; CI may append to [deploys] log";
             text::put(buf, area.x + 1, area.y + 1, inner, hint, cx.theme.style(Role::Dim));
         }

@@ -14,7 +14,7 @@ pub struct HealthConfig {
     /// Whether this signal is watched at all.
     pub enabled: bool,
     /// The probes, `[[health.probe]]` each.
-    #[serde(rename = "probe")]
+    #[serde(rename = "probe", skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<ProbeConfig>,
 }
 

@@ -154,6 +154,11 @@ impl HealthHistory {
         self.probes.entry(probe.name.clone()).or_insert_with(ProbeHistory::new).apply(seq, observed, probe);
     }
 
+    /// Whether there is no result at all, visible or not.
+    pub fn is_empty(&self) -> bool {
+        self.probes.is_empty()
+    }
+
     /// One probe by name.
     pub fn probe(&self, name: &str) -> Option<&ProbeHistory> {
         self.probes.get(name)

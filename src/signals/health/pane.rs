@@ -22,6 +22,8 @@ const SLOWER_BY: f64 = 50.0;
 const FLAPS: usize = 4;
 /// The chart's window when no other is given.
 const WINDOW: Duration = Duration::from_secs(600);
+/// Longest name in the glance, in characters.
+const GLANCE: usize = 12;
 /// Widest name column.
 const NAME: usize = 28;
 
@@ -32,6 +34,9 @@ pub fn verdict(history: &HealthHistory, cx: &PaneCx) -> Verdict {
 
 fn judge(history: &HealthHistory, states: &[ProbeState<'_>], cx: &PaneCx) -> Verdict {
     let all = states.len();
+    if all == 0 && !history.is_empty() {
+        return Verdict::new(Level::Unknown, "nothing observed yet at this time");
+    }
     if all == 0 {
         return Verdict::new(Level::Unknown, "nothing probed");
     }
@@ -102,16 +107,26 @@ fn millis(ms: f64) -> String {
     }
 }
 
-/// The pane in a few words, for when it is hidden: `health 1 ✕ of 3`.
+/// The pane in a few words, for when it is hidden: `api ✕ 503`.
 pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
     let states = history.states(cx.now);
     let level = judge(history, &states, cx).level;
-    let failing = states.iter().filter(|s| !s.probe.ok && !s.stale()).count();
-    let text = match (states.len(), failing) {
+    let mut failing = states.iter().filter(|s| !s.probe.ok && !s.stale());
+    let text = match (states.len(), failing.next()) {
         (0, _) => "health -".into(),
-        (all, 0) if level == Level::Unknown => format!("health ? of {all}"),
-        (all, 0) => format!("health {all} {}", cx.glyphs.ok),
-        (all, n) => format!("health {n} {} of {all}", cx.glyphs.fail),
+        (all, None) if level == Level::Unknown => format!("health ? of {all}"),
+        (all, None) => format!("health {all} {}", cx.glyphs.ok),
+        (_, Some(first)) => {
+            // The line is shared by all panes: the first word of a name, a status rather than a sentence, a count.
+            let name = first.probe.name.split_whitespace().next().unwrap_or("health");
+            let name: String = text::clean(name).chars().take(GLANCE).collect();
+            let status = first.probe.status.map(|s| format!(" {s}")).unwrap_or_default();
+            let more = match failing.count() {
+                0 => String::new(),
+                n => format!(" +{n}"),
+            };
+            format!("{name} {}{status}{more}", cx.glyphs.fail)
+        }
     };
     Glance { level, text }
 }
@@ -138,7 +153,7 @@ pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) 
     text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
     let lines = usize::from(area.height) - 1;
     if states.is_empty() {
-        if lines > 0 {
+        if lines > 0 && history.is_empty() {
             let hint = "add [[health.probe]] with url = \"http://…\" or tcp = \"host:port\"";
             text::put(buf, area.x + 1, area.y + 1, inner, hint, cx.theme.style(Role::Dim));
         }

@@ -1,5 +1,7 @@
 //! Draws the open incident: notes and milestones, newest last, in two columns where there is room.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -22,7 +24,7 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
         let ledger = history.ledger(cx.now);
         let mut text = "no incident open: a writes the first note".to_owned();
         if let Some(last) = ledger.latest() {
-            let (severity, ago) = (last.severity_word(), short(cx.now.since(last.status_since)));
+            let (severity, ago) = (last.severity_word(), age(cx.now.since(last.status_since)));
             text =
                 format!("no incident open, last: {severity} {} closed {ago} ago; a writes the first note", last.title);
         }
@@ -31,9 +33,9 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     let i = &now.incident;
     let mut text = format!("{} {}", i.severity_word(), i.status);
     if i.status == Status::Investigating {
-        text.push_str(&format!(" {}", short(now.elapsed)));
+        text.push_str(&format!(" {}", age(now.elapsed)));
     } else {
-        text.push_str(&format!(" {}, {} in all", short(cx.now.since(i.status_since)), short(now.elapsed)));
+        text.push_str(&format!(" {}, {} in all", age(cx.now.since(i.status_since)), age(now.elapsed)));
     }
     match now.open_hypotheses.len() {
         0 => {}
@@ -41,7 +43,7 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
         n => text.push_str(&format!(", {n} open hypotheses")),
     }
     match now.last_note {
-        Some(at) => text.push_str(&format!(", last note {} ago", short(cx.now.since(at)))),
+        Some(at) => text.push_str(&format!(", last note {} ago", age(cx.now.since(at)))),
         None => text.push_str(", no notes yet: a writes one"),
     }
     if now.others > 0 {
@@ -71,7 +73,15 @@ pub fn glance(history: &IncidentHistory, cx: &PaneCx) -> Glance {
 pub fn header(history: &IncidentHistory, cx: &PaneCx) -> Option<String> {
     let now = history.current(cx.now)?;
     let i = &now.incident;
-    Some(format!("{} · {} · {} {}", i.title, i.severity_word(), i.status, short(now.elapsed)))
+    Some(format!("{} · {} · {} {}", i.title, i.severity_word(), i.status, age(now.elapsed)))
+}
+
+/// How long something has been so. An incident is not measured in milliseconds.
+fn age(d: Duration) -> String {
+    match d.as_secs() {
+        s @ 0..10 => format!("{s} s"),
+        _ => short(d),
+    }
 }
 
 fn level(i: &Incident) -> Level {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{LogAppended, LogEvent};
+use super::usual::UsualErrors;
 use crate::timeline::counts::{CountSeries, Counts};
 use crate::timeline::{History, Seq, Severity, SourceId, TimeRange, Ts};
 
@@ -17,12 +18,8 @@ const SEAMS: usize = 1_000;
 const FORMATS: usize = 16;
 /// Span that rates are taken over.
 const RATE: Duration = Duration::from_secs(10);
-/// Span that trouble is looked for in.
-const LOOK: Duration = Duration::from_secs(1_800);
 /// The shortest time there is.
 const INSTANT: Duration = Duration::from_nanos(1);
-/// Bins of that look.
-const BIN: Duration = Duration::from_secs(10);
 
 /// A place where a source broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +75,7 @@ pub struct LogsHistory {
     opened: History<OpenedAt>,
     lines: u64,
     errors: u64,
-    first: Option<Ts>,
+    usual: UsualErrors,
 }
 
 impl Default for LogsHistory {
@@ -90,7 +87,7 @@ impl Default for LogsHistory {
             opened: History::new(SEAMS),
             lines: 0,
             errors: 0,
-            first: None,
+            usual: UsualErrors::default(),
         }
     }
 }
@@ -98,7 +95,6 @@ impl Default for LogsHistory {
 impl LogsHistory {
     /// Takes in one event. Total: never fails, never panics, reads no clock.
     pub fn apply(&mut self, seq: Seq, source: SourceId, observed: Ts, event: &LogEvent) {
-        self.first = Some(self.first.map_or(observed, |f| f.min(observed)));
         match event {
             LogEvent::Opened(o) => {
                 self.sources.entry(source).or_default();
@@ -117,6 +113,7 @@ impl LogsHistory {
         let s = self.sources.entry(source).or_default();
         for (second, counts) in &a.counts {
             self.all.add(*second, observed, counts);
+            self.usual.add(*second, observed, counts);
             s.counts.add(*second, observed, counts);
         }
         if a.seed {
@@ -179,56 +176,15 @@ impl LogsHistory {
         self.all.sum(last_seconds(now), now).at_least(Severity::Error) as f64 / RATE.as_secs_f64()
     }
 
-    /// Errors per second before the current trouble; without trouble, over the ten minutes before now.
+    /// Errors per second while nothing is wrong: the mean over the calm part of the last two hours. Trouble, however
+    /// long it lasts, does not count towards it. 0 where no calm part is known.
     pub fn error_baseline(&self, now: Ts) -> f64 {
-        let end = self.errors_since(now).unwrap_or(last_seconds(now).start);
-        let from = (end - Duration::from_secs(600)).max(self.all.span().map_or(end, |s| s.start));
-        let range = TimeRange::new(from, end - INSTANT);
-        let secs = end.signed_secs(from);
-        if secs < 1.0 { 0.0 } else { self.all.sum(range, now).at_least(Severity::Error) as f64 / secs }
+        self.usual.look(now).map_or(0.0, |l| if l.known { l.rate } else { 0.0 })
     }
 
-    /// When errors left their usual rate, if they are above it now.
-    ///
-    /// The usual rate is the lower quartile of ten-second bins of the last half hour, so that trouble may fill most of
-    /// the window before it is taken for usual. Trouble is three times that and half an error a second more; it goes
-    /// back as far as no more than half a minute lies between two bins of it.
+    /// When errors left their usual rate, if they are above it now; see [`usual`](super::usual).
     pub fn errors_since(&self, now: Ts) -> Option<Ts> {
-        let end = now.floor(Duration::from_secs(1));
-        let start = (end - LOOK).max(self.all.span()?.start).min(end);
-        let bins = ((end.signed_secs(start) / BIN.as_secs_f64()) as usize).max(1);
-        let range = TimeRange::new(end - BIN * bins as u32, end);
-        let rates: Vec<f64> = self
-            .all
-            .columns(range, bins, now)
-            .iter()
-            .map(|c| c.at_least(Severity::Error) as f64 / BIN.as_secs_f64())
-            .collect();
-        let mut sorted = rates.clone();
-        sorted.sort_by(f64::total_cmp);
-        // With little past there is no telling what is usual; no errors is.
-        let usual = if bins < 12 { 0.0 } else { sorted[bins / 4] };
-        let trouble = (usual * 3.0).max(usual + 0.5);
-        if *rates.last()? < trouble {
-            return None;
-        }
-        let (mut first, mut calm) = (bins - 1, 0);
-        for (i, rate) in rates.iter().enumerate().rev() {
-            if *rate >= trouble {
-                (first, calm) = (i, 0);
-            } else {
-                calm += 1;
-                if calm > 3 {
-                    break;
-                }
-            }
-        }
-        // To the second: the first one in that bin, or at the end of the one before, with more errors than usual.
-        let bin = range.start + BIN * first as u32;
-        let near = TimeRange::new(bin - BIN / 2, bin + BIN);
-        let seconds = self.all.columns(near, 15, now);
-        let at = seconds.iter().position(|c| c.at_least(Severity::Error) as f64 > usual.max(0.5));
-        Some(at.map_or(bin, |i| near.start + Duration::from_secs(i as u64)))
+        self.usual.errors_since(now)
     }
 
     /// Sources that had a steady stream of lines and have said nothing for long against it.
@@ -310,6 +266,36 @@ mod tests {
         assert_eq!(h.error_baseline(Ts::from_secs(1_400)), 0.0);
         fill(&mut h, 1, 1_400..1_500, 0);
         assert_eq!(h.errors_since(Ts::from_secs(1_500)), None, "over");
+    }
+
+    #[test]
+    fn an_outage_never_becomes_its_own_baseline() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..20, 0);
+        fill(&mut h, 1, 20..6_000, 15);
+        for now in [30, 100, 125, 160, 600, 1_900, 3_000, 6_000] {
+            let now = Ts::from_secs(now);
+            assert_eq!(h.errors_since(now), Some(Ts::from_secs(20)), "at {now}");
+            assert_eq!(h.error_baseline(now), 0.0, "at {now}");
+        }
+        fill(&mut h, 1, 6_000..6_060, 0);
+        assert_eq!(h.errors_since(Ts::from_secs(6_060)), None, "over");
+    }
+
+    #[test]
+    fn an_outage_is_told_against_the_errors_that_are_usual() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..600, 1);
+        fill(&mut h, 1, 600..4_000, 15);
+        assert_eq!(h.errors_since(Ts::from_secs(4_000)), Some(Ts::from_secs(600)));
+        assert_eq!(h.error_baseline(Ts::from_secs(4_000)), 1.0);
+    }
+
+    #[test]
+    fn a_log_that_is_mostly_errors_from_its_first_line_on_is_trouble() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..900, 80);
+        assert_eq!(h.errors_since(Ts::from_secs(900)), Some(Ts::from_secs(0)));
     }
 
     #[test]

@@ -1,15 +1,16 @@
 //! Draws logs: the verdict, then resident rows, oldest at the top.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use super::beside::beside;
 use super::history::LogsHistory;
+use super::kinds::kinds;
 use super::row::LogRow;
-use super::store::scan::{ABSENT, thousands};
+use super::store::scan::{ABSENT, counted};
 use super::view::{LogView, UNFOLDED};
 use crate::timeline::time::short;
 use crate::timeline::{Severity, TimeRange, Ts};
@@ -40,7 +41,7 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     let errors = history.sum(look, cx.now).at_least(Severity::Error);
     let files = if sources == 1 { "1 source".to_owned() } else { format!("{sources} sources") };
     let lines = rate(history.line_rate(cx.now));
-    Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} errors in 10 min", thousands(errors)))
+    Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} in 10 min", counted(errors, "error")))
 }
 
 /// Sources have no names here; the number stands for one until the pane draws it.
@@ -131,8 +132,12 @@ fn reading(view: &LogView) -> String {
 /// The verdict, with the kinds of errors where resident rows show them, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
+    // A source without a file has no name in the history; its rows have it.
+    if let Some(row) = view.rows().iter().find(|r| v.text.starts_with(&format!("source {} gone", r.key.source.0))) {
+        v.text = v.text.replacen(&format!("source {}", row.key.source.0), &row.source, 1);
+    }
     if v.level == Level::Bad {
-        let kinds = kinds(view);
+        let kinds = kinds(view.rows(), view.follows());
         if !kinds.is_empty() {
             v.text.push_str(&format!(": {kinds}"));
         }
@@ -153,39 +158,6 @@ fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mu
         }
     }
     text::put(buf, area.x + 1, area.y, width, &v.text, cx.theme.style(role));
-}
-
-/// `TimeoutError (91 %), KeyError (9 %)`: types of exceptions among the errors on hand, most frequent first.
-fn kinds(view: &LogView) -> String {
-    let mut count: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut all = 0;
-    for row in view.rows().iter().filter(|r| r.severity >= Some(Severity::Error)) {
-        if let Some(kind) = kind(row) {
-            *count.entry(kind).or_default() += 1;
-            all += 1;
-        }
-    }
-    let mut kinds: Vec<_> = count.into_iter().collect();
-    kinds.sort_by_key(|(name, n)| (usize::MAX - n, *name));
-    let said: Vec<_> =
-        kinds.iter().take(3).map(|(k, n)| format!("{k} ({:.0} %)", *n as f64 * 100.0 / all as f64)).collect();
-    said.join(", ")
-}
-
-/// The type of exception a record names: in a field, or as a word that ends like one.
-fn kind(row: &LogRow) -> Option<&str> {
-    const FIELDS: &[&str] =
-        &["exc_type", "error.type", "exception.type", "error_type", "exception_type", "error.name", "exception"];
-    let named = FIELDS.iter().find_map(|f| row.fields.iter().find(|(n, _)| n == f)).and_then(|(_, v)| v.as_str());
-    let named = named.filter(|v| !v.is_empty() && v.len() <= 60 && !v.contains(char::is_whitespace));
-    let typed = |w: &&str| {
-        ["Error", "Exception", "Timeout", "Panic"].iter().any(|e| w.ends_with(e) && w.len() > e.len())
-            && w.len() <= 60
-            && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.')
-    };
-    let words = |text| str::split(text, |c: char| c.is_whitespace() || matches!(c, ':' | '(' | ')' | '"' | '\'' | '='));
-    let short = |w| str::rsplit(w, '.').next().unwrap_or(w);
-    named.or_else(|| words(row.message.as_str()).take(60).find(typed)).map(short)
 }
 
 /// A line of the screen.
@@ -321,69 +293,24 @@ impl Columns {
         let message = row.message.lines().next().unwrap_or_default();
         let (message, plain) =
             if message.trim().is_empty() { (first_line(row), true) } else { (message.to_owned(), false) };
+        // What a slow statement is everybody knows; which one and how slow is the news.
+        let named = row.fields.iter().any(|(n, _)| n == "db.statement");
+        let message = match message.strip_prefix("slow statement: ").filter(|_| named && view.search_regex().is_none())
+        {
+            Some(_) => "slow statement".to_owned(),
+            None => message,
+        };
         x += marked(buf, x, at.y, right.saturating_sub(x), &message, body, theme.style(Role::Match), view);
         if !plain {
-            fields(buf, x + 1, at.y, right, row, &message, dim);
+            let room = right.saturating_sub(x + 2);
+            let said = beside(row, &message, room as usize);
+            text::put(buf, x + 2, at.y, room, &said, dim);
         }
     }
 }
 
 fn first_line(row: &LogRow) -> String {
     String::from_utf8_lossy(row.raw.split(|b| *b == b'\n').next().unwrap_or_default()).into_owned()
-}
-
-/// What is known beside the message, as far as there is room: whole fields only.
-fn fields(buf: &mut Buffer, mut x: u16, y: u16, end: u16, row: &LogRow, message: &str, style: Style) {
-    // What every line of a service has, or what stands elsewhere in the row.
-    const KNOWN: &[&str] = &[
-        "time",
-        "timestamp",
-        "ts",
-        "@timestamp",
-        "level",
-        "severity",
-        "msg",
-        "message",
-        "request_id",
-        "target",
-        "logger",
-        "logger_name",
-        "service",
-        "version",
-        "pid",
-        "thread",
-        "thread_name",
-        "hostname",
-        "host",
-        "module",
-        "caller",
-        "protocol",
-        "user_agent",
-        "referrer",
-        "client",
-    ];
-    for (name, value) in &row.fields {
-        let value = match value {
-            serde_json::Value::String(s) => s.clone(),
-            serde_json::Value::Null => continue,
-            other => other.to_string(),
-        };
-        let is_id = row.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
-        if is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || value.len() > 200 || message.contains(&value)
-        {
-            continue;
-        }
-        let text = format!(" {name}={value}");
-        let width = text::width(&text) as u16;
-        if x >= end {
-            return;
-        }
-        // One that is too long leaves its place to a shorter one.
-        if width > end - x {
-            continue;
-        }
-        x += text::put(buf, x, y, width, &text, style);
-    }
 }
 
 /// Writes `line` with the hits of the search marked.

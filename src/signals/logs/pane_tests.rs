@@ -80,6 +80,7 @@ fn row(ms: i64, severity: Severity, source: &str, id: Option<&str>, message: &st
     LogRow {
         key: RowKey { source: SourceId(1), generation: 0, offset: ms as u64 },
         placed,
+        visible: placed,
         time: Some(placed),
         inferred: false,
         severity: Some(severity),

@@ -26,6 +26,9 @@ pub struct LogRow {
     pub key: RowKey,
     /// Where it is placed in the merged order: its own time, or that of its predecessor.
     pub placed: Ts,
+    /// From when on it is there for a playhead: when it was observed, or its own time if that is later or it is older
+    /// than the opening of its file.
+    pub visible: Ts,
     /// Its own event time.
     pub time: Option<Ts>,
     /// Whether year or zone of the time were inferred.

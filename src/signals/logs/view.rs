@@ -113,10 +113,14 @@ impl LogView {
         self.changed = true;
     }
 
-    /// A source was opened: what it held before then belongs among the rows, wherever its time lies, and the question
-    /// for what is new leaves it out.
+    /// A file was opened. It has lines of its own that may be older than anything read so far.
     pub fn opened(&mut self) {
-        if self.scrolled { self.changed = true } else { self.load(Anchor::End) }
+        match self.selected().map(place) {
+            // What is to be read anyway is read with it.
+            _ if self.scrolled && self.anchor.is_some() => {}
+            Some((t, key)) if self.scrolled => self.load(Anchor::Row(key, t)),
+            _ => self.load(Anchor::End),
+        }
     }
 
     fn load(&mut self, anchor: Anchor) {
@@ -456,9 +460,10 @@ impl LogView {
         self.progress
     }
 
-    /// Whether rows are still to come before it can be said that there are none.
+    /// Whether rows are still to come before it can be said that there are none. What is appended meanwhile is no
+    /// reason to wait: once none passed, none does until one comes.
     pub fn is_waiting(&self) -> bool {
-        self.out.is_some() || self.anchor.is_some()
+        self.anchor.is_some() || matches!(self.out, Some((_, Purpose::Anew(_))))
     }
 
     /// What the view does, for the pane's title.
@@ -483,4 +488,4 @@ impl LogView {
 
 #[cfg(test)]
 #[path = "view_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -7,6 +7,7 @@ pub fn row(i: i64) -> LogRow {
     LogRow {
         key: RowKey { source: SourceId(1), generation: 0, offset: i as u64 },
         placed: Ts::from_secs(i),
+        visible: Ts::from_secs(i),
         time: Some(Ts::from_secs(i)),
         inferred: false,
         severity: None,
@@ -230,17 +231,25 @@ fn text_is_searched_as_it_stands_and_slashes_make_it_a_regular_expression() {
 }
 
 #[test]
-fn a_file_that_was_opened_after_the_first_question_shows_what_it_held_before() {
-    let mut view = LogView::new();
-    let first = view.wants(10).expect("a first question");
-    let nothing =
-        LogArrival { request: first.request, at_start: true, at_end: true, done: true, ..LogArrival::default() };
-    view.opened();
-    view.arrive(nothing.clone());
-    let again = view.wants(10).expect("a second question");
+fn old_lines_of_a_file_opened_after_the_first_answer_are_read() {
+    let mut v = LogView::new();
+    let first = v.wants(8).unwrap();
+    v.arrive(LogArrival { request: first.request, done: true, at_start: true, at_end: true, ..LogArrival::default() });
+    assert!(v.wants(8).is_none() && !v.is_waiting());
+    v.opened();
+    let again = v.wants(8).unwrap();
     assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
-    view.arrive(LogArrival { request: again.request, ..nothing });
-    view.opened();
-    let again = view.wants(10).expect("a third question");
-    assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
+}
+
+#[test]
+fn while_nothing_passes_the_filter_appended_lines_do_not_make_it_wait() {
+    let mut v = LogView::new();
+    v.set_filter(Filter::parse("nothing-has-this").unwrap());
+    let first = v.wants(8).unwrap();
+    assert!(v.is_waiting());
+    v.arrive(LogArrival { request: first.request, done: true, at_start: true, at_end: true, ..LogArrival::default() });
+    v.data_changed();
+    let since = v.wants(8).unwrap();
+    assert!(matches!(since.ask, Ask::Rows { anchor: Anchor::Since(_), .. }), "only what came is looked at");
+    assert!(!v.is_waiting());
 }

@@ -7,6 +7,7 @@ use crate::signals::database::slow::{Basis, Belongs, SlowRow};
 use crate::signals::database::verdict::{Now, leaks, millis, state_of};
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
+use crate::ui::text::width as cells;
 use crate::ui::{PaneCx, Role};
 
 /// A piece of a row.
@@ -99,11 +100,18 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     out
 }
 
-/// `used ████████░░░░ 12/20`, the bar an eighth to a quarter of the width.
-fn bar(label: &str, used: u32, of: Option<u32>, usage: String, hot: bool, cx: &PaneCx, width: u16) -> Vec<Piece> {
+/// Cells of the shortest bar.
+const SHORTEST: u16 = 4;
+
+/// Cells of the longest bar for which there is room in `width`.
+fn longest(width: u16) -> u16 {
+    if width < 30 { 0 } else { (width / 3).clamp(SHORTEST, 24) }
+}
+
+/// `used ████████░░░░ 12/20`, the bar of so many cells; none leaves it out.
+fn bar(label: &str, used: u32, of: Option<u32>, usage: String, hot: bool, cx: &PaneCx, cells: u16) -> Vec<Piece> {
     let mut out = vec![say(format!("{label} "), Role::Dim)];
-    let cells = (width / 3).clamp(4, 24);
-    if let Some(of) = of.filter(|n| *n > 0 && width >= 30) {
+    if let Some(of) = of.filter(|n| *n > 0 && cells > 0) {
         // A bar that is not empty shows a cell, one that is not full lacks one.
         let mut full = (u64::from(used) * u64::from(cells) / u64::from(of)) as u16;
         if used > 0 {
@@ -126,25 +134,39 @@ fn pool(p: &PoolNow, index: usize, now: &Now, cx: &PaneCx, width: u16) -> Row {
     let several = now.pools.len() > 1;
     let label = if several { p.name.as_str() } else { "used" };
     let hot = p.exhausted();
-    let mut pieces = bar(label, p.used.unwrap_or(0), p.max, p.usage(), hot, cx, width);
+    let mut figures: Vec<[Piece; 2]> = Vec::new();
     let mut figure = |label: &str, value: String, bad: bool| {
-        pieces.push(say(format!("  {label} "), Role::Dim));
-        pieces.push(say(value, if bad && !p.stale { Role::Bad } else { Role::Text }));
+        let role = if bad && !p.stale { Role::Bad } else { Role::Text };
+        let gap = if label.is_empty() { "" } else { " " };
+        figures.push([say(format!("  {label}{gap}"), Role::Dim), say(value, role)]);
     };
+    if p.stale {
+        figure("", format!("{} ago", short(cx.now.since(p.at))), false);
+    }
     if let Some(n) = p.waiting {
         figure("wait", n.to_string(), n > 0);
+    }
+    if p.timeouts > 0 {
+        figure("lost", format!("{}/m", p.timeouts), p.losing);
     }
     if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
         figure("oldest", millis(ms), true);
     }
-    if p.timeouts > 0 {
-        figure("gave up", format!("{}/min", p.timeouts), true);
-    }
     if let Some(ms) = p.acquire_ms.filter(|ms| *ms >= 1.0) {
         figure("acquire", millis(ms), ms >= 500.0);
     }
+    // A figure that is cut lies: the bar gives way first, then the figures from the last on.
+    let long = |figure: &[Piece; 2]| figure.iter().map(|p| cells(&p.text)).sum::<usize>();
+    let head = cells(label) + 2 + cells(&p.usage());
+    let mut rest: usize = figures.iter().map(long).sum();
+    while width > 0 && figures.len() > 1 && head + usize::from(SHORTEST) + rest > usize::from(width) {
+        rest -= figures.pop().map_or(0, |f| long(&f));
+    }
+    let left = usize::from(width).saturating_sub(head + rest).max(usize::from(SHORTEST));
+    let most = longest(width).min(u16::try_from(left).unwrap_or(u16::MAX));
+    let mut pieces = bar(label, p.used.unwrap_or(0), p.max, p.usage(), hot, cx, most);
+    pieces.extend(figures.into_iter().flatten());
     if p.stale {
-        figure("", format!("{} ago", short(cx.now.since(p.at))), false);
         pieces.iter_mut().for_each(|p| p.role = Role::Dim);
     }
     row(Some(Picked::Pool(index)), pieces)
@@ -180,7 +202,7 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
     let c = &f.counts;
     let hot = free > 0 && f64::from(c.clients) >= 0.97 * f64::from(free);
     let in_tx = c.idle_in_tx + c.aborted;
-    let mut pieces = bar("slots", c.clients, Some(free), format!("{}/{free}", c.clients), hot, cx, width);
+    let mut pieces = bar("slots", c.clients, Some(free), format!("{}/{free}", c.clients), hot, cx, longest(width));
     let mut figure = |label: &str, n: u32, role: Role| {
         pieces.push(say(format!("  {label} "), Role::Dim));
         pieces.push(say(n.to_string(), role));
@@ -258,6 +280,7 @@ fn heading(cx: &PaneCx) -> Row {
 fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
     let ms = r.typical_ms();
     let role = match () {
+        _ if r.past => Role::Dim,
         _ if ms >= 5_000.0 || r.worse() => Role::Bad,
         _ if ms >= 1_000.0 => Role::Warn,
         _ => Role::Text,
@@ -265,6 +288,7 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
     // An estimate says that it is one.
     let guess = if r.basis == Basis::Counters && r.p95_ms.is_some() && r.oldest_ms as f64 <= ms { "~" } else { "" };
     let rate = match (r.calls, r.running) {
+        _ if r.past => format!("{} m ago", cx.now.since(r.at).as_secs() / 60),
         (0, n) => format!("run {n}"),
         _ if r.new => "new".into(),
         _ if r.rate >= 10.0 => format!("×{:.0}/s", r.rate),
@@ -289,6 +313,7 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
         Belongs::No => say("  ", Role::Text),
     });
     if r.worse()
+        && !r.past
         && let Some(b) = r.baseline_ms
     {
         pieces.push(say(format!("{} from {}  ", cx.glyphs.up, millis(b)), Role::Warn));
@@ -298,6 +323,9 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
     }
     let text = if r.belongs == Belongs::Yes { Role::Request } else { Role::Text };
     pieces.push(say(r.title(), text));
+    if r.past {
+        pieces.iter_mut().for_each(|p| p.role = Role::Dim);
+    }
     row(Some(Picked::Slow(index)), pieces)
 }
 

@@ -34,8 +34,13 @@ pub struct Units {
 }
 
 impl Units {
-    /// On the box under `roots`; `None` where systemd keeps neither a journal nor units.
+    /// On the box under `roots`; `None` where systemd keeps neither a journal nor units, or does not run the box: what it
+    /// left there tells of nothing that happens now.
     pub fn on(roots: &Roots) -> Option<Units> {
+        // The folder is what sd_booted(3) looks at.
+        if !roots.run.join("systemd/system").is_dir() {
+            return None;
+        }
         let journal = roots.run.join("log/journal").is_dir() || roots.var_log.join("journal").is_dir();
         let generations = Generations::new(roots);
         (journal || generations.watchable()).then(|| Units::new("journalctl", journal, Reader::new(roots), generations))
@@ -183,4 +188,19 @@ impl Source for Units {
 
 fn shown(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_that_an_earlier_systemd_left_is_not_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots::under(dir.path());
+        std::fs::create_dir_all(roots.var_log.join("journal")).unwrap();
+        assert!(Units::on(&roots).is_none());
+        std::fs::create_dir_all(roots.run.join("systemd/system")).unwrap();
+        assert!(Units::on(&roots).is_some());
+    }
 }

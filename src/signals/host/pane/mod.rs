@@ -13,8 +13,8 @@ use ratatui::layout::Rect;
 use super::amount::{bytes, of, pct};
 use super::findings::{STALE, findings};
 use super::history::HostHistory;
-use crate::timeline::TimeRange;
 use crate::timeline::time::short;
+use crate::timeline::{TimeRange, Ts};
 use crate::ui::text::{put, width};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, Verdict};
 use rows::Rows;
@@ -29,6 +29,9 @@ pub fn verdict(history: &HostHistory, cx: &PaneCx) -> Verdict {
 /// Everything there is to say, most important first; never empty.
 fn sentences(history: &HostHistory, cx: &PaneCx) -> (Level, Vec<String>) {
     let Some(e) = history.latest(cx.now) else {
+        if history.latest(Ts::MAX).is_some() {
+            return (Level::Unknown, vec!["nothing observed yet at this time".into()]);
+        }
         return (Level::Unknown, vec!["no figures of the machine at this time".into()]);
     };
     let found = findings(history, cx.now, cx.zone);
@@ -61,7 +64,8 @@ pub fn glance(history: &HostHistory, cx: &PaneCx) -> Glance {
     let (used, total, _) = e.value.memory_used_of();
     let mut text = format!("host {} % {}/{}", pct(e.value.cpu.busy_pct()), bytes(used), bytes(total));
     if let Some(f) = findings(history, cx.now, cx.zone).first() {
-        text.push_str(&format!(" {}{}", f.about, if f.bad { "!" } else { "" }));
+        // How bad it is, is said by the level.
+        text.push_str(&format!(" {}", f.about));
     }
     Glance { level: v.level, text }
 }

@@ -276,5 +276,5 @@ fn steal_is_a_finding_and_a_container_at_its_limit_is_short_of_memory() {
     });
     s.at(T0, HostEvent::Sample(Box::new(x)));
     assert_eq!(s.verdict(), Verdict::new(Level::Bad, "memory short: 505 of 512 MB (container limit)"));
-    assert_eq!(s.with(glance).text, "host 30 % 505M/512M memory!");
+    assert_eq!(s.with(glance).text, "host 30 % 505M/512M memory");
 }

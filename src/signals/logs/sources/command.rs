@@ -24,6 +24,9 @@ use crate::timeline::SourceState;
 /// Bytes in one event, about.
 const MOST: usize = 256 * 1024;
 
+/// Pauses before a command that ended well is started again: twice the one before, up to a bound.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
 /// Follows a command.
 pub struct CommandSource {
     command: String,
@@ -53,12 +56,27 @@ impl Drop for Group {
 
 impl Source for CommandSource {
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(self.once(out, cancel))
+        Box::pin(async move {
+            let mut pause = AGAIN.0;
+            while let Some(lasted) = self.once(out, &cancel).await? {
+                // That it ended is no failure; that it is started again is said.
+                pause = if lasted > AGAIN.1 { AGAIN.0 } else { (pause * 2).min(AGAIN.1) };
+                let why = format!("`{}` ended, restarting in {} s", self.command, pause.as_secs());
+                out.state(SourceState::Degraded { why }).await;
+                tokio::select! {
+                    () = cancel.cancelled() => return Ok(()),
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            Ok(())
+        })
     }
 }
 
 impl CommandSource {
-    async fn once(&mut self, out: &Out, cancel: CancellationToken) -> Result<(), SourceError> {
+    /// One run. How long it lasted when it ended well, `None` when nobody listens any more.
+    async fn once(&mut self, out: &Out, cancel: &CancellationToken) -> Result<Option<Duration>, SourceError> {
+        let began = Instant::now();
         let text = self.resume.command(&self.command, out.now() - self.options.seed);
         self.resume.restart();
         let mut child = Command::new("sh")
@@ -110,7 +128,7 @@ impl CommandSource {
             let mut got = 0;
             while got < MOST {
                 let read = tokio::select! {
-                    () = cancel.cancelled() => return Ok(()),
+                    () = cancel.cancelled() => return Ok(None),
                     read = timeout_at(deadline, stdout.read(&mut buf)) => read,
                 };
                 match read {
@@ -136,7 +154,7 @@ impl CommandSource {
                 while let Some(new) = kept.whole().or_else(|| kept.rest()) {
                     let event = LogEvent::Appended(batcher.appended(generation, new, now));
                     if !out.log(Event::Logs(event)).await {
-                        return Ok(());
+                        return Ok(None);
                     }
                 }
             }
@@ -145,6 +163,7 @@ impl CommandSource {
             }
         };
         group.0.take().map(|pid| kill_process_group(pid, Signal::TERM));
+        let well = ended.as_ref().is_ok_and(std::process::ExitStatus::success);
         let how = match ended {
             Ok(status) => status.to_string(),
             Err(e) => e.to_string(),
@@ -155,6 +174,9 @@ impl CommandSource {
             None => format!("`{}` ended ({how})", self.command),
         };
         out.log(Event::Logs(LogEvent::Seam { generation, why: format!("command ended ({how})") })).await;
+        if well {
+            return Ok(Some(began.elapsed()));
+        }
         Err(SourceError::retry(why))
     }
 

@@ -1,7 +1,9 @@
 //! Where a command that ended goes on: which lines came before, and from which time or cursor to ask again.
 //!
 //! Commands repeat themselves when they are started again (`tail -F` gives its last ten lines, `--since` has whole
-//! seconds). Lines that came before are dropped by their hash, each as often as it had come.
+//! seconds). Lines that came before are dropped by their hash, each as often as it had come; but only lines that carry a
+//! time, what continues them, and lines of a command that was told where to go on: `panic: out of memory` that is
+//! printed again by the next run is news.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
@@ -19,6 +21,10 @@ pub struct Resume {
     recent: VecDeque<(u64, Option<Ts>)>,
     /// Lines that came before and may come again; `None` once something new was seen.
     repeats: Option<BTreeMap<u64, u32>>,
+    /// Whether the command was told where to go on.
+    told: bool,
+    /// Whether the newest line that carries a time was dropped.
+    dropping: bool,
 }
 
 fn hash(line: &[u8]) -> u64 {
@@ -29,7 +35,7 @@ fn hash(line: &[u8]) -> u64 {
 
 impl Resume {
     /// The command with its placeholders filled in; `start` is where a first run begins.
-    pub fn command(&self, text: &str, start: Ts) -> String {
+    pub fn command(&mut self, text: &str, start: Ts) -> String {
         let since = Ts::from_secs(self.last.unwrap_or(start).secs());
         let cursor = match &self.cursor {
             Some(c) => format!("--after-cursor='{}'", c.replace('\'', "")),
@@ -39,6 +45,8 @@ impl Resume {
             Some(_) => format!("{text}{}", self.known_option(text, since)),
             None => text.to_owned(),
         };
+        self.told = self.last.is_some() || self.cursor.is_some();
+        self.told &= text.contains("{since") || text.contains("{cursor}") || text.contains("--since");
         text.replace("{since}", &since.to_string())
             .replace("{since_epoch}", &since.secs().to_string())
             .replace("{cursor}", &cursor)
@@ -64,6 +72,7 @@ impl Resume {
         for (h, _) in &self.recent {
             *repeats.entry(*h).or_insert(0) += 1;
         }
+        self.dropping = false;
         self.repeats = (!self.recent.is_empty()).then_some(repeats);
     }
 
@@ -71,10 +80,13 @@ impl Resume {
     pub fn is_new(&mut self, line: &[u8], time: Option<Ts>) -> bool {
         let h = hash(line);
         if let Some(repeats) = &mut self.repeats {
-            if let Some(n) = repeats.get_mut(&h).filter(|n| **n > 0) {
+            let known = time.is_some() || self.told || self.dropping;
+            if let Some(n) = repeats.get_mut(&h).filter(|n| known && **n > 0) {
                 *n -= 1;
+                self.dropping |= time.is_some();
                 return false;
             }
+            self.dropping &= time.is_none();
             let oldest = self.recent.iter().find_map(|(_, t)| *t);
             match (time, self.last, oldest) {
                 // Repeated from so long ago that its hash is forgotten.
@@ -124,12 +136,20 @@ mod tests {
     }
 
     #[test]
-    fn lines_without_times_are_known_again_too() {
+    fn lines_without_times_of_a_command_that_starts_anew_are_news_every_time() {
         let mut r = Resume::default();
-        assert!(r.is_new(b"one", None) && r.is_new(b"two", None));
+        assert!(r.is_new(b"panic: out of memory", None));
         r.restart();
-        assert!(!r.is_new(b"one", None) && !r.is_new(b"two", None));
-        assert!(r.is_new(b"three", None));
+        assert!(r.is_new(b"panic: out of memory", None), "the next run panicked, too");
+    }
+
+    #[test]
+    fn what_continues_a_repeated_line_is_dropped_with_it() {
+        let mut r = Resume::default();
+        assert!(r.is_new(b"1 failed", Some(Ts::from_secs(1))) && r.is_new(b"  at main", None));
+        r.restart();
+        assert!(!r.is_new(b"1 failed", Some(Ts::from_secs(1))) && !r.is_new(b"  at main", None));
+        assert!(r.is_new(b"2 failed", Some(Ts::from_secs(2))) && r.is_new(b"  at main", None));
     }
 
     #[test]

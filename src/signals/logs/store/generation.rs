@@ -147,8 +147,8 @@ impl Generation {
     pub fn append(&self, a: &LogAppended, observed: Ts) -> u64 {
         let mut inner = self.inner();
         let span = a.span.unwrap_or((observed, observed));
+        // Counts of lines from before the start: no lines of this stream, so none that are missing.
         if a.seed {
-            inner.lose(Gone { range: a.start..a.end, lines: a.lines.into(), span });
             return 0;
         }
         // It came before: an envelope that is repeated changes nothing.
@@ -260,6 +260,11 @@ impl Generation {
         }
         let i = inner.growth.partition_point(|(_, end)| *end <= offset);
         inner.growth.get(i).map_or(self.observed, |(t, _)| *t)
+    }
+
+    /// When the byte at `offset` became visible; `None` for lines from before the opening, which are by their own time.
+    pub fn visible_from(&self, offset: u64) -> Option<Ts> {
+        (offset >= self.opened.size).then(|| self.observed_at(offset))
     }
 
     /// What there is below `end`, in order of offset.

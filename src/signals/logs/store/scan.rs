@@ -292,9 +292,11 @@ impl Hit {
                     .and_then(|(_, v)| v.as_str())
                     .map(|v| RequestId(v.into()))
                     .or(parsed.request_id);
+                let seen = |offset| block.generation.visible_from(offset);
                 LogRow {
                     key,
                     placed,
+                    visible: seen(self.end.saturating_sub(1)).map_or(placed, |t| t.max(placed)),
                     time: head.time,
                     inferred: head.inferred,
                     severity: head.severity,
@@ -311,6 +313,7 @@ impl Hit {
             What::Gone { generation, gone } => LogRow {
                 key,
                 placed,
+                visible: placed,
                 time: None,
                 inferred: false,
                 severity: None,
@@ -318,7 +321,7 @@ impl Hit {
                 format: ABSENT,
                 line: None,
                 folded: 0,
-                message: format!("{} lines not in this recording", thousands(gone.lines)),
+                message: format!("{} not in this recording", counted(gone.lines, "line")),
                 fields: Vec::new(),
                 request_id: None,
                 raw: Arc::from([]),
@@ -343,6 +346,11 @@ impl Hit {
     }
 }
 
+/// `1 line`, `1,204 lines`.
+pub fn counted(n: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(n), if n == 1 { "" } else { "s" })
+}
+
 /// `1,204`.
 pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
@@ -354,4 +362,56 @@ pub fn thousands(n: u64) -> String {
         out.push(c);
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
+    use crate::signals::logs::store::{LogStore, StoreOptions};
+    use crate::timeline::{SourceId, TimeRange};
+
+    fn appended(start: u64, bytes: Option<&str>, end: u64, seed: bool) -> LogEvent {
+        LogEvent::Appended(LogAppended {
+            generation: 0,
+            start,
+            end,
+            lines: 1,
+            unknown: 0,
+            counts: Vec::new(),
+            span: None,
+            format: "logfmt".into(),
+            seed,
+            bytes: bytes.map(|b| b.as_bytes().into()),
+        })
+    }
+
+    #[test]
+    fn a_row_says_when_it_became_visible_and_a_seed_is_no_row() {
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+        let opened = LogOpened {
+            generation: 0,
+            path: Some("/nowhere/that/is.log".into()),
+            file: None,
+            size: 100,
+            head: None,
+            format: Some("logfmt".into()),
+            request_id: Vec::new(),
+        };
+        let line = "time=1970-01-01T00:00:10Z level=error msg=x\n";
+        let read = Ts::from_secs(10) + Duration::from_millis(700);
+        store.observe(SourceId(1), "app", Ts(0), &LogEvent::Opened(opened), true);
+        store.observe(SourceId(1), "app", Ts(0), &appended(0, None, 100, true), true);
+        store.observe(SourceId(1), "app", read, &appended(100, Some(line), 100 + line.len() as u64, false), true);
+        let mut rows = Vec::new();
+        let all = TimeRange { start: Ts::MIN, end: Ts::MAX };
+        store.scan_all(&Filter::default(), all, &mut |row| {
+            rows.push((row.placed, row.visible));
+            ControlFlow::Continue(())
+        });
+        assert_eq!(rows, [(Ts::from_secs(10), read)]);
+    }
 }

@@ -1,0 +1,133 @@
+//! What a row says beside its message: what is wrong comes first.
+
+use serde_json::Value;
+
+use super::row::LogRow;
+use crate::ui::text;
+
+/// What every line of a service has, or what stands elsewhere in the row.
+const KNOWN: &[&str] = &[
+    "time",
+    "timestamp",
+    "ts",
+    "@timestamp",
+    "level",
+    "severity",
+    "msg",
+    "message",
+    "request_id",
+    "target",
+    "logger",
+    "logger_name",
+    "service",
+    "version",
+    "pid",
+    "thread",
+    "thread_name",
+    "hostname",
+    "host",
+    "module",
+    "caller",
+    "protocol",
+    "user_agent",
+    "referrer",
+    "client",
+];
+/// The fewest columns that a part of a field is worth.
+const LEAST: usize = 8;
+
+/// The fields of `row` that its `message` does not hold already, in at most `room` columns: status, how long it took
+/// and the error, then what was asked for, then the rest; the last one is cut where it does not fit.
+pub fn beside(row: &LogRow, message: &str, room: usize) -> String {
+    let mut fields: Vec<(usize, String)> = row
+        .fields
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = plain(value);
+            let is_id = row.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
+            let known = is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || message.contains(&value);
+            (!known).then(|| asked(row, name, value))?
+        })
+        .collect();
+    fields.sort_by_key(|(rank, _)| *rank);
+    let mut out = String::new();
+    for (_, field) in fields {
+        let left = room.saturating_sub(text::width(&out) + usize::from(!out.is_empty()));
+        let fits = text::width(&field) <= left;
+        if !fits && left < LEAST {
+            break;
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        if fits {
+            out.push_str(&field);
+            continue;
+        }
+        let end = text::width(&out) + left;
+        for c in field.chars() {
+            if text::width(&out) + 2 > end {
+                break;
+            }
+            out.push(c);
+        }
+        out.push('…');
+        break;
+    }
+    out
+}
+
+/// A value on one line, of a bounded length.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(s) => s.chars().take(1_000).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" "),
+        other => other.to_string().chars().take(1_000).collect(),
+    }
+}
+
+/// Rank and text of a field; `None` where another field says it better.
+fn asked(row: &LogRow, name: &str, value: String) -> Option<(usize, String)> {
+    let has = |names: &[&str]| row.fields.iter().any(|(n, v)| names.contains(&n.as_str()) && !v.is_null());
+    let lower = name.to_ascii_lowercase();
+    let last = lower.rsplit('.').next().unwrap_or_default();
+    let labelled = |rank| Some((rank, format!("{name}={value}")));
+    match last {
+        "status" | "status_code" => labelled(0),
+        "elapsed_secs" if has(&["elapsed"]) => None,
+        _ if ["duration", "elapsed", "latency", "took"].iter().any(|w| last.starts_with(w)) => labelled(1),
+        "error" | "err" | "exception" | "cause" | "reason" | "exc_type" => labelled(2),
+        "statement" | "sql" | "query" if value.contains(' ') => Some((3, value)),
+        "summary" if has(&["db.statement", "statement"]) => None,
+        "path" | "uri" | "url" => {
+            let method = row.fields.iter().find(|(n, _)| n == "method").and_then(|(_, v)| v.as_str());
+            Some((4, method.map_or_else(|| format!("{name}={value}"), |m| format!("{m} {value}"))))
+        }
+        "method" if has(&["path", "uri", "url"]) => None,
+        "method" => labelled(9),
+        _ => labelled(5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_stands_first_and_the_last_field_is_cut_and_not_dropped() {
+        let mut row = crate::signals::logs::view::tests::row(1);
+        let fields = serde_json::json!({
+            "method": "GET", "path": "/orders?user=1", "status": 503, "duration_ms": 2003.7,
+            "error": "pool timed out while waiting for an open connection",
+        });
+        row.fields = fields.as_object().into_iter().flatten().map(|(k, v)| (k.as_str().into(), v.clone())).collect();
+        row.fields.sort_by(|a, b| b.0.cmp(&a.0));
+        assert_eq!(
+            beside(&row, "request finished", 200),
+            "status=503 duration_ms=2003.7 error=pool timed out while waiting for an open connection GET /orders?user=1"
+        );
+        assert_eq!(beside(&row, "request finished", 50), "status=503 duration_ms=2003.7 error=pool timed ou…");
+        assert_eq!(beside(&row, "request finished", 12), "status=503");
+        assert_eq!(beside(&row, "request finished", 0), "");
+    }
+}
