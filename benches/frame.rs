@@ -18,7 +18,7 @@ use warroom::app::pane::Pane;
 use warroom::app::playhead::Player;
 use warroom::app::screen::screen;
 use warroom::app::state::{Settings, State};
-use warroom::app::update;
+use warroom::app::travel;
 use warroom::signals::logs::event::{LogEvent, LogOpened};
 use warroom::signals::logs::store::{Anchor, Ask, LogArrival, LogQuery, LogStore, Slot, StoreOptions};
 use warroom::signals::{deploys, health, host, incident, logs};
@@ -96,7 +96,7 @@ fn afternoon() -> State {
         state.apply(&e);
     }
     state.view.area = AREA;
-    update::follow_playhead(&mut state);
+    travel::follow_playhead(&mut state);
     let (path, size) = million();
     let (store, answers) = store();
     store.observe(SourceId(1), "app", end, &opened(path, *size), false);
@@ -113,7 +113,7 @@ fn afternoon() -> State {
             }
         }
     }
-    assert!(!state.logs.is_empty(), "no rows of the log are resident");
+    assert!(state.logs.selected().is_some(), "no rows of the log are resident");
     state
 }
 

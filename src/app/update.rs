@@ -26,7 +26,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
         Action::ClearFilter => filtering::set_filter(state, Filter::default()),
-        Action::Search => open_line(state, "search", |line| Overlay::Search(line)),
+        Action::Search => open_line(state, "search", Overlay::Search),
         Action::SearchNext => filtering::search(state, true),
         Action::SearchPrevious => filtering::search(state, false),
         Action::NextError => filtering::find(state, Pattern::AtLeast(Severity::Error), true, "error"),

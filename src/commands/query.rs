@@ -7,8 +7,10 @@
 //! the event types.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use crate::signals::database::event::DatabaseEvent;
 use crate::signals::deploys::event::DeployEvent;
 use crate::signals::logs::row::LogRow;
 use crate::signals::logs::store::scan::ABSENT;
-use crate::signals::logs::store::{LogStore, StoreOptions};
+use crate::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::timeline::source::Declaration;
 use crate::timeline::{Filter, Record, Severity, SourceKind, TimeRange, Ts, time_text};
@@ -41,6 +43,9 @@ pub async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
     let mut gathered = Gathered::new();
     if live {
         gathered.look(&args).await?;
+    } else if args.what == What::Logs && args.recording.is_none() {
+        // Files hold their own lines: nothing need be folded to search them.
+        tokio::task::block_in_place(|| gathered.open(&args.logs))?;
     } else {
         let input = Input::new(args.recording.clone(), args.logs.clone());
         let summary = tokio::task::block_in_place(|| fold(&input, |e| gathered.take(e, args.what, true)))?;
@@ -77,7 +82,7 @@ struct Gathered {
 
 impl Gathered {
     fn new() -> Gathered {
-        let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
         Gathered { timeline: Timeline::default(), store, events: Vec::new() }
     }
 
@@ -99,6 +104,25 @@ impl Gathered {
         if wanted {
             self.events.push(e.clone());
         }
+    }
+
+    /// Takes log files as they stand; their end, which typed times are relative to, is their last record's time.
+    fn open(&mut self, files: &[PathBuf]) -> anyhow::Result<()> {
+        self.store.open_files(files).map_err(anyhow::Error::msg)?;
+        let last = Cell::new(None);
+        let query = LogQuery {
+            request: 0,
+            slot: Slot::View,
+            filter: Filter::default(),
+            sources: None,
+            min_severity: None,
+            visible_until: Ts::MAX,
+            screen: 0,
+            ask: Ask::Rows { anchor: Anchor::End, before: 1, after: 0 },
+        };
+        self.store.answer(&query, &|a| last.set(a.rows.last().map(|r| r.placed).or(last.get())));
+        self.timeline.span = last.into_inner().map(|end| (end, end));
+        Ok(())
     }
 
     /// Runs the sources for a moment.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, Input};
 use compact_str::{CompactString, format_compact};
 
 use super::RequestId;
@@ -83,7 +83,8 @@ impl IdMatcher {
     pub(super) fn new(id: &RequestId) -> IdMatcher {
         let spellings: Arc<[CompactString]> = variants(&id.0).into();
         let searcher = AhoCorasick::builder()
-            .match_kind(aho_corasick::MatchKind::Standard)
+            // Leftmost, because only then whole vectors of bytes are looked at at once.
+            .match_kind(aho_corasick::MatchKind::LeftmostFirst)
             .build(spellings.iter().map(|s| s.as_bytes()))
             .ok()
             .map(Arc::new);
@@ -103,7 +104,19 @@ impl IdMatcher {
     /// Where the first one stands.
     pub fn find(&self, text: &[u8]) -> Option<std::ops::Range<usize>> {
         match &self.searcher {
-            Some(s) => s.find_overlapping_iter(text).map(|m| m.range()).find(|r| is_token(text, r)),
+            Some(s) => {
+                let mut at = 0;
+                while let Some(hit) = s.find(Input::new(text).range(at..)) {
+                    // One spelling may begin another: all that stand here are tried.
+                    let start = hit.start();
+                    let here = self.spellings.iter().filter(|s| text[start..].starts_with(s.as_bytes()));
+                    if let Some(found) = here.map(|s| start..start + s.len()).find(|r| is_token(text, r)) {
+                        return Some(found);
+                    }
+                    at = start + 1;
+                }
+                None
+            }
             None => self.spellings.iter().find_map(|s| {
                 memchr::memmem::find_iter(text, s.as_bytes()).map(|i| i..i + s.len()).find(|r| is_token(text, r))
             }),
