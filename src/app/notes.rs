@@ -71,7 +71,10 @@ pub fn refused(state: &mut State, number: u64, why: &str) {
     let Some(i) = state.unsaved.iter().position(|d| d.number == number) else { return };
     let draft = state.unsaved.remove(i);
     state.say(Level::Bad, format!("not saved: {why}"));
-    state.view.overlays.push(Overlay::Note { line: Line::new(&kinds::typed(draft.kind, &draft.text), &[]), selected: None });
+    state
+        .view
+        .overlays
+        .push(Overlay::Note { line: Line::new(&kinds::typed(draft.kind, &draft.text), &[]), selected: None });
 }
 
 /// A note is not on disk: it stays in memory, the header says so, and it is tried again.

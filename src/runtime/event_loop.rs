@@ -234,7 +234,8 @@ impl Loop {
             Effect::RedrawAll => self.terminal.forget(),
             // The channel to the terminal's thread holds one: what waits for a slow link must not stop the loop.
             Effect::Copy { .. } | Effect::CopyScreen if self.terminal.is_busy() => {
-                self.state.say(Level::Warn, "the terminal is still busy with the last frame; nothing was copied, try again");
+                self.state
+                    .say(Level::Warn, "the terminal is still busy with the last frame; nothing was copied, try again");
             }
             Effect::Copy { what, text } => {
                 let bytes = super::clipboard::sequence(&text);

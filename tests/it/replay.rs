@@ -235,8 +235,8 @@ async fn what_was_recorded_live_replays_as_the_screens_that_were_seen_live() {
             "{{\"ts\":\"2026-03-14T13:55:{:02}.{:03}Z\",\"level\":\"{}\",\"msg\":\"order {n} of a customer\",\"request_id\":\"4bf92f35{n:08x}\",\"status\":{}}}\n",
             n / 20 % 60,
             n % 20 * 50,
-            if n % 7 == 0 { "error" } else { "info" },
-            if n % 7 == 0 { 503 } else { 200 },
+            if n.is_multiple_of(7) { "error" } else { "info" },
+            if n.is_multiple_of(7) { 503 } else { 200 },
         )
     };
     std::fs::write(&log, (0..60).map(line).collect::<String>()).expect("written");

@@ -282,7 +282,7 @@ fn a_replay_in_a_terminal_plays_pauses_and_goes_to_a_time() {
     let home = Home::new();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/outage.wr");
     let mut tty = Tty::start(&home, &["replay", golden.to_str().expect("UTF-8")], (120, 36));
-    let mut header = |tty: &mut Tty, what: &str, is: &dyn Fn(&str) -> bool| {
+    let header = |tty: &mut Tty, what: &str, is: &dyn Fn(&str) -> bool| {
         let text = tty.wait(what, |t| t.lines().next().is_some_and(is));
         text.lines().next().unwrap_or_default().to_owned()
     };
