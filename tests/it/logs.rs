@@ -560,7 +560,7 @@ async fn a_file_source_tells_the_past_as_counts_and_the_present_as_lines() {
 
 /// Prints how long a page takes; asserts nothing on time. `WARROOM_BIG` names the file, of any size.
 #[test]
-#[ignore = "a measurement"]
+#[ignore = "machine: a measurement over a gigabyte"]
 fn measure_pages_of_a_big_file() {
     let Some(path) = std::env::var_os("WARROOM_BIG").map(PathBuf::from) else { return };
     let store = store();
