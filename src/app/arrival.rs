@@ -36,6 +36,13 @@ pub enum Arrival {
         /// Why, and what to try.
         why: String,
     },
+    /// A note will never be accepted as it is: its text comes back.
+    NoteRefused {
+        /// Which one.
+        number: u64,
+        /// Why.
+        why: String,
+    },
     /// A line for the bottom of the screen.
     Say(Level, String),
     /// How the recorder is doing.

@@ -53,6 +53,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
     match arrival {
         Arrival::Logs(answer) => return logs(state, *answer),
         Arrival::NoteSaved { number, redacted } => return notes::saved(state, number, redacted),
+        Arrival::NoteRefused { number, why } => notes::refused(state, number, &why),
         Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
@@ -64,7 +65,10 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         }
         Arrival::DraftFound(text) => {
             state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");
-            return notes::begin(state, &text);
+            let mut effects = notes::begin(state, &text);
+            // The file it came from is gone: until it is saved it is a draft of this run.
+            effects.push(Effect::KeepDraft(Some(text)));
+            return effects;
         }
         Arrival::Loading(share) => state.own.loading = (share < 1.0).then_some(share),
     }
@@ -103,6 +107,9 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
 
 /// A command has ended: it is said, and it is in the incident log.
 fn ran(state: &mut State, name: &str, code: Option<i32>, took: std::time::Duration, output: &str) -> Vec<Effect> {
+    if let Some(i) = state.running.iter().position(|r| r == name) {
+        state.running.remove(i);
+    }
     let ending = match code {
         Some(0) => format!("{name} done in {}", short(took)),
         Some(n) => format!("{name} FAILED with exit code {n} after {}: {}", short(took), output.trim()),

@@ -90,7 +90,7 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
 pub fn search(state: &mut State, forward: bool) -> Vec<Effect> {
     match state.logs.search_pattern() {
         Some(pattern) => find(state, pattern, forward, "hit"),
-        None => open_line(state, "search", |line| Overlay::Search(line)),
+        None => open_line(state, "search", Overlay::Search),
     }
 }
 

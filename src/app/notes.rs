@@ -62,7 +62,19 @@ pub fn saved(state: &mut State, number: u64, redacted: bool) -> Vec<Effect> {
         Level::Calm,
         if redacted { "note saved; something that looked like a secret was taken out" } else { "note saved" },
     );
-    vec![Effect::KeepDraft(None)]
+    let writing = state.view.overlays.iter().any(|o| matches!(o, Overlay::Note { .. }));
+    if writing || !state.unsaved.is_empty() { Vec::new() } else { vec![Effect::KeepDraft(None)] }
+}
+
+/// A note was refused for good: its text is back on the line to be changed.
+pub fn refused(state: &mut State, number: u64, why: &str) {
+    let Some(i) = state.unsaved.iter().position(|d| d.number == number) else { return };
+    let draft = state.unsaved.remove(i);
+    state.say(Level::Bad, format!("not saved: {why}"));
+    state
+        .view
+        .overlays
+        .push(Overlay::Note { line: Line::new(&kinds::typed(draft.kind, &draft.text), &[]), selected: None });
 }
 
 /// A note is not on disk: it stays in memory, the header says so, and it is tried again.

@@ -32,20 +32,22 @@ pub struct Player {
     pub clock: Ts,
     /// Span of the recording; `None` when live.
     pub recorded: Option<TimeRange>,
+    /// More of the recording is still being read: its end so far is not the end, and playing goes on there.
+    pub growing: bool,
     speed: f64,
 }
 
 impl Player {
     /// Following the clock.
     pub fn live(clock: Ts) -> Player {
-        Player { head: Playhead::Live, clock, recorded: None, speed: 1.0 }
+        Player { head: Playhead::Live, clock, recorded: None, growing: false, speed: 1.0 }
     }
 
     /// At the start of a recording, playing.
     pub fn replay(span: TimeRange, at: Option<Ts>, clock: Ts) -> Player {
         let start = at.unwrap_or(span.start).clamp(span.start, span.end);
         let head = if at.is_some() { Playhead::Still(start) } else { Playhead::Playing { at: start, speed: 1.0 } };
-        Player { head, clock, recorded: Some(span), speed: 1.0 }
+        Player { head, clock, recorded: Some(span), growing: false, speed: 1.0 }
     }
 
     /// The instant on the screen.
@@ -79,8 +81,11 @@ impl Player {
         self.clock = clock;
         if let (Playhead::Playing { at, speed }, Some(span)) = (self.head, self.recorded) {
             let next = at + passed.mul_f64(speed);
-            self.head =
-                if next >= span.end { Playhead::Still(span.end) } else { Playhead::Playing { at: next, speed } };
+            self.head = match next >= span.end {
+                false => Playhead::Playing { at: next, speed },
+                true if self.growing => Playhead::Playing { at: span.end, speed },
+                true => Playhead::Still(span.end),
+            };
         }
     }
 
@@ -157,6 +162,19 @@ mod tests {
         assert_eq!(p.head, Playhead::Still(Ts::from_secs(200)));
         p.toggle();
         assert_eq!(p.now(), Ts::from_secs(100), "playing at the end begins again");
+    }
+
+    #[test]
+    fn a_replay_that_has_caught_up_with_what_is_read_waits_and_plays_on() {
+        let start = Ts::from_secs(100);
+        let mut p = Player::replay(TimeRange::new(start, start), None, Ts::from_secs(1_000));
+        p.growing = true;
+        p.tick(Ts::from_secs(1_001));
+        assert_eq!(p.now(), start);
+        p.extend(span());
+        p.growing = false;
+        p.tick(Ts::from_secs(1_003));
+        assert_eq!(p.head, Playhead::Playing { at: Ts::from_secs(102), speed: 1.0 });
     }
 
     #[test]

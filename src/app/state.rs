@@ -34,6 +34,8 @@ pub struct State {
     pub settings: Settings,
     /// Notes that are not on disk yet: in memory, tried again.
     pub unsaved: Vec<Draft>,
+    /// Commands that run now.
+    pub running: Vec<String>,
     /// What the runtime told of itself.
     pub own: Own,
 }
@@ -146,6 +148,7 @@ impl State {
             view: View { cursor: [0, 0, 0, 0, 0, usize::MAX], ..View::default() },
             settings,
             unsaved: Vec::new(),
+            running: Vec::new(),
             own: Own::default(),
         }
     }

@@ -141,6 +141,7 @@ fn done(state: &mut State) -> Vec<Effect> {
         Some(Overlay::Confirm { line, name, command }) => {
             if line.text().trim() == name {
                 state.say(Level::Calm, format!("rolling back {name} …"));
+                state.running.push(format!("rollback {name}"));
                 vec![Effect::Run { name: format!("rollback {name}"), command }]
             } else {
                 state.say(Level::Warn, format!("not run: {:?} is not {name:?}", line.text()));

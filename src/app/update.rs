@@ -26,7 +26,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
         Action::ClearFilter => filtering::set_filter(state, Filter::default()),
-        Action::Search => open_line(state, "search", |line| Overlay::Search(line)),
+        Action::Search => open_line(state, "search", Overlay::Search),
         Action::SearchNext => filtering::search(state, true),
         Action::SearchPrevious => filtering::search(state, false),
         Action::NextError => filtering::find(state, Pattern::AtLeast(Severity::Error), true, "error"),
@@ -223,9 +223,11 @@ pub fn copy(state: &mut State, what: char) -> Vec<Effect> {
 }
 
 fn quit(state: &mut State) -> Vec<Effect> {
-    if state.unsaved.is_empty() {
-        return vec![Effect::Quit];
-    }
-    let what = format!("{} note(s) are not on disk", state.unsaved.len());
+    let what = match (state.unsaved.len(), state.running.first()) {
+        (0, None) => return vec![Effect::Quit],
+        (0, Some(name)) => format!("{name} still runs; it goes on, and its end will not be noted"),
+        (1, _) => "a note is not on disk".to_owned(),
+        (n, _) => format!("{n} notes are not on disk"),
+    };
     overlay(state, Overlay::ReallyQuit { what })
 }

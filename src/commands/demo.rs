@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use super::record::{Signals, drain};
 use crate::cli::{DemoArgs, ScreenOptions};
 use crate::config::Config;
 use crate::demo::{self, Demo, DemoOptions};
@@ -24,10 +25,15 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         ..DemoOptions::default()
     };
     eprintln!("warroom: starting a small backend; it breaks after {} s", args.deploy_at.as_secs());
-    let demo = demo::start(options).await?;
+    let mut signals = Signals::listen()?;
+    let demo = tokio::select! {
+        demo = demo::start(options) => demo?,
+        // What was begun goes with the dropped future.
+        () = signals.recv() => return Ok(ExitCode::from(143)),
+    };
     let config = watch(&demo);
     let ending = if args.headless {
-        headless(&config, args.record, args.for_.unwrap_or(Duration::from_secs(60))).await
+        headless(&config, args.record, args.for_.unwrap_or(Duration::from_secs(60)), &mut signals).await
     } else {
         with_screen(config, args.record, args.screen, args.for_).await
     };
@@ -80,11 +86,16 @@ async fn with_screen(
     }
 }
 
-async fn headless(config: &Config, record: Option<PathBuf>, time: Duration) -> anyhow::Result<ExitCode> {
+async fn headless(
+    config: &Config,
+    to: Option<PathBuf>,
+    time: Duration,
+    signals: &mut Signals,
+) -> anyhow::Result<ExitCode> {
     let roots = Roots::default();
-    let mut session = Session::start(config, &roots, record)?;
+    let mut session = Session::start(config, &roots, to)?;
     let sources = session.configured(config, &roots, &[], &[]);
     session.add(sources);
-    super::record::drain(&mut session, Some(time)).await?;
+    drain(&mut session, Some(time), signals).await?;
     Ok(ExitCode::SUCCESS)
 }

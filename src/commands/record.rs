@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::RecordArgs;
 use crate::config::Config;
@@ -12,6 +12,7 @@ use crate::signals::Roots;
 
 /// Records until SIGTERM, Ctrl-C or the end of the given time.
 pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::listen()?;
     let (config, _) = Config::find(args.config.as_deref())?;
     let roots = Roots::default();
     let mut session = Session::start(&config, &roots, Some(args.output.clone()))?;
@@ -24,7 +25,7 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     }
     crate::runtime::attach::offer(session.recorder.clone());
     eprintln!("warroom: recording to {}; Ctrl-C ends", args.output.display());
-    drain(&mut session, args.for_).await?;
+    drain(&mut session, args.for_, &mut signals).await?;
     let status = session.recorder.status();
     eprintln!("warroom: {} bytes recorded, {} events lost", status.bytes, status.dropped);
     if let Some(error) = status.error {
@@ -33,11 +34,35 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The signals that end a run without a screen. Listened for from the very beginning: what is started must also be ended.
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// From now on they no longer kill.
+    pub fn listen() -> std::io::Result<Signals> {
+        Ok(Signals {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one of them.
+    pub async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+            _ = self.hup.recv() => {}
+        }
+    }
+}
+
 /// Lets the stream run with nobody watching, for a time or until a signal; then everything is written out.
-pub async fn drain(session: &mut Session, time: Option<Duration>) -> anyhow::Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut int = signal(SignalKind::interrupt())?;
-    let mut hup = signal(SignalKind::hangup())?;
+pub async fn drain(session: &mut Session, time: Option<Duration>, signals: &mut Signals) -> anyhow::Result<()> {
     let end = async {
         match time {
             Some(t) => tokio::time::sleep(t).await,
@@ -48,9 +73,7 @@ pub async fn drain(session: &mut Session, time: Option<Duration>) -> anyhow::Res
     loop {
         tokio::select! {
             batch = session.stream.recv() => if batch.is_none() { break },
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => break,
+            () = signals.recv() => break,
             () = &mut end => break,
         }
     }

@@ -14,7 +14,7 @@ use anyhow::Context;
 use tokio::sync::{RwLock, mpsc};
 
 use super::discovery::Offers;
-use super::effects::Shell;
+use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::store;
 use super::settings::settings;
@@ -63,7 +63,7 @@ pub fn offer(recorder: Recorder) {
                 let (to, frames) = sync_channel(BEHIND);
                 std::thread::scope(|scope| {
                     scope.spawn(|| recorder.listen(to));
-                    for frame in frames {
+                    for frame in frames.iter().flatten() {
                         if stream.write_all(&frame).is_err() {
                             return;
                         }
@@ -99,6 +99,13 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     };
     let address = SocketAddr::from_abstract_name(name(uid, pid))?;
     let stream = UnixStream::connect_addr(&address).with_context(|| format!("cannot attach to process {pid}"))?;
+    // Anybody may take a name: what is shown, and where notes go, is believed only of the process that was chosen.
+    let peer = rustix::net::sockopt::socket_peercred(&stream).context("cannot tell who is at the other end")?;
+    let owner = peer.uid.as_raw();
+    anyhow::ensure!(
+        (owner == uid || owner == 0) && peer.pid.as_raw_pid() as u32 == pid,
+        "process {pid} is not the warroom of this user that it says it is"
+    );
     let (config, _) = Config::find(None)?;
     let (settings, theme) = settings(&config, &args.screen)?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
@@ -133,6 +140,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     travel::follow_playhead(&mut state);
     let shell = Shell {
         answers: answers_to,
+        drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(incident),
         recorder: None,
         supervisor: None,

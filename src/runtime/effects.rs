@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::discovery::Offers;
 use crate::app::arrival::Arrival;
@@ -21,6 +21,13 @@ use crate::stream::supervisor::Supervisor;
 use crate::timeline::Ts;
 use crate::ui::Level;
 
+/// The incident log, which `:notes-to` may exchange.
+pub type IncidentLock = Arc<tokio::sync::RwLock<Arc<IncidentStore>>>;
+
+/// How often the unfinished note is written at most.
+const DRAFT_EVERY: Duration = Duration::from_millis(500);
+/// How long one note may take on the way out.
+const LAST_CHANCE: Duration = Duration::from_secs(2);
 /// How long between two tries to put a note on disk.
 const AGAIN: Duration = Duration::from_secs(3);
 
@@ -30,7 +37,7 @@ pub struct Shell {
     /// Where answers go.
     pub answers: mpsc::Sender<Arrival>,
     /// The incident log; `None` in a replay, which writes nothing.
-    pub incident: Option<Arc<tokio::sync::RwLock<Arc<IncidentStore>>>>,
+    pub incident: Option<IncidentLock>,
     /// The recorder, when live.
     pub recorder: Option<Recorder>,
     /// The sources, when live.
@@ -39,6 +46,8 @@ pub struct Shell {
     pub store: LogStore,
     /// What discovery found.
     pub offers: Offers,
+    /// The newest state of the unfinished note; one task writes it, so that an older one never comes after.
+    pub drafts: watch::Sender<Option<String>>,
 }
 
 impl Shell {
@@ -71,7 +80,7 @@ impl Shell {
                 tokio::spawn(async move { me.save_note(draft).await });
             }
             Effect::KeepDraft(text) => {
-                tokio::spawn(async move { me.keep_draft(text).await });
+                self.drafts.send_replace(text);
             }
             Effect::OpenIncident(title) => me.incident_task(move |store| async move {
                 match store.current().await? {
@@ -167,21 +176,14 @@ impl Shell {
                     self.answer(Arrival::NoteSaved { number: d.number, redacted: saved.redacted }).await;
                     return;
                 }
+                // Trying again cannot help: the text goes back to whoever wrote it.
+                Err(StoreError::Refused(why)) => {
+                    return self.answer(Arrival::NoteRefused { number: d.number, why }).await;
+                }
                 Err(e) => self.answer(Arrival::NoteFailed { number: d.number, why: e.to_string() }).await,
             }
             tokio::time::sleep(AGAIN).await;
         }
-    }
-
-    async fn keep_draft(&self, text: Option<String>) {
-        let Some(store) = self.store().await else { return };
-        let path = draft::draft_path(store.path());
-        // Under a full disk the draft fails softly: the note itself says so when it is saved.
-        let _ = tokio::task::spawn_blocking(move || match text {
-            Some(text) => draft::save_draft(&path, &NoteDraft::typed(&text)),
-            None => draft::clear_draft(&path),
-        })
-        .await;
     }
 
     fn incident_task<F, Fut>(self, f: F)
@@ -240,6 +242,8 @@ impl Shell {
         let run = tokio::process::Command::new("sh")
             .arg("-c")
             .arg(&command)
+            // A group of its own: neither a lost terminal nor Ctrl-Z may cut a rollback in half.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -256,6 +260,46 @@ impl Shell {
         };
         self.answer(Arrival::Ran { name, code, took: started.elapsed(), output }).await;
     }
+}
+
+/// The one task that keeps the unfinished note on disk: the newest text, at most twice a second.
+pub fn keep_drafts(incident: Option<IncidentLock>) -> watch::Sender<Option<String>> {
+    let (to, mut newest) = watch::channel(None);
+    let Some(lock) = incident else { return to };
+    tokio::spawn(async move {
+        while newest.changed().await.is_ok() {
+            let text = newest.borrow_and_update().clone();
+            let path = draft::draft_path(lock.read().await.path());
+            // Under a full disk the draft fails softly: the note itself says so when it is saved.
+            let _ = tokio::task::spawn_blocking(move || match text {
+                Some(text) => draft::save_draft(&path, &NoteDraft::typed(&text)),
+                None => draft::clear_draft(&path),
+            })
+            .await;
+            tokio::time::sleep(DRAFT_EVERY).await;
+        }
+    });
+    to
+}
+
+/// On the way out: notes that are not on disk get a last chance, and what fails is kept as a draft. Returns how many were
+/// kept so.
+pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) -> usize {
+    let Some(lock) = incident else { return 0 };
+    let store = Arc::clone(&*lock.read().await);
+    let mut kept = 0;
+    for d in unsaved {
+        let mut note = NoteDraft::new(d.kind, d.text);
+        note.event_at = Some(d.event_at);
+        note.evidence = d.evidence;
+        let saved = tokio::time::timeout(LAST_CHANCE, store.add_note(note.clone())).await;
+        if !matches!(saved, Ok(Ok(_))) {
+            let path = format!("{}-{kept}", draft::draft_path(store.path()).display());
+            let _ = draft::save_draft(Path::new(&path), &note);
+            kept += 1;
+        }
+    }
+    kept
 }
 
 /// Writes the records that pass, as they stand in their sources. Never overwrites.

@@ -189,6 +189,7 @@ impl Loop {
     fn loaded(&mut self) {
         self.stream = None;
         self.state.own.loading = None;
+        self.state.player.growing = false;
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());
@@ -231,6 +232,11 @@ impl Loop {
             Effect::Quit => return Ok(true),
             Effect::AskLogs(query) => self.store.ask(*query),
             Effect::RedrawAll => self.terminal.forget(),
+            // The channel to the terminal's thread holds one: what waits for a slow link must not stop the loop.
+            Effect::Copy { .. } | Effect::CopyScreen if self.terminal.is_busy() => {
+                self.state
+                    .say(Level::Warn, "the terminal is still busy with the last frame; nothing was copied, try again");
+            }
             Effect::Copy { what, text } => {
                 let bytes = super::clipboard::sequence(&text);
                 self.terminal.send(bytes)?;

@@ -11,7 +11,7 @@ use anyhow::Context;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::Shell;
+use super::effects::{IncidentLock, Shell, keep_drafts, last_chance};
 use super::event_loop::{Ending, Loop};
 use super::session::Session;
 use super::settings::settings;
@@ -111,9 +111,11 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let mut state = State::new(Player::live(session.clock.wall()), settings);
     travel::follow_playhead(&mut state);
     let first = filtering::set_filter(&mut state, live.filter);
+    let incident: IncidentLock = Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)));
     let shell = Shell {
         answers: answers_to,
-        incident: Some(Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)))),
+        drafts: keep_drafts(Some(Arc::clone(&incident))),
+        incident: Some(Arc::clone(&incident)),
         recorder: Some(session.recorder.clone()),
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
@@ -128,12 +130,31 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock: session.clock };
     let ending = the_loop.run().await;
     the_loop.terminal.give_back();
+    let unsaved = std::mem::take(&mut the_loop.state.unsaved);
+    if let Some(stream) = the_loop.stream.take() {
+        session.stream = stream;
+    }
     drop(the_loop);
+    let kept = last_chance(Some(incident), unsaved).await;
+    if kept > 0 {
+        say(&format!("{kept} note(s) could not be saved; they are kept as drafts, and the next start offers them"));
+    }
+    // The note just saved and the last lines are still on their way to the recorder.
     session.supervisor.stop();
-    let ending = ending?;
-    let code = leave(&session, ending);
+    let until = tokio::time::Instant::now() + Duration::from_millis(300);
+    while let Ok(Some(_)) = tokio::time::timeout_at(until, session.stream.recv()).await {}
+    let code = ending.as_ref().map(|ending| leave(&session, *ending));
     session.recorder.finish(Duration::from_secs(2));
-    Ok(code)
+    match code {
+        Ok(code) => Ok(code),
+        Err(_) => ending.map(|_| ExitCode::FAILURE),
+    }
+}
+
+/// To standard error, which may be a terminal that is gone: then nobody hears it, and that is all.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "warroom: {text}");
 }
 
 /// What is said and saved on the way out.
@@ -144,8 +165,8 @@ fn leave(session: &Session, ending: Ending) -> ExitCode {
     }
     if session.recorder.status().path.is_none() {
         match save_on_the_way_out(session) {
-            Ok(path) => eprintln!("warroom: the recording so far is saved as {}", path.display()),
-            Err(e) => eprintln!("warroom: the recording so far could not be saved: {e}"),
+            Ok(path) => say(&format!("the recording so far is saved as {}; warroom replay plays it", path.display())),
+            Err(e) => say(&format!("the recording so far could not be saved: {e}")),
         }
     }
     ExitCode::from(if ending == Ending::Lost { 129 } else { 143 })

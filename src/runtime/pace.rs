@@ -3,7 +3,7 @@
 //!
 //! A log that scrolls changes most of its rows, a kilobyte or three a frame; at fifteen frames a second that is more than
 //! people can read and than a shared link should carry. So frames for data are paid from an allowance that fills by
-//! [`BYTES_A_SECOND`]: single lines show at once, a flood shows about five times a second. Collection does not wait for
+//! `BYTES_A_SECOND`: single lines show at once, a flood shows about five times a second. Collection does not wait for
 //! any of this.
 
 use std::time::{Duration, Instant};

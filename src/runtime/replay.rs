@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::Shell;
+use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::{parse_filter, store};
 use super::settings::settings;
@@ -121,12 +121,14 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     })?;
     let mut state = State::new(Player::replay(TimeRange::new(start, start), None, clock.wall()), settings);
     state.own.loading = Some(0.0);
+    state.player.growing = true;
     state.view.go_when_loaded = args.at;
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);
     let shell = Shell {
         answers: answers_to,
         incident: None,
+        drafts: keep_drafts(None),
         recorder: None,
         supervisor: None,
         store: store.clone(),

@@ -13,8 +13,8 @@ use crate::app::arrive::arrive;
 use crate::app::playhead::{Player, Playhead};
 use crate::app::screen::screen;
 use crate::app::state::{Settings, State};
-use crate::signals::{Envelope, Event};
 use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
+use crate::signals::{Envelope, Event};
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::Theme;
 

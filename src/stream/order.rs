@@ -42,7 +42,7 @@ pub async fn order(
     recorder: Recorder,
     to: mpsc::Sender<Batch>,
 ) {
-    let mut numbering = Numbering { seq: 0, derive: Derive::new(), names: BTreeMap::new() };
+    let mut numbering = Numbering::default();
     let first =
         Observation { source: SourceId(0), observed: clock.wall(), mono: clock.mono(), event: Event::Stream(origin) };
     let mut batch = Vec::new();
@@ -75,16 +75,11 @@ pub async fn order(
 }
 
 /// Gives out sequence numbers; the same stage runs over raw logs in a replay.
+#[derive(Default)]
 pub struct Numbering {
     seq: u64,
     derive: Derive,
     names: BTreeMap<SourceId, String>,
-}
-
-impl Default for Numbering {
-    fn default() -> Numbering {
-        Numbering { seq: 0, derive: Derive::new(), names: BTreeMap::new() }
-    }
 }
 
 impl Numbering {

@@ -10,7 +10,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,8 @@ pub const RING: usize = 32 << 20;
 const QUEUE: usize = 512;
 /// How long envelopes are gathered into one frame.
 const GATHER: Duration = Duration::from_millis(500);
+/// How long whoever asks for a recording to be saved waits for the disk.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What the header says of the recorder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct RecorderStatus {
 enum Order {
     Record(Arc<[Envelope]>),
     Save(PathBuf, bool, SyncSender<Result<u64, String>>),
-    Listen(SyncSender<Vec<u8>>),
+    Listen(SyncSender<Vec<Arc<[u8]>>>),
     Finish(SyncSender<()>),
 }
 
@@ -108,21 +110,40 @@ impl Recorder {
     /// returns the bytes written.
     pub fn save(&self, path: PathBuf, go_on: bool) -> Result<u64, String> {
         let (tx, rx) = sync_channel(1);
-        self.orders.send(Order::Save(path, go_on, tx)).map_err(|_| "the recorder has ended".to_owned())?;
-        rx.recv().map_err(|_| "the recorder ended while saving".to_owned())?
+        self.send_within(Order::Save(path, go_on, tx), PATIENCE)?;
+        rx.recv_timeout(PATIENCE).map_err(|_| "the disk does not take the recording".to_owned())?
     }
 
     /// From now on frames go to `listener` as well, beginning with what the ring holds. A listener that is behind by more
     /// than its channel holds is let go.
-    pub fn listen(&self, listener: SyncSender<Vec<u8>>) {
-        let _ = self.orders.send(Order::Listen(listener));
+    ///
+    /// Never waits: what is held goes as one message.
+    pub fn listen(&self, listener: SyncSender<Vec<Arc<[u8]>>>) {
+        let _ = self.orders.try_send(Order::Listen(listener));
     }
 
     /// Writes out what it holds and ends. Waits at most `patience`.
     pub fn finish(&self, patience: Duration) {
+        let until = Instant::now() + patience;
         let (tx, rx) = sync_channel(1);
-        if self.orders.try_send(Order::Finish(tx)).is_ok() {
-            let _ = rx.recv_timeout(patience);
+        if self.send_within(Order::Finish(tx), patience).is_ok() {
+            let _ = rx.recv_timeout(until.saturating_duration_since(Instant::now()));
+        }
+    }
+
+    /// Sends an order; a recorder that is behind is waited for, one that hangs in a write is not waited for for ever.
+    fn send_within(&self, mut order: Order, patience: Duration) -> Result<(), String> {
+        let until = Instant::now() + patience;
+        loop {
+            order = match self.orders.try_send(order) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Disconnected(_)) => return Err("the recorder has ended".into()),
+                Err(TrySendError::Full(back)) => back,
+            };
+            if Instant::now() >= until {
+                return Err("the recorder is held up by its disk".into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
@@ -139,11 +160,13 @@ struct Desk {
     preamble: Vec<Envelope>,
     /// The newest frames, for saving and for listeners.
     ring: VecDeque<(Arc<[u8]>, u64)>,
+    /// Observed time of what left the ring last.
+    ring_begin: Ts,
     ring_bytes: usize,
     /// Frames that wait for the disk.
-    pending: VecDeque<Arc<[u8]>>,
+    pending: VecDeque<(Arc<[u8]>, u64)>,
     pending_bytes: usize,
-    listeners: Vec<SyncSender<Vec<u8>>>,
+    listeners: Vec<SyncSender<Vec<Arc<[u8]>>>>,
     evicted: u64,
     error: Option<String>,
     gathered: Vec<Envelope>,
@@ -163,6 +186,7 @@ impl Desk {
             written: 0,
             preamble: Vec::new(),
             ring: VecDeque::new(),
+            ring_begin: Ts(0),
             ring_bytes: 0,
             pending: VecDeque::new(),
             pending_bytes: 0,
@@ -197,6 +221,7 @@ impl Desk {
                 Ok(Order::Finish(answer)) => {
                     self.flush();
                     self.sync();
+                    self.tell();
                     let _ = answer.send(());
                     return;
                 }
@@ -227,9 +252,12 @@ impl Desk {
                 Event::Stream(Declaration::Origin { .. } | Declaration::Source(_)) => self.preamble.push(e.clone()),
                 Event::Logs(LogEvent::Opened(_)) => {
                     self.preamble.push(e.clone());
-                    // Bounded: a log that rotates for ever keeps its newest generations.
-                    if self.preamble.len() > 4_096 {
-                        self.preamble.remove(0);
+                    // Bounded: a log that rotates for ever keeps its newest generations; declarations stay.
+                    let opened = |e: &Envelope| matches!(e.event, Event::Logs(LogEvent::Opened(_)));
+                    if self.preamble.len() > 4_096
+                        && let Some(oldest) = self.preamble.iter().position(opened)
+                    {
+                        self.preamble.remove(oldest);
                     }
                 }
                 Event::Logs(LogEvent::Appended(a)) => {
@@ -264,19 +292,22 @@ impl Desk {
     /// damage that a reader steps over, and the whole frame follows it.
     fn keep(&mut self, frame: Vec<u8>, envelopes: u64) {
         let frame: Arc<[u8]> = frame.into();
-        self.listeners.retain(|l| l.try_send(frame.to_vec()).is_ok());
+        self.listeners.retain(|l| l.try_send(vec![Arc::clone(&frame)]).is_ok());
         self.ring_bytes += frame.len();
         self.ring.push_back((Arc::clone(&frame), envelopes));
         while self.ring_bytes > self.options.ring {
             if let Some((old, n)) = self.ring.pop_front() {
                 self.ring_bytes -= old.len();
                 self.evicted += n;
+                // The header of a frame holds the observed time of its first envelope.
+                let at = old.get(20..28).and_then(|b| b.try_into().ok()).map_or(0, i64::from_le_bytes);
+                self.ring_begin = self.ring_begin.max(Ts(at));
             }
         }
         if let Some((file, path)) = &mut self.file {
             self.pending_bytes += frame.len();
-            self.pending.push_back(frame);
-            while let Some(frame) = self.pending.front() {
+            self.pending.push_back((frame, envelopes));
+            while let Some((frame, _)) = self.pending.front() {
                 if let Err(e) = file.write_all(frame) {
                     self.error = Some(format!("{}: {e}", path.display()));
                     break;
@@ -287,20 +318,41 @@ impl Desk {
                 self.pending.pop_front();
             }
             while self.pending_bytes > self.options.ring {
-                if let Some(old) = self.pending.pop_front() {
+                if let Some((old, n)) = self.pending.pop_front() {
                     self.pending_bytes -= old.len();
+                    // Told as a gap, and in the header, once the disk takes frames again.
+                    self.dropped.fetch_add(n, Ordering::Relaxed);
                 }
             }
         }
     }
 
     /// A new listener gets everything that is held, then every new frame.
-    fn greet(&mut self, listener: SyncSender<Vec<u8>>) {
-        let head = encode_events(&self.preamble);
-        let held = self.ring.iter().map(|(f, _)| f.to_vec());
-        if std::iter::once(head).chain(held).all(|f| listener.send(f).is_ok()) {
+    fn greet(&mut self, listener: SyncSender<Vec<Arc<[u8]>>>) {
+        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame().into()];
+        held.extend(self.ring.iter().map(|(f, _)| Arc::clone(f)));
+        if listener.try_send(held).is_ok() {
             self.listeners.push(listener);
         }
+    }
+
+    /// Declarations and opened logs, as the first frame of what is handed on. Log generations that were opened before the
+    /// ring begins are told as if they had been opened there, so that a recording does not begin long before its first
+    /// event; what left the ring is said by a gap.
+    fn preamble_frame(&self) -> Vec<u8> {
+        let begin = self.ring_begin;
+        let mut preamble = self.preamble.clone();
+        if self.evicted > 0 {
+            for e in &mut preamble {
+                e.observed = e.observed.max(begin);
+            }
+        }
+        let mut frame = encode_events(&preamble);
+        if self.evicted > 0 {
+            let gap = Gap { envelopes: self.evicted, why: "older than what is kept in memory".into() };
+            frame.extend(encode_gap(&gap, 0, begin));
+        }
+        frame
     }
 
     fn open(&mut self, path: &Path, overwrite: bool) -> Result<(), String> {
@@ -347,9 +399,9 @@ impl Desk {
     }
 
     fn save_ring(&mut self, path: &Path) -> Result<(), String> {
+        let head = self.preamble_frame();
         let Some((file, _)) = &mut self.file else { return Ok(()) };
         let fail = |e: std::io::Error| format!("cannot write to {}: {e}", path.display());
-        let head = encode_events(&self.preamble);
         file.write_all(&head).map_err(fail)?;
         self.written += head.len() as u64;
         for (frame, _) in &self.ring {

@@ -52,7 +52,8 @@ async fn the_recording_of_a_headless_demo_shows_the_deploy_the_full_pool_the_slo
 
     // The pool: idle, then at its limit with people waiting, then idle again.
     let db = query(&home, "db", &[]);
-    let pool: Vec<Value> = db.iter().filter(|e| e["kind"] == "pool_figures" && e["from"] == "metrics").cloned().collect();
+    let pool: Vec<Value> =
+        db.iter().filter(|e| e["kind"] == "pool_figures" && e["from"] == "metrics").cloned().collect();
     let full = |p: &&Value| p["used"] == p["max"] && p["waiting"].as_u64() > Some(0);
     assert_eq!(before(&pool, deployed).iter().find(full), None);
     let limit = pool.iter().find(full).expect("the pool at its limit");
@@ -89,7 +90,7 @@ async fn the_recording_of_a_headless_demo_shows_the_deploy_the_full_pool_the_slo
     assert_eq!(probes.last().expect("probes")["ok"], true);
 
     // Healed: the last seconds are calm, and people are served in them.
-    let calm = after(&query(&home, "logs", &["--filter", "source=app"]), rolled_back);
+    let calm = after(&query(&home, "logs", &["--filter", "source=app level>=debug"]), rolled_back);
     let end = ts(calm.last().expect("lines after the rollback"));
     let tail = query(&home, "logs", &["--filter", "source=access status=200", "--from", "-4s"]);
     assert!(tail.len() > 20, "{} requests served in the last four seconds before {end}", tail.len());
@@ -98,7 +99,7 @@ async fn the_recording_of_a_headless_demo_shows_the_deploy_the_full_pool_the_slo
     // The same on the screen: the verdicts of the outage, and afterwards.
     let screen = |at: &str| home.run(&["screen", "outage.wr", "--size", "130x40", "--at", at]).good();
     let worst = screen(ts(&pool[pool.iter().rposition(|p| full(&p)).expect("it")]));
-    for part in ["10/10", "1.4.2", "503", "orders WHERE user_id"] {
+    for part in ["10/10", "▲1.4.2", "503", "SELECT id, status"] {
         assert!(worst.contains(part), "{part}:\n{worst}");
     }
     let last = screen(end);

@@ -13,3 +13,4 @@ mod postgres;
 mod replay;
 mod stalled;
 mod support;
+mod terminal;

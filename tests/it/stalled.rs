@@ -26,7 +26,7 @@ struct Screen {
     seen: Arc<Mutex<vt100::Parser>>,
     log: PathBuf,
     recording: PathBuf,
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 impl Screen {
@@ -68,7 +68,7 @@ impl Screen {
                 }
             }
         });
-        Screen { child, keys, _master: pty.master, read, bytes, seen, log, recording, dir }
+        Screen { child, keys, _master: pty.master, read, bytes, seen, log, recording, _dir: dir }
     }
 
     fn until(&mut self, what: &str, mut is: impl FnMut(&mut Screen) -> bool) {

@@ -1,7 +1,7 @@
 //! All that is known of databases and pools, as of any playhead.
 //!
 //! Owns what came in, bounded and shared where it repeats; conclusions are drawn in `slow`, `blocked`, `pools` and
-//! `verdict`. Sessions are the bulk: looks older than the newest [`SESSIONS_KEPT`] sessions keep their counts only.
+//! `verdict`. Sessions are the bulk: looks older than the newest `SESSIONS_KEPT` sessions keep their counts only.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

@@ -231,13 +231,18 @@ fn text_is_searched_as_it_stands_and_slashes_make_it_a_regular_expression() {
 }
 
 #[test]
-fn old_lines_of_a_file_opened_after_the_first_answer_are_read() {
-    let mut v = LogView::new();
-    let first = v.wants(8).unwrap();
-    v.arrive(LogArrival { request: first.request, done: true, at_start: true, at_end: true, ..LogArrival::default() });
-    assert!(v.wants(8).is_none() && !v.is_waiting());
-    v.opened();
-    let again = v.wants(8).unwrap();
+fn a_file_that_was_opened_after_the_first_question_shows_what_it_held_before() {
+    let mut view = LogView::new();
+    let first = view.wants(10).expect("a first question");
+    let nothing =
+        LogArrival { request: first.request, at_start: true, at_end: true, done: true, ..LogArrival::default() };
+    view.opened();
+    view.arrive(nothing.clone());
+    let again = view.wants(10).expect("a second question");
+    assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
+    view.arrive(LogArrival { request: again.request, ..nothing });
+    view.opened();
+    let again = view.wants(10).expect("a third question");
     assert!(matches!(again.ask, Ask::Rows { anchor: Anchor::End, .. }), "{:?}", again.ask);
 }
 

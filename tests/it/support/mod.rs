@@ -3,3 +3,4 @@
 pub mod out;
 pub mod postgres;
 pub mod program;
+pub mod tty;

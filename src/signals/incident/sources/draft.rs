@@ -135,7 +135,9 @@ pub fn abandoned_drafts(log: &Path, proc: &Path) -> Vec<PathBuf> {
         .flatten()
         .filter_map(|e| {
             let file = e.file_name();
-            let pid = file.to_str()?.strip_prefix(name)?.strip_prefix(&own)?.parse::<u32>().ok()?;
+            // `PID`, or `PID-N` for notes that a program could not save on its way out.
+            let rest = file.to_str()?.strip_prefix(name)?.strip_prefix(&own)?;
+            let pid = rest.split('-').next()?.parse::<u32>().ok()?;
             let gone = !proc.join(pid.to_string()).exists();
             gone.then(|| (e.metadata().map_or(0, |m| m.mtime()), e.path()))
         })

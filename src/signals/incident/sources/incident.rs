@@ -112,10 +112,11 @@ impl IncidentLog {
             (self.place.row, self.place.file) = (0, file);
             if file.is_some() && !appeared {
                 let went = self.catch_up(store, out, cancel).await;
-                if went.is_err() {
-                    self.place.file = None;
+                // A first look that failed is still to come: what is in the log then is not news.
+                match went {
+                    Ok(_) => self.place.began = true,
+                    Err(_) => self.place.file = None,
                 }
-                self.place.began = true;
                 return went;
             }
         }

@@ -417,7 +417,7 @@ impl IncidentStore {
         Ok(records)
     }
 
-    /// Records above row `row` in the order of the log, at most [`rows::PAGE`]; empty where there is no log yet.
+    /// Records above row `row` in the order of the log, at most `rows::PAGE`; empty where there is no log yet.
     pub async fn rows_after(&self, row: i64) -> Result<Rows, StoreError> {
         let Some(mut open) = self.reading().await? else { return Ok(Rows::default()) };
         let rows = rows::after(&mut open.conn, row).await.map_err(|e| self.unread(e))?;

@@ -100,8 +100,8 @@ impl Iterator for Records<'_> {
         let mut closed = false;
         while let Some((start, stop)) = self.line() {
             let line = &self.block[start..stop];
-            let continues = !closed
-                && !(margin > 0 && indent(line) <= margin && !line.trim_ascii().is_empty())
+            let apart = margin > 0 && indent(line) <= margin && !line.trim_ascii().is_empty();
+            let continues = !(closed || apart)
                 && (first.format.is_some_and(|f| f.continues(&self.block[before.clone()], line, self.cx))
                     || mode.continues(line, grave)
                         && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));

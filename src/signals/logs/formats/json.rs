@@ -1,7 +1,7 @@
 //! JSON, one object a line or pretty-printed over several.
 //!
 //! The head comes from a shallow scan of the top level; the whole record from serde_json, nested fields joined by dots.
-//! Which library wrote it does not matter: [`super::keys`] knows their names for time, severity and message.
+//! Which library wrote it does not matter: `keys` knows their names for time, severity and message.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! "Some time stamp, some level, text" in any usual order and dress: Python, Java, Ruby, Go, Rust, klog, Android,
 //! uvicorn, Redis, .NET and most homemade formats; and lines that begin with a level but have no time.
 //!
-//! [`layout`] finds time and level and runs on every line; the thorough half takes thread, logger, process and
+//! `layout` finds time and level and runs on every line; the thorough half takes thread, logger, process and
 //! `key=value` pairs out of what is left.
 
 use compact_str::CompactString;

@@ -47,6 +47,8 @@ impl Resume {
         };
         self.told = self.last.is_some() || self.cursor.is_some();
         self.told &= text.contains("{since") || text.contains("{cursor}") || text.contains("--since");
+        // `tail` is known to give its last lines anew.
+        self.told |= text.split_whitespace().any(|w| w == "tail");
         text.replace("{since}", &since.to_string())
             .replace("{since_epoch}", &since.secs().to_string())
             .replace("{cursor}", &cursor)

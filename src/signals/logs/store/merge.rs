@@ -3,7 +3,7 @@
 //! Each stream knows a *frontier*: the place that none of its unread records lies beyond. The best record read so far is
 //! given out once it is beyond all frontiers; otherwise the stream with the farthest frontier reads its next block. So
 //! a sparse filter does not make every source read its whole past for one screen. Records out of order inside a source
-//! are put right across blocks as long as they are less than [`SLACK`] out of place.
+//! are put right across blocks as long as they are less than `SLACK` out of place.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
