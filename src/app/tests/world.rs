@@ -347,7 +347,7 @@ pub fn outage() -> World {
         requests(&mut w, second, at, sick);
         host(&mut w, second, at, sick);
         database(&mut w, second, at, sick);
-        if second % 5 == 0 {
+        if second.is_multiple_of(5) {
             probes(&mut w, at, at >= t("13:56:20"));
         }
     }
@@ -427,7 +427,7 @@ fn host(w: &mut World, second: u64, at: Ts, sick: bool) {
         command: command.into(),
         ..ProcessRow::default()
     };
-    if second % 10 == 0 {
+    if second.is_multiple_of(10) {
         let rows = vec![
             row(4121, if sick { 118.0 } else { 9.0 }, 1_228, "postgres", "postgres: shop orders SELECT"),
             row(3977, if sick { 81.0 } else { 30.0 }, 412, "api", "/srv/api/current/api --port 8080"),
@@ -436,7 +436,7 @@ fn host(w: &mut World, second: u64, at: Ts, sick: bool) {
         let table = ProcessTable { total: 143, running: 3, interval_ms: 2_000, rows, ..ProcessTable::default() };
         w.event(HOST, at, Event::Host(HostEvent::Processes(Box::new(table))));
     }
-    if second % 60 == 0 {
+    if second.is_multiple_of(60) {
         let mount = Mount {
             path: "/".into(),
             device: "/dev/vda1".into(),
@@ -465,7 +465,7 @@ fn database(w: &mut World, second: u64, at: Ts, sick: bool) {
         ..PoolFigures::default()
     };
     w.event(POOL, at, Event::Database(DatabaseEvent::PoolFigures(figures)));
-    if sick && second % 2 == 0 {
+    if sick && second.is_multiple_of(2) {
         let statement = "SELECT id, status, total FROM orders WHERE user_id = $1 ORDER BY created_at DESC LIMIT 20";
         let slow = SlowStatement {
             at: Some(at),
