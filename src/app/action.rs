@@ -70,7 +70,7 @@ actions! {
         GoToTime        "go-to-time"        Panes   ["g"]               "go to a time: 14:02, -15m, yesterday 15:00, a pasted stamp";
         SetMark         "mark"              Panes   ["m"]               "set a mark at the playhead";
         NextMark        "next-mark"         Panes   ["'"]               "go to the next mark: yours, notes, deploys, failing probes";
-        PinTime         "pin"               Panes   ["c"]               "pin a second playhead to compare with, or let it go";
+        PinTime         "pin"               Panes   ["c"]               "pin this instant on the axis to come back to with ', or let it go";
         Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 100×";
         Slower          "slower"            Panes   ["["]               "replay half as fast, down to 0.25×";
         Zone            "zone"              Panes   ["Z"]               "show times in UTC, in this machine's zone, or in the recorded host's";

@@ -21,6 +21,11 @@ pub fn facts(state: &State, width: u16) -> Facts {
         kind: MarkKind::User,
         label: String::new(),
     }));
+    marks.extend(state.view.pinned.filter(|at| window.contains(*at)).map(|at| Mark {
+        at,
+        kind: MarkKind::User,
+        label: "pin".to_owned(),
+    }));
     marks.sort_by_key(|m| (m.at, m.kind));
     let request = state.view.filter.request_id().cloned();
     Facts {

@@ -52,19 +52,15 @@ pub(super) fn filter_request(state: &mut State) -> Vec<Effect> {
     match (path, selected.at) {
         (Some((name, path)), Some(at)) => {
             let quoted = path.replace('\\', "\\\\").replace('"', "\\\"");
-            let filter = Filter::parse(&format!("{name}=\"{quoted}\""));
+            let near = Duration::from_secs(2);
+            let text = format!("{name}=\"{quoted}\" time>={} time<={}", at - near, at + near);
+            let Ok(filter) = Filter::parse(&text) else { return Vec::new() };
+            let effects = set_filter(state, filter);
             state.say(
                 Level::Warn,
-                format!(
-                    "no request ID on this row. A guess: the same path, ±2 s round {}",
-                    at.hms(&state.settings.zone)
-                ),
+                "no request ID on this row. A guess: the same path within 2 s, all files; Esc takes it back",
             );
-            state.player.go_to(at + Duration::from_secs(2));
-            match filter {
-                Ok(f) => set_filter(state, f),
-                Err(_) => Vec::new(),
-            }
+            effects
         }
         _ => {
             state.say(Level::Warn, "no request ID on this row, and no path to guess from; & filters by text or field");

@@ -18,3 +18,6 @@ pub mod state;
 pub mod travel;
 pub mod typed;
 pub mod update;
+
+#[cfg(test)]
+mod tests;

@@ -61,7 +61,12 @@ impl Player {
     /// More of the recording has been read.
     pub fn extend(&mut self, span: TimeRange) {
         if let Some(r) = &mut self.recorded {
+            // Whoever stands at the end stands at the end still when more is read.
+            let at_end = self.head == Playhead::Still(r.end) && r.end > r.start;
             *r = TimeRange::new(r.start.min(span.start), r.end.max(span.end));
+            if at_end {
+                self.head = Playhead::Still(r.end);
+            }
         }
     }
 
@@ -175,6 +180,14 @@ mod tests {
         p.growing = false;
         p.tick(Ts::from_secs(1_003));
         assert_eq!(p.head, Playhead::Playing { at: Ts::from_secs(102), speed: 1.0 });
+    }
+
+    #[test]
+    fn at_the_end_while_the_recording_is_still_read_means_at_its_end() {
+        let mut p = Player::replay(span(), None, Ts::from_secs(1_000));
+        p.go_live();
+        p.extend(TimeRange::new(Ts::from_secs(100), Ts::from_secs(300)));
+        assert_eq!(p.now(), Ts::from_secs(300));
     }
 
     #[test]

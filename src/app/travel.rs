@@ -90,6 +90,7 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
         .chain(t.health.marks(all, horizon))
         .chain(t.incident.marks(horizon))
         .map(|m| (m.at, m.kind, m.label))
+        .chain(state.view.pinned.map(|at| (at, MarkKind::User, "your pin".to_owned())))
         .chain(state.view.marks.iter().map(|&at| (at, MarkKind::User, "your mark".into())))
         .collect();
     marks.sort();

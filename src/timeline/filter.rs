@@ -60,6 +60,8 @@ enum Test {
     FieldPattern { name: String, pattern: Pattern },
     /// The severity compares with one of these; `None` is a record without one.
     Severity { op: Op, values: Vec<Option<Severity>> },
+    /// The event time lies there; a record without a time does not.
+    Time { op: Op, at: Ts },
     /// One of these requests is named in the record.
     Request(Vec<Request>),
     /// One of these lists of terms holds.
@@ -141,6 +143,7 @@ impl Filter {
         ("timeout|refused", "one text or the other; also for values: status=502|503"),
         ("-health", "not these; before any term"),
         ("/time(d )?out/", "a regular expression on the whole record; /…/i in any case"),
+        ("time>=2026-11-20T14:02:00Z", "event time, RFC 3339; = != > >= < <="),
         ("level>=warn", "severity: trace, debug, info, warn, error, fatal, none; = != > >= < <="),
         ("status>=500", "a field as a number; plain status, http.status_code and the like are all found"),
         ("duration>500ms", "a field as a duration: ns us ms s m h; a size likewise: kB MB GB KiB MiB GiB"),
@@ -223,6 +226,14 @@ impl Test {
             Test::Pattern(p) => p.regex.is_match(record.text()),
             Test::Request(ids) => ids.iter().any(|r| r.matcher.is_in(record.text())),
             Test::Severity { op, values } => compare::severity(record.severity(), *op, values),
+            Test::Time { op, at } => record.time().is_some_and(|t| match op {
+                Op::Equal => t == *at,
+                Op::NotEqual => t != *at,
+                Op::Less => t < *at,
+                Op::LessEqual => t <= *at,
+                Op::More => t > *at,
+                Op::MoreEqual => t >= *at,
+            }),
             Test::Field { name, op, values } => {
                 let found = field::look_up(record, name);
                 compare::field(name, found.as_deref(), *op, values)

@@ -134,9 +134,12 @@ async fn what_a_killed_demo_leaves_the_next_one_removes_and_its_recording_can_be
 #[tokio::test]
 async fn a_demo_ended_by_a_signal_leaves_nothing() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+    let demos = [Signal::TERM, Signal::INT, Signal::HUP].map(|signal| {
         let home = Home::new();
-        let mut demo = start(&home, &["--for", "60s", "--deploy-at", "0s"]);
+        let demo = start(&home, &["--for", "60s", "--deploy-at", "50s"]);
+        (signal, home, demo)
+    });
+    for (signal, home, mut demo) in demos {
         until("the demo runs", Duration::from_secs(60), || {
             names(&home.path("tmp")).iter().any(|n| home.path("tmp").join(n).join("app.log").exists())
         });

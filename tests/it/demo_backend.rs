@@ -178,7 +178,7 @@ async fn after_kill_9_the_server_ends_by_itself_and_the_next_start_removes_the_f
     let temp = tempfile::tempdir().unwrap();
     let told = temp.path().join("folder");
     let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--ignored", "--exact", "demo_backend::a_demo_that_another_test_kills"])
+        .args(["--exact", "demo_backend::a_demo_that_another_test_kills"])
         .env("WARROOM_TEST_TELL_FOLDER", &told)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -198,8 +198,8 @@ async fn after_kill_9_the_server_ends_by_itself_and_the_next_start_removes_the_f
     assert!(!folder.exists());
 }
 
+/// Started by the test above in a process of its own; by itself it has nothing to do.
 #[tokio::test]
-#[ignore = "started by the test above, in a process of its own"]
 async fn a_demo_that_another_test_kills() {
     let Some(tell) = std::env::var_os("WARROOM_TEST_TELL_FOLDER") else { return };
     let demo = start(DemoOptions { postgres: true, ..DemoOptions::default() }).await.unwrap();

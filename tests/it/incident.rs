@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use warroom::signals::incident::sources::draft::NoteDraft;
-use warroom::signals::incident::sources::store::IncidentStore;
+use warroom::signals::incident::sources::store::{IncidentStore, StoreError};
 
 const LOG: &str = "WARROOM_TEST_INCIDENT_LOG";
 const COUNT: &str = "WARROOM_TEST_INCIDENT_NOTES";
@@ -79,4 +79,49 @@ async fn a_writer_that_is_killed_loses_no_note_it_said_was_saved() {
         assert!(lost.is_empty(), "round {round}: {lost:?}");
     }
     assert!(told.len() >= 10);
+}
+
+/// A file system of 400 kB that ends with the test.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    fn mount() -> Small {
+        let dir = tempfile::tempdir().unwrap();
+        let status = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=400k", "tmpfs"])
+            .arg(dir.path())
+            .status()
+            .expect("mount can be run");
+        assert!(status.success(), "this machine does not allow mounting: run ./test without --machine");
+        Small(dir)
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+#[ignore = "machine: mounts a small file system"]
+async fn on_a_full_disk_a_note_is_refused_in_words_and_none_that_was_saved_is_lost() {
+    let disk = Small::mount();
+    let path = disk.0.path().join("incidents.db");
+    let store = IncidentStore::open(&path);
+    let mut saved = 0;
+    let why = loop {
+        let text = format!("note {saved} {}", "x".repeat(8_000));
+        match store.add_note(NoteDraft::typed(&text)).await {
+            Ok(_) => saved += 1,
+            Err(why) => break why,
+        }
+        assert!(saved < 1_000, "400 kB never end");
+    };
+    assert!(matches!(why, StoreError::Full { .. }) && why.may_pass(), "{why}");
+    assert!(why.to_string().contains("no space left"), "{why}");
+    drop(store);
+    let again = IncidentStore::open(&path);
+    let incident = again.current().await.unwrap().expect("the incident that the first note opened");
+    assert_eq!(again.notes(incident.id).await.unwrap().len(), saved);
 }

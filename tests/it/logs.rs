@@ -557,37 +557,3 @@ async fn a_file_source_tells_the_past_as_counts_and_the_present_as_lines() {
     assert!((29..=31).contains(&seeded), "half an hour of one line a minute: {seeded}");
     assert!(seeds.iter().all(|a| a.bytes.is_none()));
 }
-
-/// Prints how long a page takes; asserts nothing on time. `WARROOM_BIG` names the file, of any size.
-#[test]
-#[ignore = "a measurement"]
-fn measure_pages_of_a_big_file() {
-    let Some(path) = std::env::var_os("WARROOM_BIG").map(PathBuf::from) else { return };
-    let store = store();
-    let took = |what: &str, query: &LogQuery| {
-        let began = std::time::Instant::now();
-        let a = answer(&store, query);
-        eprintln!("{what}: {} rows, {} KiB read, {:?}", a.rows.len(), a.scanned_bytes >> 10, began.elapsed());
-        a
-    };
-    let began = std::time::Instant::now();
-    store.open_files(&[path]).unwrap();
-    eprintln!("open: {:?}", began.elapsed());
-    let page = took("page from the end", &rows_query(Anchor::End, 200, 0));
-    took("the same again", &rows_query(Anchor::End, 200, 0));
-    let (first, last) = (&page.rows[0], page.rows.last().unwrap());
-    took("page before", &rows_query(Anchor::Row(first.key, first.placed), 200, 0));
-    let start = answer(&store, &rows_query(Anchor::At(Ts::MIN), 0, 1)).rows[0].placed;
-    let middle = Ts((start.0 + last.placed.0) / 2);
-    took("a time in the middle", &rows_query(Anchor::At(middle), 100, 100));
-    let id = first.request_id.clone().unwrap();
-    let query = LogQuery { filter: Filter::request(&id), ..rows_query(Anchor::End, 200, 0) };
-    took("all records of a request, unindexed", &query);
-    let began = std::time::Instant::now();
-    let mut n = 0u64;
-    store.scan_all(&Filter::request(&id), TimeRange::new(Ts::MIN, Ts::MAX), &mut |_| {
-        n += 1;
-        ControlFlow::Continue(())
-    });
-    eprintln!("scan_all of the request: {n} rows, {:?}", began.elapsed());
-}

@@ -32,8 +32,7 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
                 Level::Warn => Role::Warn,
                 Level::Bad => Role::Bad,
             };
-            let mark = if fact.level >= Level::Warn { " !" } else { "" };
-            (format!("{} ", pane.number()), role, format!("{}{mark}", fact.text))
+            (format!("{} ", pane.number()), role, fact.text.clone())
         })
         .collect();
     fit(&mut shown, area.width.saturating_sub(2) as usize, cx.glyphs.ellipsis);
@@ -45,16 +44,23 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
         }
         x += text::put(buf, x, area.y, room(x), number, cx.theme.style(Role::Key));
         x += text::put(buf, x, area.y, room(x), fact, cx.theme.style(*role));
+        x += text::put(buf, x, area.y, room(x), mark(*role), cx.theme.style(*role));
     }
     if hidden.is_empty() {
         text::put(buf, x, area.y, area.width.saturating_sub(2), "nothing else deviates", cx.theme.style(Role::Dim));
     }
 }
 
+/// Behind what deviates, so that it is not the colour alone that says so; never cut.
+fn mark(role: Role) -> &'static str {
+    if matches!(role, Role::Warn | Role::Bad) { " !" } else { "" }
+}
+
 /// What deviates stays: calm facts leave first, from the right; then the longest ones are cut.
 fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
     let needed = |facts: &[(String, Role, String)]| -> usize {
-        facts.iter().map(|(n, _, f)| text::width(n) + text::width(f)).sum::<usize>() + 3 * facts.len().saturating_sub(1)
+        let widths = facts.iter().map(|(n, role, f)| text::width(n) + text::width(f) + mark(*role).len());
+        widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
     };
     while needed(facts) > room {
         let calm = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Text | Role::Dim));
@@ -69,7 +75,7 @@ fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
     while over > 0 {
         let Some(longest) = facts.iter_mut().max_by_key(|(_, _, f)| text::width(f)) else { return };
         let width = text::width(&longest.2);
-        if width <= 8 {
+        if width <= 6 {
             return;
         }
         longest.2 = text::fit(&longest.2, width - 1, ellipsis).into_owned();
@@ -86,11 +92,11 @@ mod tests {
         let fact = |role, text: &str| ("5 ".to_owned(), role, text.to_owned());
         let mut facts = vec![
             fact(Role::Text, "host 20 % 1.3G/24G"),
-            fact(Role::Bad, "pool 10/10 wait 60 !"),
+            fact(Role::Bad, "pool 10/10 wait 60"),
             fact(Role::Text, "deploys 1.4.2 20 s ago"),
-            fact(Role::Bad, "health 1 of 3 !"),
+            fact(Role::Bad, "health 1 of 3"),
         ];
         fit(&mut facts, 50, "…");
-        assert_eq!(facts.iter().map(|f| f.2.as_str()).collect::<Vec<_>>(), ["pool 10/10 wait 60 !", "health 1 of 3 !"]);
+        assert_eq!(facts.iter().map(|f| f.2.as_str()).collect::<Vec<_>>(), ["pool 10/10 wait 60", "health 1 of 3"]);
     }
 }

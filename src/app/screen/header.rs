@@ -126,7 +126,7 @@ fn clock(state: &State) -> String {
             }
         }
         (head, Some(span)) => {
-            let left = short(span.end.since(now));
+            let left = if now >= span.end { "0 s".to_owned() } else { short(span.end.since(now)) };
             match head {
                 Playhead::Playing { speed, .. } => format!("REPLAY {time}  -{left}  {speed}x"),
                 _ => format!("REPLAY {time}  -{left}  paused"),

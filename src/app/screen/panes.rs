@@ -10,7 +10,7 @@ use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
 use crate::timeline::SourceState;
 use crate::timeline::time::short;
-use crate::ui::{Glance, PaneCx, PaneFrame, Role, Selected, text};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
 
 /// Draws all panes that have a place.
 pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -140,17 +140,22 @@ fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     }
 }
 
-/// A pane in a few words.
+/// A pane in a few words. A pane that cannot be seen must not look well while its source fails.
 pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
     let t = &state.timeline;
-    match pane {
+    let mut glance = match pane {
         Pane::Logs => logs::pane::glance(&t.logs, cx),
         Pane::Host => host::pane::glance(&t.host, cx),
         Pane::Database => database::pane::glance(&t.database, cx),
         Pane::Deploys => deploys::pane::glance(&t.deploys, cx),
         Pane::Health => health::pane::glance(&t.health, cx),
         Pane::Incident => incident::pane::glance(&t.incident, cx),
+    };
+    let failed = t.troubled(pane.kind(), cx.now).any(|(_, (_, what))| matches!(what, SourceState::Failed { .. }));
+    if failed && glance.level < Level::Warn {
+        glance = Glance { level: Level::Warn, text: format!("{} {}", glance.text, cx.glyphs.fail) };
     }
+    glance
 }
 
 /// The row under the cursor of a pane.

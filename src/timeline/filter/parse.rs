@@ -7,7 +7,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::compare::Value;
 use super::{FilterError, Op, Pattern, Request, Term, Test, Words};
 use crate::timeline::request_id::is_id_key;
-use crate::timeline::{RequestId, Severity};
+use crate::timeline::{RequestId, Severity, Ts};
 
 /// Longest filter and deepest nesting that are read.
 const LONGEST: usize = 16 * 1024;
@@ -306,6 +306,14 @@ impl<'a> Parser<'a> {
         let is_order = !matches!(op, Op::Equal | Op::NotEqual);
         if is_order && values.len() > 1 {
             return self.fail(at, "one value only behind < and >; for several write (a>1 OR b>2)");
+        }
+        if name.eq_ignore_ascii_case("time") {
+            // A field of that name that holds no such time is compared like any other.
+            if let [one] = values.as_slice()
+                && let Ok(t) = one.parse::<jiff::Timestamp>()
+            {
+                return Ok((Test::Time { op, at: Ts::from_jiff(t) }, false));
+            }
         }
         let values = values.into_iter().map(Value::new).collect();
         Ok((Test::Field { name: name.to_owned(), op, values }, false))

@@ -46,7 +46,11 @@ fn rank(term: &Term) -> usize {
             lists.iter().map(|terms| terms.iter().map(rank).max().unwrap_or(0)).min().map_or(0, |r| r.min(9))
         }
         // A pattern may ask for the beginning or end of the record, which a block does not show.
-        Test::Pattern(_) | Test::Field { .. } | Test::FieldPattern { .. } | Test::Severity { .. } => 0,
+        Test::Pattern(_)
+        | Test::Field { .. }
+        | Test::FieldPattern { .. }
+        | Test::Severity { .. }
+        | Test::Time { .. } => 0,
     }
 }
 

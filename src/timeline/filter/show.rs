@@ -38,6 +38,7 @@ impl fmt::Display for Term {
                 write!(f, "{name}{op}")?;
                 alternatives(f, values, |f, Value { text, .. }| quoted_unless(f, text, is_bare_value(text)))
             }
+            Test::Time { op, at } => write!(f, "time{op}{at}"),
             Test::Severity { op, values } => {
                 write!(f, "level{op}")?;
                 alternatives(f, values, |f, v| match v {

@@ -263,3 +263,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_time_is_compared_as_a_time_and_a_record_without_one_does_not_pass() {
+    struct At(Option<Ts>);
+    impl Record for At {
+        fn time(&self) -> Option<Ts> {
+            self.0
+        }
+        fn severity(&self) -> Option<Severity> {
+            None
+        }
+        fn source(&self) -> &str {
+            "api"
+        }
+        fn text(&self) -> &[u8] {
+            b""
+        }
+        fn field(&self, _: &str) -> Option<Cow<'_, str>> {
+            None
+        }
+    }
+    let filter = Filter::parse("time>=1970-01-01T00:00:10Z time<1970-01-01T00:00:20Z").unwrap();
+    let passes: Vec<bool> = [5, 10, 19, 20].map(|s| filter.matches(&At(Some(Ts::from_secs(s))))).to_vec();
+    assert_eq!(passes, [false, true, true, false]);
+    assert!(!filter.matches(&At(None)));
+    assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);
+}

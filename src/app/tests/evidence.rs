@@ -1,0 +1,120 @@
+//! Notes: what goes in with them, and what happens until they are on disk.
+
+use super::world::{BROKEN, outage, t, two_requests};
+use crate::app::arrival::Arrival;
+use crate::app::arrive::arrive;
+use crate::app::effect::{Draft, Effect};
+use crate::signals::incident::event::NoteKind;
+use crate::timeline::{SourceKind, Ts};
+
+fn saved(effects: &[Effect]) -> &Draft {
+    match effects.iter().rev().find(|e| matches!(e, Effect::SaveNote(_))) {
+        Some(Effect::SaveNote(draft)) => draft,
+        _ => panic!("no note in {effects:?}"),
+    }
+}
+
+#[test]
+fn a_note_takes_the_row_its_time_and_the_filter_along() {
+    let mut w = two_requests();
+    w.press("f k");
+    w.press("a");
+    w.write("? the pool is too small");
+    let effects = w.press("enter");
+    let draft = saved(&effects);
+    assert_eq!((draft.kind, draft.text.as_str()), (NoteKind::Hypothesis, "the pool is too small"));
+    assert_eq!(draft.event_at, t("14:00:06.5"), "it stands at the time of the row");
+    let [evidence] = &draft.evidence[..] else { panic!("{draft:?}") };
+    assert!(evidence.text.contains("GET /orders 503"), "{evidence:?}");
+    assert!(evidence.source.starts_with("nginx"), "{evidence:?}");
+    assert_eq!(evidence.request_id.as_ref().map(|id| id.0.as_str()), Some(BROKEN));
+    assert!(evidence.filter.contains(BROKEN), "{evidence:?}");
+    assert_eq!(evidence.pane, Some(SourceKind::Logs));
+}
+
+#[test]
+fn what_was_selected_when_the_note_began_stays_its_evidence_while_the_tail_goes_on() {
+    let mut w = two_requests();
+    w.press("a");
+    w.line(super::world::API, "14:00:09", crate::timeline::Severity::Error, "", "much later");
+    w.settle();
+    assert!(w.rows().contains(&"much later".to_owned()), "the tail does not stop");
+    w.write("this");
+    let effects = w.press("enter");
+    assert_eq!(saved(&effects).event_at, t("14:00:07"));
+}
+
+#[test]
+fn a_note_from_another_pane_takes_that_panes_row() {
+    let mut w = outage();
+    w.press("4 home a");
+    w.write("= roll it back");
+    let effects = w.press("enter");
+    let draft = saved(&effects);
+    assert_eq!(draft.kind, NoteKind::Decision);
+    assert_eq!(draft.evidence[0].pane, Some(SourceKind::Deploys));
+    assert!(draft.evidence[0].text.contains("1.4.2"), "{draft:?}");
+}
+
+#[test]
+fn an_empty_note_is_none_and_a_cancelled_one_leaves_no_draft() {
+    let mut w = two_requests();
+    let effects = w.press("a enter");
+    assert!(matches!(effects[..], [Effect::KeepDraft(None)]), "{effects:?}");
+    w.press("a");
+    let effects = w.write("half");
+    assert!(matches!(effects.last(), Some(Effect::KeepDraft(Some(text))) if text == "half"), "{effects:?}");
+    let effects = w.press("esc");
+    assert!(matches!(effects[..], [Effect::KeepDraft(None)]), "{effects:?}");
+    assert!(w.state.unsaved.is_empty());
+}
+
+#[test]
+fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so() {
+    let mut w = two_requests();
+    w.press("a");
+    w.write("disk?");
+    let effects = w.press("enter");
+    let number = saved(&effects).number;
+    assert!(!w.text().contains("saved"), "{}", w.text());
+    arrive(&mut w.state, Arrival::NoteFailed { number, why: "no space left on /var".into() });
+    let text = w.text();
+    let header = text.lines().next().expect("a header");
+    assert!(header.contains("1 NOTE NOT ON DISK: no space left on /var"), "{header}");
+    assert!(w.bottom().contains(":notes-to PATH"), "{}", w.bottom());
+    w.press("esc :");
+    w.write("notes-to /tmp/elsewhere.db");
+    let effects = w.press("enter");
+    assert!(matches!(&effects[..], [Effect::NotesTo(p)] if p.to_str() == Some("/tmp/elsewhere.db")), "{effects:?}");
+    let effects = arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
+    assert!(effects.iter().any(|e| matches!(e, Effect::KeepDraft(None))));
+    assert!(!w.text().contains("NOT ON DISK") && w.bottom().contains("note saved"), "{}", w.text());
+}
+
+#[test]
+fn a_draft_of_a_run_that_crashed_comes_back_in_the_line() {
+    let mut w = two_requests();
+    arrive(&mut w.state, Arrival::DraftFound("? half a thought".into()));
+    assert_eq!(w.overlays(), ["note"]);
+    assert!(w.bottom().contains("? half a thought"), "{}", w.bottom());
+    w.write(" more");
+    let effects = w.press("enter");
+    assert_eq!(saved(&effects).text, "half a thought more");
+}
+
+#[test]
+fn a_command_that_ended_is_noted_with_its_outcome() {
+    let mut w = outage();
+    let took = std::time::Duration::from_secs(3);
+    let ran = |code, output: &str| Arrival::Ran { name: "rollback api".into(), code, took, output: output.into() };
+    let effects = arrive(&mut w.state, ran(Some(0), "done"));
+    let draft = saved(&effects);
+    assert_eq!(draft.kind, NoteKind::Action);
+    assert!(draft.text.starts_with("rollback api done in 3"), "{}", draft.text);
+    let effects = arrive(&mut w.state, ran(Some(7), "no such version"));
+    assert!(
+        saved(&effects).text.contains("FAILED with exit code 7") && saved(&effects).text.contains("no such version")
+    );
+    assert!(w.bottom().contains("FAILED"), "{}", w.bottom());
+    assert!(saved(&effects).event_at > Ts(0));
+}

@@ -1,0 +1,192 @@
+//! Overlays, their order, and the way out.
+
+use super::world::{World, outage, t, two_requests};
+use crate::app::action::{ACTIONS, Action};
+use crate::app::effect::Effect;
+use crate::app::input::Input;
+use crate::app::pane::Pane;
+use crate::app::update::update;
+use crate::signals::deploys::config::Rollback;
+
+#[test]
+fn esc_takes_away_one_thing_at_a_time_and_never_quits() {
+    let mut w = two_requests().sized(120, 36);
+    w.press("z f");
+    w.press("/");
+    w.write("pool");
+    w.press("enter ? :");
+    assert_eq!(w.overlays(), ["help"], "over the help only its own keys count");
+    w.press("esc :");
+    assert_eq!(w.overlays(), ["palette"]);
+    w.press("esc");
+    assert_eq!(w.overlays(), [""; 0]);
+    assert!(w.state.logs.search_pattern().is_some() && !w.state.view.filter.is_empty() && w.state.view.zoom);
+    w.press("esc");
+    assert!(w.state.logs.search_pattern().is_none() && !w.state.view.filter.is_empty(), "the search goes first");
+    w.press("esc");
+    assert!(w.state.view.filter.is_empty() && w.state.view.zoom, "then the newest part of the filter");
+    w.press("esc");
+    assert!(!w.state.view.zoom, "then the zoom");
+    for _ in 0..5 {
+        let effects = w.press("esc");
+        assert!(effects.is_empty(), "{effects:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_closes_what_lies_over_the_panes_before_it_quits() {
+    let mut w = two_requests();
+    for opens in ["?", "t", "Y", "w", "s", ":", "&", "/", "g", "a", "enter"] {
+        w.press(opens);
+        assert_eq!(w.overlays().len(), 1, "{opens} opens something");
+        let effects = w.press("ctrl-c");
+        assert_eq!(w.overlays(), [""; 0], "{opens}");
+        assert!(!effects.iter().any(|e| matches!(e, Effect::Quit)), "{opens}");
+    }
+    assert!(matches!(w.press("ctrl-c")[..], [Effect::Quit]));
+}
+
+#[test]
+fn letters_typed_into_a_line_are_text_and_no_keys() {
+    let mut w = two_requests();
+    for opens in ["a", "&", "/", "g", ":"] {
+        w.press(opens);
+        let effects = w.write("qzfaL?");
+        assert!(!effects.iter().any(|e| matches!(e, Effect::Quit | Effect::SaveNote(_))), "{opens}: {effects:?}");
+        assert_eq!(w.overlays().len(), 1, "{opens}");
+        assert!(w.bottom().contains("qzfaL?"), "{opens}: {}", w.bottom());
+        w.press("esc");
+        assert!(!w.state.view.zoom, "{opens}");
+    }
+}
+
+#[test]
+fn every_action_does_something_sensible_with_nothing_to_see_and_in_an_outage_at_any_size() {
+    for build in [|| World::live("14:00:00"), two_requests, || World::replay("14:00:00", "14:10:00")] {
+        for (width, height) in [(120, 36), (40, 12), (3, 1)] {
+            for row in ACTIONS {
+                let mut w = build().sized(width, height);
+                let effects = update(&mut w.state, row.action);
+                assert!(!effects.iter().any(|e| matches!(e, Effect::Run { .. })), "{}", row.name);
+                w.settle();
+                w.press("down enter esc esc");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_palette_finds_a_command_by_letters_runs_it_with_its_argument_and_remembers_it() {
+    let mut w = two_requests();
+    w.press(":");
+    w.write("theme night");
+    let effects = w.press("enter");
+    assert!(matches!(&effects[..], [Effect::UseTheme(name)] if name == "night"), "{effects:?}");
+    w.press(":");
+    assert_eq!(w.overlays(), ["palette"]);
+    w.press("ctrl-r");
+    assert!(w.bottom().starts_with(":theme night"), "{}", w.bottom());
+    w.press("esc :");
+    w.write("no such thing at all");
+    w.press("enter");
+    assert!(w.bottom().contains("no command fits"), "{}", w.bottom());
+}
+
+#[test]
+fn a_rollback_asks_for_the_name_and_runs_only_when_it_is_typed() {
+    let mut w = outage();
+    w.press(":");
+    w.write("rollback api");
+    let effects = w.press("enter");
+    assert!(effects.is_empty() && w.overlays().is_empty(), "none is configured: {effects:?}");
+    assert!(w.bottom().contains("[deploys.rollback."), "{}", w.bottom());
+
+    let command = "deploy {service} --to {previous}".to_owned();
+    w.state.settings.deploys.rollback.insert("api".into(), Rollback { command });
+    for (typed, runs) in [("", false), ("ap", false), ("API", false), ("web", false), ("api", true)] {
+        w.press(":");
+        w.write("rollback");
+        w.press("enter");
+        assert_eq!(w.overlays(), ["confirm"]);
+        assert!(w.bottom().starts_with("type api to run deploy api --to 1.4.1"), "{}", w.bottom());
+        w.write(typed);
+        let effects = w.press("enter");
+        assert_eq!(w.overlays(), [""; 0]);
+        match &effects[..] {
+            [Effect::Run { name, command }] if runs => {
+                assert_eq!((name.as_str(), command.as_str()), ("rollback api", "deploy api --to 1.4.1"));
+            }
+            [] if !runs => assert!(w.bottom().contains("not run"), "{}", w.bottom()),
+            other => panic!("{typed:?}: {other:?}"),
+        }
+    }
+    w.press(":");
+    w.write("rollback web");
+    w.press("enter");
+    assert!(w.overlays().is_empty() && w.bottom().contains("configured: api"), "{}", w.bottom());
+}
+
+#[test]
+fn numbers_and_tab_focus_panes_and_the_cursor_of_each_stays_where_it_was() {
+    let mut w = outage();
+    w.press("4 j");
+    assert_eq!((w.state.view.focus, w.state.cursor(Pane::Deploys)), (Pane::Deploys, 1));
+    w.press("2 j j j 4");
+    assert_eq!(w.state.cursor(Pane::Deploys), 1);
+    w.press("j j j j j j j j");
+    assert_eq!(w.state.cursor(Pane::Deploys), 1, "there are two rows");
+    w.press("tab tab tab");
+    assert_eq!(w.state.view.focus, Pane::Logs);
+    w.press("backtab");
+    assert_eq!(w.state.view.focus, Pane::Incident);
+}
+
+#[test]
+fn a_click_selects_the_row_under_it_and_on_the_strip_goes_to_that_time() {
+    let mut w = outage().sized(120, 36);
+    let row = |w: &World, n: usize| {
+        let rows: Vec<_> = w.state.view.layout.rows.iter().filter(|(p, _)| *p == Pane::Logs).collect();
+        rows[n].1.area
+    };
+    let spot = row(&w, 2);
+    w.give(Input::Click(spot.x + 5, spot.y));
+    let picked = w.state.logs.selected().expect("a row").message.clone();
+    let line = w.text().lines().nth(spot.y as usize).expect("the line").to_owned();
+    assert!(line.starts_with('▌') && line.contains(&picked), "{picked}: {line}");
+    let (strip, range) = w.state.view.layout.strip.expect("the strip");
+    w.give(Input::Click(strip.x, strip.y));
+    assert!(!w.state.player.is_live() && w.state.now() == range.start, "{}", w.state.now());
+    // Beside everything nothing happens, and neither on an overlay.
+    w.press("L ?");
+    w.give(Input::Click(strip.x + 3, strip.y));
+    assert!(w.state.player.is_live());
+}
+
+#[test]
+fn quitting_asks_first_while_a_note_is_not_on_disk() {
+    let mut w = two_requests();
+    w.press("a");
+    w.write("seen");
+    w.press("enter");
+    assert_eq!(w.state.unsaved.len(), 1);
+    assert!(w.press("q").is_empty());
+    assert_eq!(w.overlays(), ["really quit"]);
+    assert!(w.bottom().contains("not on disk"), "{}", w.bottom());
+    assert!(w.press("esc").is_empty());
+    assert_eq!(w.overlays(), [""; 0]);
+    assert!(matches!(w.press("q q")[..], [Effect::Quit]));
+}
+
+#[test]
+fn help_lists_every_key_of_the_table() {
+    let mut w = two_requests().sized(100, 140);
+    w.press("?");
+    let text = w.text();
+    for row in ACTIONS.iter().filter(|r| !r.keys.is_empty()) {
+        let key = w.state.settings.keymap.key_of(row.action).expect("a key").to_string();
+        let sentence: String = row.sentence.chars().take(30).collect();
+        assert!(text.contains(&sentence) && text.contains(&key), "{} {key}\n{text}", row.name);
+    }
+    assert_eq!(Action::named("help"), Some(Action::Help));
+    assert!(t("14:00:00") < w.state.now());
+}
