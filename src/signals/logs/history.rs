@@ -256,6 +256,18 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_come_late_change_what_was_already_answered() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..600, 0);
+        let now = Ts::from_secs(600);
+        assert_eq!((h.errors_since(now), h.errors_since(now)), (None, None));
+        fill(&mut h, 2, 560..599, 40);
+        assert_eq!(h.errors_since(now), Some(Ts::from_secs(560)));
+        assert_eq!(h.errors_since(Ts::from_secs(550)), None, "and as of before, all was calm");
+        assert_eq!(h.errors_since(now), Some(Ts::from_secs(560)));
+    }
+
+    #[test]
     fn trouble_begins_in_the_second_in_which_errors_left_their_usual_rate() {
         let mut h = LogsHistory::default();
         fill(&mut h, 1, 0..1_000, 0);

@@ -5,6 +5,7 @@
 //! nothing calm is known, errors that are a fifth of all records. So an outage never
 //! becomes usual by lasting: while anything from before it is known, it is measured against that. Reads no clock.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use crate::timeline::counts::Counts;
@@ -33,6 +34,16 @@ struct Cell {
 #[derive(Clone, Debug, Default)]
 pub struct UsualErrors {
     seconds: BTreeMap<i64, Vec<Cell>>,
+    /// The last look: several are asked for in a frame, and what is visible changes by the second only.
+    looked: RefCell<Option<Looked>>,
+}
+
+/// A look, and the second it was as of.
+#[derive(Clone, Debug)]
+struct Looked {
+    at: i64,
+    look: Option<Look>,
+    since: Option<Ts>,
 }
 
 /// What a look back came to.
@@ -58,6 +69,10 @@ impl UsualErrors {
         let seen = observed.secs().max(second);
         let errors = u32::try_from(counts.at_least(Severity::Error)).unwrap_or(u32::MAX);
         let all = u32::try_from(counts.total()).unwrap_or(u32::MAX);
+        // Late lines, and those from before the start, are visible at once.
+        if self.looked.get_mut().as_ref().is_some_and(|l| seen < l.at) {
+            *self.looked.get_mut() = None;
+        }
         let cells = self.seconds.entry(second).or_default();
         match cells.iter_mut().find(|c| c.seen == seen) {
             Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
@@ -65,6 +80,7 @@ impl UsualErrors {
         }
         if self.seconds.len() > LOOK as usize * 2 {
             self.seconds.pop_first();
+            *self.looked.get_mut() = None;
         }
     }
 
@@ -80,6 +96,27 @@ impl UsualErrors {
 
     /// Looks back from `now`; `None` while nothing is visible.
     pub fn look(&self, now: Ts) -> Option<Look> {
+        self.looked(now, |l| l.look.clone())
+    }
+
+    /// When errors left their usual rate, if over the last ten seconds they are above it.
+    pub fn errors_since(&self, now: Ts) -> Option<Ts> {
+        self.looked(now, |l| l.since)
+    }
+
+    fn looked<T>(&self, now: Ts, of: impl Fn(&Looked) -> T) -> T {
+        let mut looked = self.looked.borrow_mut();
+        match &*looked {
+            Some(l) if l.at == now.secs() => of(l),
+            _ => {
+                let look = self.look_back(now);
+                let since = look.as_ref().and_then(|l| self.since(now, l));
+                of(looked.insert(Looked { at: now.secs(), look, since }))
+            }
+        }
+    }
+
+    fn look_back(&self, now: Ts) -> Option<Look> {
         let end = now.secs();
         let from = end.saturating_sub(LOOK);
         let (first, ..) = self.visible(from, end, end).next()?;
@@ -116,11 +153,8 @@ impl UsualErrors {
         Some(Look { rate, known: !inferred, trouble, start, bins, last })
     }
 
-    /// When errors left their usual rate, if over the last ten seconds they are above it.
-    ///
     /// The trouble goes back as far as no more than half a minute lies between two bins of it.
-    pub fn errors_since(&self, now: Ts) -> Option<Ts> {
-        let look = self.look(now)?;
+    fn since(&self, now: Ts, look: &Look) -> Option<Ts> {
         if (look.last as f64) < look.trouble * 10.0 {
             return None;
         }
