@@ -55,8 +55,6 @@ fn what_lies_over_the_panes() {
     let mut w = outage().sized(100, 30);
     w.press("E enter");
     insta::assert_snapshot!("detail_100x30", w.text());
-    w.press("esc ?");
-    insta::assert_snapshot!("help_100x30", w.text());
     w.press("esc :");
     w.write("fil");
     insta::assert_snapshot!("palette_100x30", w.text());
