@@ -46,7 +46,10 @@ actions! {
     "Find" {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
-        ClearFilter     "clear-filter"      Panes   ["F"]               "clear the filter";
+        ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
+        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
+        UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
         SearchNext      "search-next"       Panes   ["n"]               "next hit";
         SearchPrevious  "search-previous"   Panes   ["N"]               "previous hit";

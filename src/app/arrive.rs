@@ -84,6 +84,10 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                 && top.request == answer.request
             {
                 top.arrive(answer);
+            } else if matches!(state.view.overlays.last(), Some(Overlay::Filter(_)))
+                && answer.request == state.view.requests
+            {
+                state.view.fields = answer.fields;
             }
         }
         Slot::Find if answer.request != state.view.requests || !answer.done => {}

@@ -1,7 +1,7 @@
 //! List keys inside an overlay: move, open, back.
 
-use super::Overlay;
 use super::top::{Answer, TopValues};
+use super::{Overlay, terms};
 use crate::app::action::Action;
 use crate::app::effect::Effect;
 use crate::app::filtering;
@@ -28,6 +28,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     let offers = state.own.offers.len();
+    let terms = terms::terms(state).len();
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
@@ -38,12 +39,17 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
         Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
+        Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
         _ => {}
     }
     Vec::new()
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
+    if let Some(Overlay::Terms { cursor }) = state.view.overlays.last() {
+        let cursor = *cursor;
+        return terms::toggle(state, cursor);
+    }
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
         Some(Overlay::Offers { cursor }) if cursor < state.own.offers.len() => vec![Effect::Connect(cursor)],

@@ -262,7 +262,8 @@ impl World {
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
             Overlay::Note { .. } => "note",
-            Overlay::Filter { .. } => "filter",
+            Overlay::Filter(_) => "filter",
+            Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",
             Overlay::Time { .. } => "time",
             Overlay::Palette(_) => "palette",
