@@ -80,6 +80,11 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             if let Some(effects) = menu_key(state, key) {
                 return effects;
             }
+            if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))
+                && let Some(action) = state.settings.keymap.panes(key).filter(|a| a.moves_time())
+            {
+                return update::update(state, action);
+            }
             match state.settings.keymap.lists(key) {
                 Some(action) => overlays::lists::act(state, action),
                 // The key that opened an overlay closes it, and so does q.

@@ -1,5 +1,6 @@
 //! What lies over the panes: inputs on the bottom line, lists and details in a box.
 
+pub mod compare;
 pub mod line;
 pub mod lists;
 pub mod palette;
@@ -67,6 +68,11 @@ pub enum Overlay {
     Detail {
         /// The row.
         selected: Selected,
+        /// First line shown.
+        top: usize,
+    },
+    /// The pinned instant and the playhead side by side.
+    Compare {
         /// First line shown.
         top: usize,
     },

@@ -49,6 +49,17 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let ask = format!(" {what}. q quits all the same, w writes first, Esc stays");
             text::put(buf, area.x, area.y, area.width, &ask, cx.theme.style(Role::Bad));
         }
+        Some(Overlay::Compare { .. }) => {
+            const KEYS: &[(Action, &str)] = &[
+                (Action::Back, "close, keep the pin"),
+                (Action::PinTime, "let the pin go"),
+                (Action::MinuteBack, "a minute back"),
+                (Action::MinuteOn, "on"),
+                (Action::GoToTime, "go to time"),
+                (Action::NextChange, "next deploy"),
+            ];
+            hints(state, cx, area, buf, out, KEYS);
+        }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None => {
             let fresh = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < MESSAGE);

@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 use super::ScreenLayout;
 use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
-use crate::app::overlays::{MenuKind, Overlay};
+use crate::app::overlays::{MenuKind, Overlay, compare};
 use crate::app::state::State;
 use crate::timeline::Filter;
 use crate::ui::{PaneCx, Role, text};
@@ -60,6 +60,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Offers { cursor }) => {
             let lines = offers(state);
             list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
+        }
+        Some(Overlay::Compare { top }) => {
+            let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
+            list(cx, room, buf, &title, &lines, None, *top);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);

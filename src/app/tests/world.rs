@@ -271,6 +271,7 @@ impl World {
             Overlay::Confirm { .. } => "confirm",
             Overlay::Help { .. } => "help",
             Overlay::Detail { .. } => "detail",
+            Overlay::Compare { .. } => "compare",
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",

@@ -165,6 +165,11 @@ impl LogsHistory {
         self.all.sum(range, now)
     }
 
+    /// From the first to the last second that any line was counted in.
+    pub fn counted(&self) -> Option<TimeRange> {
+        self.all.span()
+    }
+
     /// Places where sources broke, inside `range`, visible at `now`, oldest first.
     pub fn seams(&self, range: TimeRange, now: Ts) -> impl Iterator<Item = (Ts, &Seam)> {
         self.seams.within(range, now).map(|e| (e.at, &e.value))
