@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
-use super::arrival::OfferRow;
+use super::arrival::{OfferRow, SavedRow};
 use super::effect::Draft;
 use super::keymap::Keymap;
 use super::overlays::Overlay;
@@ -136,6 +136,8 @@ pub struct Own {
     pub cannot_see: Vec<String>,
     /// What is watched unasked.
     pub watched: Vec<String>,
+    /// Recordings that earlier runs left behind, newest first.
+    pub recordings: Vec<SavedRow>,
     /// Why notes do not reach the disk, while they do not.
     pub not_on_disk: Option<String>,
     /// Share of the recording that is read; `None` when live.

@@ -225,6 +225,13 @@ fn offers(state: &State) -> Vec<BoxLine> {
             (Role::Dim, o.reason.clone()),
         ]);
     }
+    for r in &state.own.recordings {
+        let ago = crate::timeline::time::short(state.player.clock.since(r.at));
+        lines.push(vec![
+            (Role::Text, format!("saved     {ago} ago, {}  ", super::header::bytes(r.bytes))),
+            (Role::Dim, format!("warroom replay {}", r.path.display())),
+        ]);
+    }
     for source in state.timeline.sources.values() {
         let state_word = match source.state(state.now()) {
             Some((_, crate::timeline::SourceState::Failed { why, .. })) => format!("failed: {why}"),

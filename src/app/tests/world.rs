@@ -97,6 +97,7 @@ impl World {
             boot_id: "b".into(),
             zone: "Europe/Berlin".into(),
             version: "0".into(),
+            run: 0,
         };
         self.event(SourceId(0), at, Event::Stream(origin));
     }
