@@ -61,7 +61,14 @@ impl Offers {
             offers: inner
                 .offers
                 .iter()
-                .map(|(o, taken)| OfferRow { what: o.what.clone(), reason: o.reason.clone(), taken: *taken })
+                .map(|(o, taken)| OfferRow {
+                    what: o.what.clone(),
+                    reason: o.reason.clone(),
+                    taken: *taken,
+                    port: o.port,
+                    consent: o.consent.clone(),
+                    hindrance: o.hindrance.clone(),
+                })
                 .collect(),
             cannot_see: inner.cannot_see.clone(),
             watched: inner.watched.clone(),
@@ -91,6 +98,9 @@ impl Offers {
             let Some((offer, taken)) = inner.offers.get_mut(i) else { return (Level::Warn, "no such offer".into()) };
             if *taken {
                 return (Level::Warn, format!("{} is watched already", offer.what));
+            }
+            if let Some(why) = &offer.hindrance {
+                return (Level::Warn, why.clone());
             }
             let part: Config = match toml::from_str(&offer.snippet) {
                 Ok(part) => part,

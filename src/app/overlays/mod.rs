@@ -5,6 +5,7 @@ pub mod lists;
 pub mod palette;
 pub mod top;
 
+use crate::config::discover::Consent;
 use crate::timeline::Filter;
 use crate::ui::Selected;
 
@@ -83,6 +84,13 @@ pub enum Overlay {
     Offers {
         /// The line under the cursor.
         cursor: usize,
+    },
+    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
+    Consent {
+        /// Its place among the offers.
+        offer: usize,
+        /// What it means.
+        consent: Consent,
     },
     /// `q` with something unsaved.
     ReallyQuit {

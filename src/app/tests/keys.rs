@@ -2,10 +2,12 @@
 
 use super::world::{World, outage, t, two_requests};
 use crate::app::action::{ACTIONS, Action};
+use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::input::Input;
 use crate::app::pane::Pane;
 use crate::app::update::update;
+use crate::config::discover::Consent;
 use crate::signals::deploys::config::Rollback;
 
 #[test]
@@ -189,4 +191,31 @@ fn help_lists_every_key_of_the_table() {
     }
     assert_eq!(Action::named("help"), Some(Action::Help));
     assert!(t("14:00:00") < w.state.now());
+}
+
+#[test]
+fn an_offer_of_superuser_rights_says_so_and_is_taken_by_one_key_only() {
+    let mut w = World::live("14:00:00").sized(100, 30);
+    let consent = Consent {
+        question: "Connect as postgres, a superuser?".into(),
+        lines: vec![("role".into(), "postgres: a superuser".into())],
+        act: "connect as the superuser postgres".into(),
+    };
+    let plain = OfferRow { what: "postgres on :5432".into(), ..OfferRow::default() };
+    let peer = OfferRow { what: "postgres on :5432 as postgres".into(), consent: Some(consent), ..OfferRow::default() };
+    let hindered = OfferRow { hindrance: Some("sudo -u postgres warroom".into()), ..peer.clone() };
+    w.state.own.offers = vec![plain, peer, hindered];
+    assert!(matches!(w.press("s enter")[..], [Effect::Connect(0)]), "what asks for nothing is taken at once");
+    assert!(w.press("s down enter").is_empty());
+    assert_eq!(w.overlays(), ["consent"]);
+    let text = w.text();
+    assert!(
+        text.contains("Connect as postgres, a superuser?") && text.contains("y  connect as the superuser"),
+        "{text}"
+    );
+    assert!(w.press("enter").is_empty() && w.overlays().is_empty(), "Enter once too often connects nothing");
+    assert!(matches!(w.press("s down enter y")[..], [Effect::Connect(1)]));
+    // What cannot be taken is not asked about: the answer says what to type.
+    assert!(matches!(w.press("s down down enter")[..], [Effect::Connect(2)]));
+    assert_eq!(w.overlays(), [""; 0]);
 }

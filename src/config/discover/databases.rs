@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Offer;
 use super::procs::{Proc, Procs};
 use super::sockets::{Sockets, Tcp};
+use super::{Consent, Offer};
+use crate::signals::Roots;
+
+/// The system's user whom a packaged PostgreSQL lets in as the superuser of the same name.
+const SUPERUSER: &str = "postgres";
 
 /// What we know how to watch, or will: by name of the process that listens, and by usual port where that cannot be seen.
 const KINDS: [(&str, &[&str], u16); 4] = [
@@ -15,7 +19,7 @@ const KINDS: [(&str, &[&str], u16); 4] = [
 ];
 
 /// One offer for each kind and port, in the order of kinds, then by port.
-pub fn offers(procs: &Procs, sockets: &Sockets) -> Vec<Offer> {
+pub fn offers(procs: &Procs, sockets: &Sockets, roots: &Roots) -> Vec<Offer> {
     let mut found: BTreeMap<(usize, u16), (Option<&Proc>, &Tcp)> = BTreeMap::new();
     for t in sockets.listening() {
         let owner = procs.of_socket(t.inode);
@@ -28,56 +32,109 @@ pub fn offers(procs: &Procs, sockets: &Sockets) -> Vec<Offer> {
             found.entry((kind, t.local.port)).or_insert((owner, t));
         }
     }
-    let backends = backends(procs);
     let mut out: Vec<Offer> = Vec::new();
+    let mut titles = Titles::new(procs);
     for ((kind, port), (owner, _)) in &found {
         let (name, _, _) = KINDS[*kind];
-        let mut what = format!("{name} on :{port}");
-        let first = !out.iter().any(|o| o.what.starts_with("postgres"));
-        if name == "postgres" && first && backends.total > 0 {
-            what.push_str(&format!(", {backends} (from process titles)"));
-        }
         let reason = match owner {
             Some(p) => format!("{} (pid {}) listens", p.name, p.pid),
             None => "its usual port listens and such a process runs".into(),
         };
-        out.push(Offer { what: format!("{what}; not connected"), reason, snippet: snippet(name, *port, None) });
+        if name == "postgres" {
+            let folder = sockets.unix.iter().find_map(|(path, _)| {
+                let (folder, n) = path.split_once("/.s.PGSQL.")?;
+                (n.parse() == Ok(*port)).then_some(folder)
+            });
+            out.extend(postgres(*port, &format!(":{port}"), &reason, folder, &titles.next(), roots));
+        } else {
+            let what = format!("{name} on :{port}; not connected");
+            out.push(Offer { what, reason, snippet: snippet(name, *port), ..Offer::default() });
+        }
     }
-    for (path, _) in sockets.unix.iter().filter(|(path, _)| path.contains("/.s.PGSQL.")) {
-        let Some((dir, port)) = path.split_once("/.s.PGSQL.") else { continue };
+    // Servers that listen on a socket only.
+    for (path, _) in &sockets.unix {
+        let Some((folder, port)) = path.split_once("/.s.PGSQL.") else { continue };
         let Ok(port) = port.parse::<u16>() else { continue };
-        let reason = format!(
-            "socket {path}: also as the system's user postgres, through peer authentication, which is a superuser"
-        );
-        match out.iter_mut().find(|o| o.what.starts_with("postgres") && o.what.contains(&format!(":{port}"))) {
-            Some(known) => {
-                known.reason = format!("{}; {reason}", known.reason);
-                known.snippet = snippet("postgres", port, Some(dir));
-            }
-            None => {
-                let titles =
-                    if backends.total > 0 { format!(", {backends} (from process titles)") } else { String::new() };
-                let what = format!("postgres on {path}{titles}; not connected");
-                out.push(Offer { what, reason, snippet: snippet("postgres", port, Some(dir)) });
-            }
+        if !out.iter().any(|o| o.port == Some(port)) {
+            out.extend(postgres(port, path, "listens on that socket only", Some(folder), &titles.next(), roots));
         }
     }
     out
 }
 
-fn snippet(kind: &str, port: u16, socket_dir: Option<&str>) -> String {
-    let url = match (kind, socket_dir) {
-        ("postgres", Some(dir)) => {
-            let dir = dir.replace('/', "%2F");
-            format!("postgres:///postgres?host={dir}&port={port}")
-        }
-        ("pgbouncer", _) => format!("postgres://localhost:{port}/pgbouncer"),
-        (kind, _) => format!("{kind}://localhost:{port}/"),
-    };
-    if kind == "redis" {
-        return format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n");
+/// What the titles say, told once: with several servers the titles are told of the first.
+struct Titles(Option<String>);
+
+impl Titles {
+    fn new(procs: &Procs) -> Titles {
+        let backends = backends(procs);
+        Titles((backends.total > 0).then(|| format!(", {backends} (from process titles)")))
     }
-    format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{url}\"\n")
+
+    fn next(&mut self) -> String {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+/// The two ways in: as ourselves, and as the user whom the server trusts with everything.
+fn postgres(port: u16, place: &str, reason: &str, folder: Option<&str>, titles: &str, roots: &Roots) -> Vec<Offer> {
+    let mut out = Vec::new();
+    let own_uid = roots.own_uid();
+    let account = roots.account(SUPERUSER);
+    // Who is that user already has one way in, not two.
+    if account.is_none() || own_uid != account.as_ref().map(|a| a.uid) {
+        let url = match folder {
+            Some(folder) => format!("postgres:///postgres?host={}&port={port}", folder.replace('/', "%2F")),
+            None => format!("postgres://localhost:{port}/postgres"),
+        };
+        out.push(Offer {
+            what: format!("postgres on {place}{titles}; not connected"),
+            reason: format!("as the role of your own name; {reason}"),
+            snippet: format!("[[database.postgres]]\nname = \"postgres\"\nurl = \"{url}\"\n"),
+            port: Some(port),
+            ..Offer::default()
+        });
+    }
+    let (Some(folder), Some(account)) = (folder, account) else { return out };
+    let url = format!("postgres:///postgres?host={}&port={port}&user={SUPERUSER}", folder.replace('/', "%2F"));
+    let how = format!("through {folder}/.s.PGSQL.{port}, as the system's user {SUPERUSER} (uid {})", account.uid);
+    let hindrance = (own_uid != Some(0) && own_uid != Some(account.uid))
+        .then(|| format!("only root and {SUPERUSER} itself may be {SUPERUSER}: sudo -u {SUPERUSER} warroom"));
+    let relayed =
+        if own_uid == Some(0) { ": a child of warroom under that user passes bytes and ends with it" } else { "" };
+    let lines = [
+        ("role", format!("{SUPERUSER}: a superuser, to whom the server allows everything")),
+        ("how", format!("{how}{relayed}; no password")),
+        ("session", "read-only; a statement ends after 1 s, waits 0.1 s for a lock; one connection".into()),
+        ("slot", "on a full server it takes one of the slots kept for superusers, until warroom ends".into()),
+        ("changes", "nothing: no extension, no setting, no file".into()),
+    ];
+    out.push(Offer {
+        what: format!("postgres on {place}{} as the superuser {SUPERUSER}", if out.is_empty() { titles } else { "" }),
+        reason: match &hindrance {
+            Some(why) => why.clone(),
+            None => format!("peer authentication: the system's user {SUPERUSER} needs no password; asks first"),
+        },
+        snippet: format!("[[database.postgres]]\nname = \"postgres\"\nurl = \"{url}\"\npeer = \"{SUPERUSER}\"\n"),
+        port: Some(port),
+        consent: Some(Consent {
+            question: format!("Connect as {SUPERUSER}, a superuser?"),
+            lines: lines.map(|(name, text)| (name.to_owned(), text)).to_vec(),
+            act: format!("connect as the superuser {SUPERUSER}"),
+        }),
+        hindrance,
+    });
+    out
+}
+
+fn snippet(kind: &str, port: u16) -> String {
+    match kind {
+        "redis" => format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n"),
+        "pgbouncer" => {
+            format!("[[database.postgres]]\nname = \"pgbouncer\"\nurl = \"postgres://localhost:{port}/pgbouncer\"\n")
+        }
+        kind => format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{kind}://localhost:{port}/\"\n"),
+    }
 }
 
 /// Client backends of PostgreSQL by state, as their titles say.

@@ -68,6 +68,12 @@ pub struct ServerInfo {
     /// Whether the server is a standby.
     #[serde(default)]
     pub standby: bool,
+    /// Whether that role is a superuser.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superuser: bool,
+    /// The port the server listens on, where it runs on the box that we run on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local_port: Option<u16>,
 }
 
 /// Sessions of clients by state. Our own session is in none of them.

@@ -50,7 +50,9 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     let now = conclusions::now(history, cx);
     let Some((server, look)) = now.server else { return String::new() };
     let f = &look.figures;
-    let mut text = format!("{} · {:.0} ms/poll", server.name(cx.now), f.cost_ms);
+    let superuser = server.info.latest(cx.now).is_some_and(|i| i.value.superuser);
+    let role = if superuser { "superuser · " } else { "" };
+    let mut text = format!("{} · {role}{:.0} ms/poll", server.name(cx.now), f.cost_ms);
     if f.every_ms > 1_000 {
         text += &format!(" every {} s", f.every_ms / 1_000);
     }

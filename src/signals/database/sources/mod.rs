@@ -9,7 +9,6 @@ use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
 /// The sources that the configuration asks for, servers first.
 pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
-    let _ = roots;
     if !config.enabled {
         return Vec::new();
     }
@@ -17,7 +16,7 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
         |name: String, detail: String| SourceDecl { id: SourceId::default(), kind: SourceKind::Database, name, detail };
     let servers = config.postgres.iter().map(|c| {
         let name = c.name.clone().unwrap_or_else(|| c.url.short());
-        let source = postgres::PostgresSource::new(&name, c.clone());
+        let source = postgres::PostgresSource::new(&name, c.clone(), roots);
         Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
     });
     let pages = config.metrics.iter().map(|c| Declared {
