@@ -2,15 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use warroom::signals::database::blocked;
 use warroom::signals::database::config::{DatabaseConfig, PostgresConfig, SecretUrl};
-use warroom::signals::database::event::{Activity, DatabaseEvent};
+use warroom::signals::database::event::{Activity, DatabaseEvent, TitledServer, Titles};
 use warroom::signals::database::history::DatabaseHistory;
-use warroom::signals::database::sources::sources;
+use warroom::signals::database::sources::{sources, titles};
 use warroom::signals::{Event, Roots, Source};
+use warroom::timeline::facts::Facts;
 use warroom::timeline::source::Declaration;
 use warroom::timeline::{SourceId, SourceState, Ts};
+use warroom::ui::{Glyphs, PaneCx, Theme};
 
 use crate::support::out::{self, Run};
 use crate::support::postgres::{Postgres, is_root, owner_name};
@@ -382,4 +386,97 @@ async fn a_program_that_is_killed_leaves_no_relay_and_no_connection() {
     child.kill().expect("killed");
     child.wait().expect("gone");
     nobody_of_ours(&mut admin, &server).await;
+}
+
+/// The pane as text, over a history, at its end.
+fn pane(history: &DatabaseHistory, facts: &Facts, now: Ts) -> String {
+    let theme = Theme::monochrome();
+    let cx = PaneCx {
+        theme: &theme,
+        glyphs: &Glyphs::UNICODE,
+        now,
+        zone: &jiff::tz::TimeZone::UTC,
+        facts,
+        focused: false,
+        zoomed: false,
+        cursor: 0,
+        live: true,
+    };
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 14));
+    warroom::signals::database::pane::draw(history, &cx, buffer.area, &mut buffer);
+    warroom::ui::frame::to_text(&buffer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_counted_from_process_titles_without_a_connection_also_when_no_slot_is_free() {
+    let server = Postgres::start("max_connections = 12\nsuperuser_reserved_connections = 3\n");
+    let url = server.url("test");
+    let (_, port) = server.socket();
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE ROLE app LOGIN").await;
+    run(&mut admin, "CREATE TABLE orders (id int PRIMARY KEY, n int); INSERT INTO orders VALUES (1, 0)").await;
+    run(&mut admin, "GRANT ALL ON orders TO app").await;
+    let app = server.url("app");
+    let mut holder = connect(&app).await;
+    run(&mut holder, "BEGIN; UPDATE orders SET n = 1").await;
+    let mut waiter = connect(&app).await;
+    let waiting = tokio::spawn(async move { run(&mut waiter, "UPDATE orders SET n = 2").await });
+
+    let mut seen = out::start(titles::declared(&Roots::default()).source);
+    let mut history = DatabaseHistory::default();
+    let ours = |t: &Titles| t.servers.iter().find(|s| s.port == Some(port)).cloned();
+    let look = seen
+        .until("a waiting session", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Titles(t)) => ours(t).filter(|s| s.counts.waiting == 1),
+            _ => None,
+        })
+        .await;
+    assert_eq!((look.counts.clients, look.counts.idle_in_tx, look.counts.active), (3, 1, 1), "{look:#?}");
+    assert!(!look.version.is_empty());
+    let first: Vec<_> = look.groups.iter().map(|g| (g.state.as_str(), g.user.as_str(), g.db.as_str())).collect();
+    assert_eq!(first[..2], [("UPDATE waiting", "app", "postgres"), ("idle in transaction", "app", "postgres")]);
+    let only = |s: TitledServer| DatabaseEvent::Titles(Titles { servers: vec![s], cost_ms: 0.0 });
+    history.apply(1, SourceId(9), Ts(1), &only(look));
+    let text = pane(&history, &Facts { offered: vec![port], ..Facts::default() }, Ts(1));
+    let want = format!(
+        "on :{port}, 3 backends, 1 idle in transaction, 1 waiting for a lock, 1 active (from process titles); not connected"
+    );
+    assert!(text.lines().next().is_some_and(|l| l.contains(&want)), "{text}");
+    assert!(text.contains("[Enter] connect as …"), "{text}");
+
+    // The last slot goes; then we are refused, and the titles go on telling.
+    let mut all = Vec::new();
+    while let Ok(c) = PgConnection::connect(&app).await {
+        all.push(c);
+    }
+    let mut refused_us = out::start(source(&app));
+    let refused = refused_us
+        .until("a refusal", LIMIT, |e| match e {
+            Event::Database(e @ DatabaseEvent::Refused(r)) if r.sqlstate == "53300" => Some(e.clone()),
+            _ => None,
+        })
+        .await;
+    let look = seen
+        .until("a full server", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Titles(t)) => ours(t).filter(|s| s.counts.idle as usize >= all.len()),
+            _ => None,
+        })
+        .await;
+    history.apply(2, SourceId(1), Ts(2), &refused);
+    history.apply(3, SourceId(9), Ts(3), &only(look));
+    let text = pane(&history, &Facts::default(), Ts(3));
+    let verdict = text.lines().next().expect("a verdict");
+    assert!(verdict.contains("server refuses connections: 53300"), "{text}");
+    assert!(verdict.contains("1 idle in transaction, 1 waiting for a lock, 1 active"), "{text}");
+    assert!(text.contains(&format!("{} idle  app@postgres from 127.0.0.1", all.len())), "{text}");
+
+    run(&mut holder, "COMMIT").await;
+    waiting.await.expect("goes on");
+    server.stop();
+    seen.until("a server that is gone", LIMIT, |e| match e {
+        Event::Database(DatabaseEvent::Titles(t)) if ours(t).is_none() => Some(()),
+        _ => None,
+    })
+    .await;
+    seen.stop().await;
 }

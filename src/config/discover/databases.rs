@@ -6,6 +6,8 @@ use super::procs::{Proc, Procs};
 use super::sockets::{Sockets, Tcp};
 use super::{Consent, Offer};
 use crate::signals::Roots;
+use crate::signals::database::event::SessionCounts;
+use crate::signals::database::titles;
 
 /// The system's user whom a packaged PostgreSQL lets in as the superuser of the same name.
 const SUPERUSER: &str = "postgres";
@@ -68,7 +70,7 @@ struct Titles(Option<String>);
 impl Titles {
     fn new(procs: &Procs) -> Titles {
         let backends = backends(procs);
-        Titles((backends.total > 0).then(|| format!(", {backends} (from process titles)")))
+        Titles((backends.clients > 0).then(|| format!(", {} (from process titles)", titles::told(&backends))))
     }
 
     fn next(&mut self) -> String {
@@ -137,59 +139,11 @@ fn snippet(kind: &str, port: u16) -> String {
     }
 }
 
-/// Client backends of PostgreSQL by state, as their titles say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Backends {
-    /// Client backends in all.
-    pub total: u32,
-    /// `idle`, `idle in transaction`, `idle in transaction (aborted)`, else the command: `SELECT`, `UPDATE waiting`.
-    pub by_state: BTreeMap<String, u32>,
-}
-
-/// `97 backends, 31 idle in transaction, 12 active, 4 waiting for a lock`.
-impl std::fmt::Display for Backends {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let of =
-            |pick: &dyn Fn(&str) -> bool| self.by_state.iter().filter(|(s, _)| pick(s)).map(|(_, n)| n).sum::<u32>();
-        let in_transaction = of(&|s| s.starts_with("idle in transaction"));
-        let idle = of(&|s| s == "idle");
-        let waiting = of(&|s| s.ends_with(" waiting"));
-        write!(f, "{} backends", self.total)?;
-        for (n, word) in [
-            (in_transaction, "idle in transaction"),
-            (self.total - in_transaction - idle, "active"),
-            (waiting, "waiting for a lock"),
-        ] {
-            if n > 0 {
-                write!(f, ", {n} {word}")?;
-            }
-        }
-        Ok(())
+/// Client sessions of PostgreSQL by state, from the titles of its processes.
+pub fn backends(procs: &Procs) -> SessionCounts {
+    let mut counts = SessionCounts::default();
+    for t in procs.list.iter().filter_map(|p| titles::parse(&p.title)) {
+        titles::count(&mut counts, t.state);
     }
-}
-
-/// Counts PostgreSQL's client backends from titles like `postgres: 14/main: shop orders 10.0.0.4(51234) SELECT`.
-/// Background processes (`checkpointer`, `walwriter`, …) have no host and are left out.
-pub fn backends(procs: &Procs) -> Backends {
-    let mut out = Backends::default();
-    for p in &procs.list {
-        if let Some(state) = p.title.strip_prefix("postgres: ").and_then(state_of) {
-            out.total += 1;
-            *out.by_state.entry(state).or_default() += 1;
-        }
-    }
-    out
-}
-
-/// The state after user, database and host. The host, `[local]` or `address(port)`, is what marks a client backend.
-fn state_of(title: &str) -> Option<String> {
-    let words: Vec<&str> = title.split_whitespace().collect();
-    let host =
-        words.iter().position(|w| *w == "[local]" || (w.ends_with(')') && w.contains('(') && !w.starts_with('(')))?;
-    // Cluster name, user and database stand before; a walsender has a host too, but is no client.
-    if host < 2 || words[0] == "walsender" || words.iter().take(host).any(|w| *w == "walsender") {
-        return None;
-    }
-    let state = words[host + 1..].join(" ");
-    Some(if state.is_empty() { "starting".into() } else { state })
+    counts
 }

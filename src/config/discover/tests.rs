@@ -105,7 +105,7 @@ fn postgres_is_offered_with_what_its_process_titles_say_and_is_not_connected_to(
     b.put("proc/self/status", "Name:\twarroom\nUid:\t0\t0\t0\t0\n");
     let f = b.look();
     let o = &f.databases[0];
-    let what = "postgres on :5432, 4 backends, 1 idle in transaction, 2 active, 1 waiting for a lock (from process titles); not connected";
+    let what = "postgres on :5432, 4 backends, 1 idle in transaction, 1 waiting for a lock, 2 active (from process titles); not connected";
     assert_eq!(o.what, what);
     assert!(o.consent.is_none() && o.reason.starts_with("as the role of your own name"), "{}", o.reason);
     let peer = &f.databases[1];

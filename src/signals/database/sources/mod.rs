@@ -2,12 +2,13 @@
 
 pub mod metrics;
 pub mod postgres;
+pub mod titles;
 
 use super::config::DatabaseConfig;
 use crate::signals::{Declared, Roots};
 use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
-/// The sources that the configuration asks for, servers first.
+/// The sources that the configuration asks for, servers first, then pages, then what is seen without a connection.
 pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
     if !config.enabled {
         return Vec::new();
@@ -23,5 +24,10 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
         decl: decl(c.name.clone(), c.url.shown()),
         source: Box::new(metrics::MetricsSource::new(c.clone())),
     });
-    servers.chain(pages).collect()
+    let mut all: Vec<Declared> = servers.chain(pages).collect();
+    // What refuses a connection can still be looked at from outside.
+    if config.postgres.iter().any(|c| c.url.is_local()) {
+        all.push(titles::declared(roots));
+    }
+    all
 }
