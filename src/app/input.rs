@@ -68,6 +68,16 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 Vec::new()
             }
         },
+        // Any other key leaves it.
+        Some(Overlay::Consent { offer, .. }) => {
+            let offer = *offer;
+            state.view.overlays.pop();
+            if key.code == KeyCode::Char('y') && !key.ctrl && !key.alt {
+                vec![Effect::Connect(offer)]
+            } else {
+                Vec::new()
+            }
+        }
         Some(overlay) => {
             if let Some(line) = overlay.line() {
                 let what = line.key(key);

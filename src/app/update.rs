@@ -8,6 +8,7 @@ use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
 use super::{commands, facts, filtering, notes, screen, travel};
+use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
 use crate::ui::{Level, PaneCx, Selected, Theme};
@@ -162,6 +163,11 @@ pub fn put_cursor(state: &mut State, pane: Pane, index: usize) -> Vec<Effect> {
 
 /// The row under the cursor of the focused pane.
 pub fn selected(state: &State) -> Option<Selected> {
+    with_pane(state, |cx, pane| screen::select(state, cx, pane))
+}
+
+/// Asks something of the focused pane.
+fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
     let facts = facts::facts(state, state.view.area.width);
     let theme = Theme::monochrome();
     let pane = state.view.focus;
@@ -176,10 +182,18 @@ pub fn selected(state: &State) -> Option<Selected> {
         cursor: state.cursor(pane),
         live: state.player.is_live(),
     };
-    screen::select(state, &cx, pane)
+    ask(&cx, pane)
 }
 
+/// Opens the row; one that stands for a database nobody is connected to leads to the ways to connect.
 fn open(state: &mut State) -> Vec<Effect> {
+    if state.view.focus == Pane::Database
+        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.timeline.database, cx))
+        && let Some(cursor) =
+            state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
+    {
+        return overlay(state, Overlay::Offers { cursor });
+    }
     match selected(state) {
         Some(selected) => overlay(state, Overlay::Detail { selected, top: 0 }),
         None => Vec::new(),

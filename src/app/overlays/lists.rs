@@ -3,6 +3,7 @@
 use super::top::{Answer, TopValues};
 use super::{Overlay, terms};
 use crate::app::action::Action;
+use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::filtering;
 use crate::app::input;
@@ -52,9 +53,21 @@ fn open(state: &mut State) -> Vec<Effect> {
     }
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
-        Some(Overlay::Offers { cursor }) if cursor < state.own.offers.len() => vec![Effect::Connect(cursor)],
+        Some(Overlay::Offers { cursor }) => take(state, cursor),
         Some(Overlay::Top(top)) => open_top(state, top),
         _ => Vec::new(),
+    }
+}
+
+/// An offer was chosen: taken at once, or asked about first.
+fn take(state: &mut State, offer: usize) -> Vec<Effect> {
+    match state.own.offers.get(offer) {
+        None => Vec::new(),
+        Some(OfferRow { taken: false, hindrance: None, consent: Some(consent), .. }) => {
+            state.view.overlays.push(Overlay::Consent { offer, consent: consent.clone() });
+            Vec::new()
+        }
+        Some(_) => vec![Effect::Connect(offer)],
     }
 }
 

@@ -8,6 +8,7 @@ pub mod palette;
 pub mod terms;
 pub mod top;
 
+use crate::config::discover::Consent;
 use crate::ui::Selected;
 
 use self::filter_line::FilterLine;
@@ -89,6 +90,13 @@ pub enum Overlay {
     Offers {
         /// The line under the cursor.
         cursor: usize,
+    },
+    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
+    Consent {
+        /// Its place among the offers.
+        offer: usize,
+        /// What it means.
+        consent: Consent,
     },
     /// `q` with something unsaved.
     ReallyQuit {

@@ -10,6 +10,7 @@ use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
 use crate::app::overlays::{self, MenuKind, Overlay, compare};
 use crate::app::state::State;
+use crate::config::discover::Consent;
 use crate::timeline::Filter;
 use crate::ui::{PaneCx, Role, text};
 
@@ -68,6 +69,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Terms { cursor }) => {
             let lines = terms(state);
             low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
+        }
+        Some(Overlay::Consent { consent, .. }) => {
+            let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
+            list(cx, room, buf, &consent.question, &lines, None, 0);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -214,11 +219,31 @@ fn wrapped(value: &str, width: usize) -> Vec<String> {
     out
 }
 
+/// What an offer means, and at the end the key that takes it.
+fn consent_lines(consent: &Consent, width: usize) -> Vec<BoxLine> {
+    let name_width = consent.lines.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0);
+    let mut lines: Vec<BoxLine> = Vec::new();
+    for (name, value) in &consent.lines {
+        for (i, part) in wrapped(value, width.saturating_sub(name_width + 2)).into_iter().enumerate() {
+            let shown = if i == 0 { name.as_str() } else { "" };
+            lines.push(vec![(Role::Dim, format!("{shown:<name_width$}  ")), (Role::Text, part)]);
+        }
+    }
+    lines.push(Vec::new());
+    lines.push(vec![(Role::Key, "y  ".into()), (Role::Text, consent.act.clone())]);
+    lines.push(vec![(Role::Dim, "any other key leaves it".into())]);
+    lines
+}
+
 /// Offers first (they are chosen by the cursor), then what is watched and what cannot be seen.
 fn offers(state: &State) -> Vec<BoxLine> {
     let mut lines: Vec<BoxLine> = Vec::new();
     for o in &state.own.offers {
-        let mark = if o.taken { "watched   " } else { "[Enter]   " };
+        let mark = match o {
+            o if o.taken => "watched   ",
+            o if o.hindrance.is_some() => "not so    ",
+            _ => "[Enter]   ",
+        };
         lines.push(vec![
             (Role::Key, mark.into()),
             (Role::Text, format!("{}  ", o.what)),

@@ -276,6 +276,7 @@ impl World {
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
+            Overlay::Consent { .. } => "consent",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()
