@@ -15,7 +15,7 @@ fn f_filters_every_pane_by_the_rows_request_and_capital_f_clears_it() {
     assert_eq!(w.rows(), ["broken start", "acquire waited", "GET /orders 503", "pool timeout"]);
     assert!(header(&mut w).contains("req 7f3a…c210 ×"), "{}", header(&mut w));
     let span = w.state.view.request_span.expect("the request's span is asked for and told");
-    assert_eq!((span.start, span.end), (t("14:00:02"), t("14:00:07")));
+    assert!(span.start == t("14:00:02") && span.contains(t("14:00:07")), "its last record is in it: {span:?}");
     w.press("F");
     assert_eq!(w.rows().len(), 8);
     assert!(!header(&mut w).contains("req "), "{}", header(&mut w));
