@@ -5,9 +5,12 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::cli::CheckArgs;
 use crate::config::Config;
 use crate::runtime::discovery::Offers;
+use crate::runtime::flight;
 use crate::runtime::session::Session;
 use crate::signals::{Roots, Timeline};
 use crate::timeline::{SourceKind, SourceState};
@@ -54,6 +57,9 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for f in &findings {
         writeln!(out, "{}  {}", if f.bad { "MEND" } else { "ok  " }, clean(&f.text))?;
+    }
+    for saved in flight::folder().map(|f| flight::list(&f)).unwrap_or_default() {
+        writeln!(out, "saved recording of {}: warroom replay {}", saved.at.date_hms(&TimeZone::UTC), saved.path.display())?;
     }
     if let Some(offers) = found {
         offers.print(&mut out)?;
