@@ -123,6 +123,9 @@ impl Timeline {
                 self.began = observed;
             }
             Declaration::Source(decl) => {
+                if decl.kind == SourceKind::Logs {
+                    self.logs.declare(decl.id, &decl.name);
+                }
                 self.sources.insert(
                     decl.id,
                     KnownSource { decl: decl.clone(), states: vec![(observed, SourceState::Starting)], dropped: 0 },

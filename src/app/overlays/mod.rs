@@ -4,14 +4,18 @@ pub mod compare;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod rates;
 pub mod top;
 
 use crate::timeline::Filter;
-use crate::ui::Selected;
+use crate::ui::{Role, Selected};
 
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
+
+/// A line of a box: pieces with their roles.
+pub type BoxLine = Vec<(Role, String)>;
 
 /// One overlay; they stack, and Esc takes the topmost away.
 #[derive(Clone, Debug)]
@@ -88,6 +92,11 @@ pub enum Overlay {
     /// Sources and offers.
     Offers {
         /// The line under the cursor.
+        cursor: usize,
+    },
+    /// Log sources with their rates.
+    Rates {
+        /// The source under the cursor.
         cursor: usize,
     },
     /// `q` with something unsaved.

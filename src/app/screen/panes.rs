@@ -9,6 +9,7 @@ use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
 use crate::timeline::SourceState;
+use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
 
@@ -107,6 +108,11 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
             SourceState::Degraded { why } => (Role::Dim, format!("{}: {why}", source.decl.name)),
             _ => continue,
         });
+    }
+    if pane == Pane::Logs {
+        // A source that says nothing is as bad as one that cannot be read.
+        let silences = logs::pane::silences(&state.timeline.logs, cx);
+        lines.extend(silences.into_iter().map(|s| (Role::Warn, format!("{} {s}", cx.glyphs.mark(MarkKind::Alert)))));
     }
     let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
     let left_out = lines.len().saturating_sub(most);

@@ -274,6 +274,7 @@ impl World {
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
+            Overlay::Rates { .. } => "rates",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()
