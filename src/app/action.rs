@@ -108,6 +108,7 @@ actions! {
     }
     "The box" {
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
+        SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";
         Rollback        "rollback"          Typed   []                  "run the configured rollback of a service: rollback SERVICE";
     }

@@ -91,6 +91,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
         Action::Offers => overlay(state, Overlay::Offers { cursor: 0 }),
+        Action::SourceRates => overlay(state, Overlay::Rates { cursor: 0 }),
         Action::SaveConfig => vec![Effect::SaveConfig],
         Action::Help => overlay(state, Overlay::Help { top: 0 }),
         Action::Palette => {

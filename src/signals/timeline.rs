@@ -160,6 +160,9 @@ impl Timeline {
                 self.runs.entry(e.origin).or_insert(run);
             }
             Declaration::Source(decl) => {
+                if decl.kind == SourceKind::Logs {
+                    self.logs.declare(decl.id, &decl.name);
+                }
                 let new = || KnownSource { decl: decl.clone(), states: Vec::new(), dropped: 0, origin: e.origin };
                 let known = self.sources.entry(decl.id).or_insert_with(new);
                 (known.decl, known.origin) = (decl.clone(), e.origin);

@@ -1,7 +1,7 @@
 //! List keys inside an overlay: move, open, back.
 
 use super::top::{Answer, TopValues};
-use super::{Overlay, terms};
+use super::{Overlay, rates, terms};
 use crate::app::action::Action;
 use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
@@ -30,6 +30,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
     };
     let offers = state.own.offers.len();
     let terms = terms::terms(state).len();
+    let sources = rates::len(state);
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
@@ -41,6 +42,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
         Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
         Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
+        Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
         _ => {}
     }
     Vec::new()
@@ -55,6 +57,7 @@ fn open(state: &mut State) -> Vec<Effect> {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
         Some(Overlay::Offers { cursor }) => take(state, cursor),
         Some(Overlay::Top(top)) => open_top(state, top),
+        Some(Overlay::Rates { cursor }) => rates::open(state, cursor),
         _ => Vec::new(),
     }
 }
@@ -88,7 +91,7 @@ fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
 }
 
 /// The filter term for a counted value. Paths are counted by route: without their query, IDs as `:id`.
-fn term(field: &str, value: &str) -> String {
+pub fn term(field: &str, value: &str) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     if store::top::is_path(field) && value.starts_with('/') {
         let route = regex::escape(value).replace(":id", "[^/?]+");

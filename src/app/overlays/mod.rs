@@ -5,16 +5,20 @@ pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod rates;
 pub mod terms;
 pub mod top;
 
 use crate::config::discover::Consent;
-use crate::ui::Selected;
+use crate::ui::{Role, Selected};
 
 use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
+
+/// A line of a box: pieces with their roles.
+pub type BoxLine = Vec<(Role, String)>;
 
 /// One overlay; they stack, and Esc takes the topmost away.
 #[derive(Clone, Debug)]
@@ -97,6 +101,11 @@ pub enum Overlay {
         offer: usize,
         /// What it means.
         consent: Consent,
+    },
+    /// Log sources with their rates.
+    Rates {
+        /// The source under the cursor.
+        cursor: usize,
     },
     /// `q` with something unsaved.
     ReallyQuit {

@@ -8,14 +8,11 @@ use ratatui::widgets::{Clear, Widget};
 use super::ScreenLayout;
 use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
-use crate::app::overlays::{self, MenuKind, Overlay, compare};
+use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
 use crate::app::state::State;
 use crate::config::discover::Consent;
 use crate::timeline::Filter;
 use crate::ui::{PaneCx, Role, text};
-
-/// A line of a box: pieces with their roles.
-type BoxLine = Vec<(Role, String)>;
 
 /// Draws the topmost overlay, where it is a box.
 pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -61,6 +58,11 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Offers { cursor }) => {
             let lines = offers(state);
             list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
+        }
+        Some(Overlay::Rates { cursor }) => {
+            let inner = room.width.saturating_sub(4) as usize;
+            let (title, lines) = rates::lines(state, cx, *cursor, room.height as usize, inner);
+            list(cx, room, buf, &title, &lines, Some(*cursor + 1), 0);
         }
         Some(Overlay::Compare { top }) => {
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);

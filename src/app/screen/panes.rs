@@ -8,6 +8,7 @@ use super::layout::Places;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
+use crate::timeline::facts::MarkKind;
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
 
 /// Draws all panes that have a place.
@@ -100,7 +101,7 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
 /// pane's verdict says already is not said again.
 fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> Rect {
     let troubles: Vec<_> = cx.facts.troubles.iter().filter(|t| t.kind == pane.kind()).collect();
-    if troubles.is_empty() {
+    if troubles.is_empty() && pane != Pane::Logs {
         return area;
     }
     let verdict = match pane {
@@ -112,6 +113,11 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     for t in troubles.into_iter().filter(|t| !verdict.contains(&t.why)) {
         let said = t.sentence(cx.now);
         lines.push(if t.failed { (Role::Bad, format!("{} {said}", cx.glyphs.fail)) } else { (Role::Dim, said) });
+    }
+    if pane == Pane::Logs {
+        // A source that says nothing is as bad as one that cannot be read.
+        let silences = logs::pane::silences(&state.timeline.logs, cx);
+        lines.extend(silences.into_iter().map(|s| (Role::Warn, format!("{} {s}", cx.glyphs.mark(MarkKind::Alert)))));
     }
     let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
     let left_out = lines.len().saturating_sub(most);

@@ -277,6 +277,7 @@ impl World {
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
             Overlay::Consent { .. } => "consent",
+            Overlay::Rates { .. } => "rates",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()
