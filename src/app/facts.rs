@@ -15,7 +15,11 @@ pub fn facts(state: &State, width: u16) -> Facts {
     marks.extend(t.deploys.marks(window, now));
     marks.extend(t.health.marks(window, now));
     marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
-    marks.extend(t.host.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
+    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark {
+        at: e.at,
+        kind: MarkKind::Alert,
+        label: "OOM".into(),
+    }));
     marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
         at,
         kind: MarkKind::User,
@@ -25,6 +29,11 @@ pub fn facts(state: &State, width: u16) -> Facts {
         at,
         kind: MarkKind::User,
         label: "pin".to_owned(),
+    }));
+    marks.extend(t.restarts(now).filter(|(at, _)| window.contains(*at)).map(|(at, host)| Mark {
+        at,
+        kind: MarkKind::Seam,
+        label: format!("a new run on {host}"),
     }));
     marks.sort_by_key(|m| (m.at, m.kind));
     let request = state.view.filter.request_id().cloned();
@@ -40,7 +49,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
         errors_since: t.logs.errors_since(now),
         last_deploy: t.deploys.last_deploy(now),
         incident_since: t.incident.current(now).map(|i| i.incident.since()),
-        host: t.host_name().to_owned(),
+        host: t.host_at(now).0.to_owned(),
         troubles,
         starting,
         offered: state.own.offers.iter().filter(|o| !o.taken).filter_map(|o| o.port).collect(),

@@ -4,13 +4,13 @@ use super::action::Action;
 use super::effect::Effect;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
-use super::overlays::{MenuKind, Overlay};
+use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
 use super::{commands, facts, filtering, notes, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
-use crate::timeline::{Filter, Severity};
+use crate::timeline::Severity;
 use crate::ui::{Level, PaneCx, Selected, Theme};
 
 /// Does what the user wants. Total: every action does something sensible in every state.
@@ -22,11 +22,14 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::SetStatus
         | Action::Milestone
         | Action::NotesTo
+        | Action::SaveFilter
+        | Action::UseFilter
         | Action::Theme
         | Action::Rollback => commands::run(state, action, ""),
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
-        Action::ClearFilter => filtering::set_filter(state, Filter::default()),
+        Action::ClearFilter => terms::suspend_or_resume(state),
+        Action::Terms => overlay(state, Overlay::Terms { cursor: 0 }),
         Action::Search => open_line(state, "search", Overlay::Search),
         Action::SearchNext => filtering::search(state, true),
         Action::SearchPrevious => filtering::search(state, false),

@@ -1,14 +1,17 @@
 //! What lies over the panes: inputs on the bottom line, lists and details in a box.
 
+pub mod compare;
+pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod terms;
 pub mod top;
 
 use crate::config::discover::Consent;
-use crate::timeline::Filter;
 use crate::ui::Selected;
 
+use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
@@ -23,14 +26,12 @@ pub enum Overlay {
         /// Evidence.
         selected: Option<Selected>,
     },
-    /// The filter being edited; `error` is shown while it cannot be read.
-    Filter {
-        /// The text.
-        line: Line,
-        /// Why it cannot be read yet.
-        error: Option<String>,
-        /// The filter to return to on Esc.
-        before: Filter,
+    /// The filter being edited.
+    Filter(Box<FilterLine>),
+    /// Its terms, to be switched off and on.
+    Terms {
+        /// The line under the cursor.
+        cursor: usize,
     },
     /// A search.
     Search(Line),
@@ -68,6 +69,11 @@ pub enum Overlay {
     Detail {
         /// The row.
         selected: Selected,
+        /// First line shown.
+        top: usize,
+    },
+    /// The pinned instant and the playhead side by side.
+    Compare {
         /// First line shown.
         top: usize,
     },
@@ -141,12 +147,12 @@ impl Overlay {
     pub fn line(&mut self) -> Option<&mut Line> {
         match self {
             Overlay::Note { line, .. }
-            | Overlay::Filter { line, .. }
             | Overlay::Search(line)
             | Overlay::Time { line, .. }
             | Overlay::Path { line, .. }
             | Overlay::Confirm { line, .. } => Some(line),
             Overlay::Palette(p) => Some(&mut p.line),
+            Overlay::Filter(f) => Some(&mut f.line),
             _ => None,
         }
     }

@@ -8,7 +8,7 @@ use ratatui::widgets::{Clear, Widget};
 use super::ScreenLayout;
 use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
-use crate::app::overlays::{MenuKind, Overlay};
+use crate::app::overlays::{self, MenuKind, Overlay, compare};
 use crate::app::state::State;
 use crate::config::discover::Consent;
 use crate::timeline::Filter;
@@ -65,6 +65,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Consent { consent, .. }) => {
             let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
             list(cx, room, buf, &consent.question, &lines, None, 0);
+        }
+        Some(Overlay::Compare { top }) => {
+            let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
+            list(cx, room, buf, &title, &lines, None, *top);
+        }
+        Some(Overlay::Terms { cursor }) => {
+            let lines = terms(state);
+            low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -133,6 +141,19 @@ fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLin
             cx.theme.style(Role::Dim),
         );
     }
+}
+
+fn terms(state: &State) -> Vec<BoxLine> {
+    let all = overlays::terms::terms(state);
+    if all.is_empty() {
+        return vec![vec![(Role::Dim, "none; & writes a filter".into())]];
+    }
+    all.into_iter()
+        .map(|(term, is_on)| {
+            let role = if is_on { Role::Text } else { Role::Dim };
+            vec![(Role::Key, if is_on { "on   " } else { "off  " }.into()), (role, term.to_string())]
+        })
+        .collect()
 }
 
 fn help(state: &State) -> Vec<BoxLine> {
@@ -227,6 +248,13 @@ fn offers(state: &State) -> Vec<BoxLine> {
             (Role::Key, mark.into()),
             (Role::Text, format!("{}  ", o.what)),
             (Role::Dim, o.reason.clone()),
+        ]);
+    }
+    for r in &state.own.recordings {
+        let ago = crate::timeline::time::short(state.player.clock.since(r.at));
+        lines.push(vec![
+            (Role::Text, format!("saved     {ago} ago, {}  ", super::header::bytes(r.bytes))),
+            (Role::Dim, format!("warroom replay {}", r.path.display())),
         ]);
     }
     for source in state.timeline.sources.values() {

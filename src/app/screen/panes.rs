@@ -67,8 +67,13 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
 }
 
 fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
-    let names: Vec<&str> =
-        state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()).map(|s| s.decl.name.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for source in state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()) {
+        // A log that several runs followed is one.
+        if !names.contains(&source.decl.name.as_str()) {
+            names.push(&source.decl.name);
+        }
+    }
     match pane {
         Pane::Logs => {
             let sources = match names.len() {
@@ -79,7 +84,10 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
             let how = state.logs.mode_text();
             format!("{sources} · {how}")
         }
-        Pane::Host => state.timeline.host_name().to_owned(),
+        Pane::Host => match (state.timeline.host_at(cx.now).0, state.timeline.other_hosts()) {
+            (host, 0) => host.to_owned(),
+            (host, n) => format!("{host} of {} hosts", n + 1),
+        },
         Pane::Database => database::pane::title(&state.timeline.database, cx),
         Pane::Deploys if names.len() > 2 => format!("{} sources", names.len()),
         Pane::Deploys => names.join(", "),
@@ -129,7 +137,7 @@ fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     let t = &state.timeline;
     match pane {
         Pane::Logs => logs::pane::draw(&t.logs, &state.logs, cx, area, buf),
-        Pane::Host => host::pane::draw(&t.host, cx, area, buf),
+        Pane::Host => host::pane::draw(t.host_at(cx.now).1, cx, area, buf),
         Pane::Database => database::pane::draw(&t.database, cx, area, buf),
         Pane::Deploys => deploys::pane::draw(&t.deploys, cx, area, buf),
         Pane::Health => health::pane::draw(&t.health, cx, area, buf),
@@ -142,7 +150,7 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
     let t = &state.timeline;
     let mut glance = match pane {
         Pane::Logs => logs::pane::glance(&t.logs, cx),
-        Pane::Host => host::pane::glance(&t.host, cx),
+        Pane::Host => host::pane::glance(t.host_at(cx.now).1, cx),
         Pane::Database => database::pane::glance(&t.database, cx),
         Pane::Deploys => deploys::pane::glance(&t.deploys, cx),
         Pane::Health => health::pane::glance(&t.health, cx),
@@ -162,7 +170,7 @@ pub fn select(state: &State, cx: &PaneCx, pane: Pane) -> Option<Selected> {
     let t = &state.timeline;
     match pane {
         Pane::Logs => logs::pane::select(&state.logs),
-        Pane::Host => host::pane::select(&t.host, cx),
+        Pane::Host => host::pane::select(t.host_at(cx.now).1, cx),
         Pane::Database => database::pane::select(&t.database, cx),
         Pane::Deploys => deploys::pane::select(&t.deploys, cx),
         Pane::Health => health::pane::select(&t.health, cx),

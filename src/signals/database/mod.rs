@@ -8,6 +8,7 @@ pub mod blocked;
 pub mod config;
 pub mod event;
 pub mod extract;
+pub mod figures;
 pub mod fingerprint;
 pub mod history;
 pub mod pane;

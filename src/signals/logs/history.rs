@@ -49,6 +49,8 @@ pub struct SourceLines {
     counts: CountSeries,
     /// Format from when on.
     formats: Vec<(Ts, CompactString)>,
+    /// When the run that followed it ended: silence from then on says nothing.
+    ended: Option<Ts>,
     /// Lines observed since the start.
     pub lines: u64,
     /// Of these, lines that no format knew.
@@ -131,6 +133,13 @@ impl LogsHistory {
         }
     }
 
+    /// The run that followed `source` has ended.
+    pub fn ended(&mut self, source: SourceId, at: Ts) {
+        if let Some(s) = self.sources.get_mut(&source) {
+            s.ended = Some(at);
+        }
+    }
+
     /// Lines and errors observed since the start, whatever the playhead.
     pub fn totals(&self) -> (u64, u64) {
         (self.lines, self.errors)
@@ -154,6 +163,11 @@ impl LogsHistory {
     /// Records in `range`, as visible at `now`.
     pub fn sum(&self, range: TimeRange, now: Ts) -> Counts {
         self.all.sum(range, now)
+    }
+
+    /// From the first to the last second that any line was counted in.
+    pub fn counted(&self) -> Option<TimeRange> {
+        self.all.span()
     }
 
     /// Places where sources broke, inside `range`, visible at `now`, oldest first.
@@ -191,7 +205,7 @@ impl LogsHistory {
     pub fn quiet(&self, now: Ts) -> Vec<Quiet> {
         let hour = TimeRange::ending(now.floor(Duration::from_secs(1)), Duration::from_secs(3_600));
         let mut out = Vec::new();
-        for (source, s) in &self.sources {
+        for (source, s) in self.sources.iter().filter(|(_, s)| s.ended.is_none_or(|at| at > now)) {
             let bins = s.counts.columns(hour, 360, now);
             let Some(last) = bins.iter().rposition(|c| c.total() > 0) else { continue };
             let before = &bins[last.saturating_sub(60)..=last];

@@ -3,6 +3,7 @@
 pub mod beside;
 pub mod config;
 pub mod event;
+pub mod figures;
 pub mod formats;
 pub mod history;
 pub mod kinds;
