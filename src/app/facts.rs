@@ -15,7 +15,11 @@ pub fn facts(state: &State, width: u16) -> Facts {
     marks.extend(t.deploys.marks(window, now));
     marks.extend(t.health.marks(window, now));
     marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
-    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
+    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark {
+        at: e.at,
+        kind: MarkKind::Alert,
+        label: "OOM".into(),
+    }));
     marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
         at,
         kind: MarkKind::User,

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::runtime::discovery::Offers;
 use crate::runtime::flight;
 use crate::runtime::session::Session;
-use crate::signals::{Roots, Timeline};
+use crate::signals::{Roots, Timeline, database};
 use crate::timeline::{SourceKind, SourceState, Ts};
 use crate::ui::text::clean;
 
@@ -59,7 +59,12 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         writeln!(out, "{}  {}", if f.bad { "MEND" } else { "ok  " }, clean(&f.text))?;
     }
     for saved in flight::folder().map(|f| flight::list(&f)).unwrap_or_default() {
-        writeln!(out, "saved recording of {}: warroom replay {}", saved.at.date_hms(&TimeZone::UTC), saved.path.display())?;
+        writeln!(
+            out,
+            "saved recording of {}: warroom replay {}",
+            saved.at.date_hms(&TimeZone::UTC),
+            saved.path.display()
+        )?;
     }
     if let Some(offers) = found {
         offers.print(&mut out)?;
@@ -104,7 +109,9 @@ fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
             all.push(Finding { bad: true, text: text.to_owned() });
         }
     };
-    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind);
+    // What is seen of a database from outside is no watch over it.
+    let from_outside = |s: &crate::signals::timeline::KnownSource| s.decl.name == database::sources::titles::NAME;
+    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind && !from_outside(s));
     lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
     lack(
         !has(SourceKind::Database),

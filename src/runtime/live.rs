@@ -190,7 +190,9 @@ fn keep_after_a_panic(session: &Session) {
 fn find_recordings(answers: &mpsc::Sender<Arrival>, now: Ts) {
     let to = answers.clone();
     tokio::task::spawn_blocking(move || {
-        let rows: Vec<SavedRow> = flight::folder().map(|f| flight::list(&f)).unwrap_or_default()
+        let rows: Vec<SavedRow> = flight::folder()
+            .map(|f| flight::list(&f))
+            .unwrap_or_default()
             .into_iter()
             .map(|s| SavedRow { path: s.path, bytes: s.bytes, at: s.at, fresh: now.since(s.at) < OFFERED })
             .collect();

@@ -7,7 +7,7 @@ use super::{Envelope, Event};
 use super::{database, deploys, health, host, incident, logs};
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
-use crate::timeline::{OriginId, Seq, SourceDecl, SourceId, SourceKind, SourceState, Ts};
+use crate::timeline::{OriginId, Seq, SourceDecl, SourceId, SourceState, Ts};
 
 /// A source as the stream knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +196,9 @@ impl Timeline {
             }
         }
         let why = match before {
-            Some(last) => format!("nothing was recorded for {} before this; a new run begins", short(e.observed.since(last))),
+            Some(last) => {
+                format!("nothing was recorded for {} before this; a new run begins", short(e.observed.since(last)))
+            }
             None => format!("the recording of {host} begins"),
         };
         self.logs.apply(seq, e.source, e.observed, &logs::event::LogEvent::Seam { generation: 0, why });
@@ -246,13 +248,5 @@ impl Timeline {
     /// A source's name, or its number when it was never declared.
     pub fn source_name(&self, id: SourceId) -> &str {
         self.sources.get(&id).map_or("?", |s| s.decl.name.as_str())
-    }
-
-    /// Sources of one pane that do not work at `now`, with the reason.
-    pub fn troubled(&self, kind: SourceKind, now: Ts) -> impl Iterator<Item = (&KnownSource, &(Ts, SourceState))> {
-        self.sources.values().filter(move |s| s.decl.kind == kind).filter_map(move |s| {
-            let state = s.state(now)?;
-            matches!(state.1, SourceState::Failed { .. } | SourceState::Degraded { .. }).then_some((s, state))
-        })
     }
 }

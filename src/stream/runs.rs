@@ -20,9 +20,17 @@ const APART: u32 = 1 << 16;
 /// Who a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
-    Run { host: String, boot: String, run: u64 },
+    Run {
+        host: String,
+        boot: String,
+        run: u64,
+    },
     /// From before runs had a number: the moment on its own clock at which the stream began is as good as one.
-    Moment { host: String, boot: String, mono: u64 },
+    Moment {
+        host: String,
+        boot: String,
+        mono: u64,
+    },
     /// Its declaration is lost.
     Lost(usize),
 }
@@ -195,11 +203,7 @@ mod tests {
         assert_eq!(placed(&mut runs, begins("a", 10)), [(1, APART), (1, APART + 1), (1, 2)]);
         assert_eq!(placed(&mut runs, begins("b", 10)), [(2, 2 * APART), (2, 2 * APART + 1), (2, 2 * APART + 2)]);
         let mut state = begins("a", 10);
-        state.push(envelope(
-            4,
-            2,
-            Event::Stream(Declaration::State { source: SourceId(2), state: SourceState::Ok }),
-        ));
+        state.push(envelope(4, 2, Event::Stream(Declaration::State { source: SourceId(2), state: SourceState::Ok })));
         runs.segment();
         runs.place(&mut state);
         assert!(matches!(state[3].event, Event::Stream(Declaration::State { source: SourceId(2), .. })));

@@ -120,6 +120,12 @@ impl Looker {
                 masters.insert(pid, server(&folder, pid, &title));
             }
         }
+        // Who may not enter its folder: one server and one socket belong together.
+        if masters.len() == 1
+            && let Some(server) = masters.values_mut().next().filter(|s| s.port.is_none())
+        {
+            server.port = only_socket(&self.proc);
+        }
         let mut groups: BTreeMap<u32, BTreeMap<[CompactString; 4], (u32, u64)>> = BTreeMap::new();
         let mut since = HashMap::with_capacity(sessions.len());
         for (pid, parent, title) in sessions {
@@ -198,6 +204,16 @@ fn server(folder: &Path, pid: u32, command: &str) -> TitledServer {
     }
 }
 
+/// The port of the only socket of a PostgreSQL server on this box.
+fn only_socket(proc: &Path) -> Option<u16> {
+    let text = fs::read_to_string(proc.join("net/unix")).ok()?;
+    let ports = text.lines().filter_map(|l| l.rsplit_once("/.s.PGSQL.")?.1.trim().parse::<u16>().ok());
+    let mut ports: Vec<u16> = ports.collect();
+    ports.sort_unstable();
+    ports.dedup();
+    if let [port] = ports[..] { Some(port) } else { None }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,7 +238,7 @@ mod tests {
         let p = Proc(tempfile::tempdir().unwrap());
         p.put(9, "nginx", 1, "nginx: worker");
         p.put(50, "postgres", 1, "/usr/lib/postgresql/14/bin/postgres\0-D\0/var/lib/postgresql/14/main\0");
-        p.put(60, "postgres", 1, "/opt/pgsql-9.6/bin/postgres\0-p\05433\0");
+        p.put(60, "postgres", 1, "/opt/pgsql-9.6/bin/postgres\0-p\x005433\0");
         fs::create_dir_all(p.0.path().join("proc/50/cwd")).unwrap();
         fs::write(p.0.path().join("proc/50/cwd/postmaster.pid"), "50\n/var/lib/x\n1700000000\n5432\n/run\n").unwrap();
         p.put(51, "postgres", 50, "postgres: 14/main: shop orders 10.0.0.4(51234) idle in transaction");
@@ -255,5 +271,8 @@ mod tests {
         let t = p.looker().look(Instant::now());
         assert_eq!((t.servers[0].groups.len(), t.servers[0].unlisted), (GROUPS, 100 - GROUPS as u32));
         assert_eq!((t.servers[0].version.as_str(), t.servers[0].port), ("", None));
+        fs::create_dir_all(p.0.path().join("proc/net")).unwrap();
+        fs::write(p.0.path().join("proc/net/unix"), "Num\n0: 2 0 1 1 1 7 /run/postgresql/.s.PGSQL.5433\n").unwrap();
+        assert_eq!(p.looker().look(Instant::now()).servers[0].port, Some(5433), "one server, one socket");
     }
 }
