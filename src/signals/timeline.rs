@@ -7,7 +7,7 @@ use super::{Envelope, Event};
 use super::{database, deploys, health, host, incident, logs};
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
-use crate::timeline::{OriginId, Seq, SourceDecl, SourceId, SourceState, Ts};
+use crate::timeline::{OriginId, Seq, SourceDecl, SourceId, SourceKind, SourceState, Ts};
 
 /// A source as the stream knows it.
 #[derive(Clone, Debug, PartialEq)]
