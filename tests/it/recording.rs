@@ -119,3 +119,35 @@ fn a_disk_that_is_full_in_the_middle_of_a_frame_leaves_a_recording_of_whole_fram
     assert!(!all.is_empty());
     assert_eq!(names(&home.path("state")), [""; 0]);
 }
+
+/// The document is true: what was written from it alone sees the same frames.
+#[test]
+fn a_reader_written_from_the_document_lists_the_same_frames() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let whole = std::fs::read(root.join("tests/recordings/outage.wr")).unwrap();
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 40].fill(0);
+    damaged.truncate(whole.len() - 7);
+    let home = Home::new();
+    for (name, bytes) in [("whole.wr", whole), ("damaged.wr", damaged)] {
+        let path = home.path(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let done = std::process::Command::new("python3")
+            .arg(root.join("tests/recordings/frames.py"))
+            .arg(&path)
+            .output()
+            .expect("python3 is needed: ./test installs it");
+        assert!(done.status.success(), "{done:?}");
+        let listed = String::from_utf8(done.stdout).unwrap().lines().count();
+        let mut reader = warroom::stream::recording::Reader::new(bytes.as_slice());
+        let mut read = 0;
+        while reader.next_frame().unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(listed, read, "{name}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        let bytes = reader.damage().bytes;
+        assert_eq!(said.trim(), format!("{bytes} bytes belong to no good frame"), "{name}");
+    }
+}
