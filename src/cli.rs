@@ -8,6 +8,7 @@ use crate::commands::deploy::DeployArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::incident::IncidentArgs;
 use crate::commands::note::NoteArgs;
+use crate::commands::recording::RecordingArgs;
 
 /// One screen for an outage: logs, host, database, deploys, health and notes on one time axis.
 ///
@@ -44,6 +45,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// The same sources without a screen: a flight recorder
     Record(RecordArgs),
+    /// Check, cut, join, redact and print recordings
+    Recording(RecordingArgs),
     /// Print logs, host, db, deploys, health, notes or sources
     Query(QueryArgs),
     /// One frame of a recording as text

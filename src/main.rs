@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use warroom::cli::{Cli, Command, UsageError};
-use warroom::commands::{check, demo, deploy, export, incident, note, query, record, relay, screen, texts};
+use warroom::commands::{check, demo, deploy, export, incident, note, query, record, recording, relay, screen, texts};
 use warroom::config::{Config, ConfigError};
 use warroom::runtime::{attach, live, replay};
 
@@ -55,6 +55,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Attach(args)) => attach::run(args).await,
         Some(Command::Record(args)) => record::run(args).await,
+        Some(Command::Recording(args)) => tokio::task::block_in_place(|| recording::run(args)),
         Some(Command::Query(args)) => query::run(args).await,
         Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
         Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),

@@ -327,7 +327,7 @@ impl<'a> Parser<'a> {
                 return Ok(Ts::from_jiff(t));
             }
             match self.clock {
-                Some(clock) => time_text::parse(text, clock.now, clock.zone),
+                Some(clock) => time_text::parse_near(text, clock.now, clock.zone),
                 None => Err(format!("`{text}` is no time; write RFC 3339: 2026-11-20T14:02:00Z")),
             }
         };
