@@ -71,6 +71,12 @@ pub enum Command {
     /// Print the man page
     #[command(hide = true)]
     Man,
+    /// Pass bytes between standard input, a socket, and a server's socket; ends with either. Started by warroom itself
+    #[command(hide = true)]
+    RelayPeer {
+        /// The server's socket
+        socket: PathBuf,
+    },
 }
 
 /// What all screens share.

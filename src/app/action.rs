@@ -46,7 +46,10 @@ actions! {
     "Find" {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
-        ClearFilter     "clear-filter"      Panes   ["F"]               "clear the filter";
+        ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
+        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
+        UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
         SearchNext      "search-next"       Panes   ["n"]               "next hit";
         SearchPrevious  "search-previous"   Panes   ["N"]               "previous hit";
@@ -70,7 +73,7 @@ actions! {
         GoToTime        "go-to-time"        Panes   ["g"]               "go to a time: 14:02, -15m, yesterday 15:00, a pasted stamp";
         SetMark         "mark"              Panes   ["m"]               "set a mark at the playhead";
         NextMark        "next-mark"         Panes   ["'"]               "go to the next mark: yours, notes, deploys, failing probes";
-        PinTime         "pin"               Panes   ["c"]               "pin this instant on the axis to come back to with ', or let it go";
+        PinTime         "pin"               Panes   ["c"]               "pin this instant; elsewhere: compare it with the playhead, figure by figure; there: let it go";
         Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 100×";
         Slower          "slower"            Panes   ["["]               "replay half as fast, down to 0.25×";
         Zone            "zone"              Panes   ["Z"]               "show times in UTC, in this machine's zone, or in the recorded host's";
@@ -105,6 +108,7 @@ actions! {
     }
     "The box" {
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
+        SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";
         Rollback        "rollback"          Typed   []                  "run the configured rollback of a service: rollback SERVICE";
     }
@@ -122,6 +126,11 @@ impl Action {
     pub fn row(self) -> &'static Row {
         // The table holds every action; the first row stands in so that no panic can.
         ACTIONS.iter().find(|r| r.action == self).unwrap_or(&ACTIONS[0])
+    }
+
+    /// Whether it only moves the playhead, so that it makes sense under a comparison, too.
+    pub fn moves_time(self) -> bool {
+        self.row().group == "Time" || matches!(self, Action::NextChange | Action::PreviousChange)
     }
 
     /// By its name in the palette and the configuration.

@@ -4,6 +4,8 @@ pub mod action;
 pub mod arrival;
 pub mod arrive;
 pub mod commands;
+pub mod compare;
+pub mod complete;
 pub mod effect;
 pub mod facts;
 pub mod filtering;

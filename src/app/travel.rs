@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::effect::Effect;
+use super::overlays::Overlay;
 use super::state::State;
 use crate::timeline::Ts;
 use crate::timeline::facts::MarkKind;
@@ -108,14 +109,29 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// Pins the instant; elsewhere shows the two side by side; under the comparison, or where it stands, lets the pin go.
 pub(super) fn pin(state: &mut State) -> Vec<Effect> {
-    state.view.pinned = match state.view.pinned {
-        Some(_) => None,
-        None => Some(state.now()),
-    };
+    let comparing = matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }));
     let text = match state.view.pinned {
-        Some(at) => format!("pinned {}", at.hms(&state.settings.zone)),
-        None => "pin let go".into(),
+        None => {
+            let at = state.now();
+            state.view.pinned = Some(at);
+            format!(
+                "pinned {}; c elsewhere compares the two instants, ' comes back to it",
+                at.hms(&state.settings.zone)
+            )
+        }
+        Some(at) if !comparing && at != state.now() => {
+            state.view.overlays.push(Overlay::Compare { top: 0 });
+            return Vec::new();
+        }
+        Some(_) => {
+            if comparing {
+                state.view.overlays.pop();
+            }
+            state.view.pinned = None;
+            "pin let go".into()
+        }
     };
     state.say(Level::Calm, text);
     Vec::new()

@@ -87,7 +87,11 @@ impl Gathered {
     }
 
     fn take(&mut self, e: &Envelope, what: What, replay: bool) {
+        let repeated = self.timeline.repeated;
         self.timeline.apply(e);
+        if self.timeline.repeated > repeated {
+            return;
+        }
         if let Event::Logs(event) = &e.event
             && what == What::Logs
         {

@@ -110,6 +110,12 @@ impl CountSeries {
         }
     }
 
+    /// The last second that something visible at `now` was counted in; minutes of the far past are not looked at.
+    pub fn last(&self, now: Ts) -> Option<i64> {
+        let visible = |cell: &[(i64, Counts)]| cell.iter().any(|(seen, c)| *seen < now.secs() && c.total() > 0);
+        self.seconds.range(..now.secs()).rev().find(|(_, cell)| visible(cell)).map(|(s, _)| *s)
+    }
+
     /// First and last second that hold anything.
     pub fn span(&self) -> Option<TimeRange> {
         let first = self.minutes.keys().next().map(|m| m * 60).or_else(|| self.seconds.keys().next().copied())?;

@@ -6,6 +6,7 @@
 pub mod counts;
 pub mod envelope;
 pub mod facts;
+pub mod figure;
 pub mod filter;
 pub mod history;
 pub mod redact;

@@ -27,6 +27,8 @@ pub struct TopValues {
     pub split: Option<Ts>,
     /// What came back.
     pub answer: Option<Answer>,
+    /// Whether that is all; until then it is a part, and says so.
+    pub done: bool,
     /// The line under the cursor.
     pub cursor: usize,
 }
@@ -34,11 +36,12 @@ pub struct TopValues {
 impl TopValues {
     /// Waiting for an answer.
     pub fn asking(request: u64, field: Option<String>, split: Option<Ts>) -> TopValues {
-        TopValues { request, field, split, answer: None, cursor: 0 }
+        TopValues { request, field, split, answer: None, done: false, cursor: 0 }
     }
 
     /// Takes an answer in, or a part of one.
     pub fn arrive(&mut self, arrival: LogArrival) {
+        self.done = arrival.done;
         match (arrival.top, &self.field) {
             (Some(values), _) => self.answer = Some(Answer::Values(values)),
             (None, None) => self.answer = Some(Answer::Fields(arrival.fields)),
@@ -87,12 +90,15 @@ impl TopValues {
             }
             (Some(Answer::Values(v)), _) => {
                 let split = self.split.map_or(String::new(), |t| format!(" · before | after {}", t.hms(cx.zone)));
-                let part = if v.share < 0.995 {
-                    format!(" · an estimate: {:.0} % of the window read", v.share * 100.0)
-                } else {
-                    String::new()
+                let read = v.share * 100.0;
+                let part = match (self.done, v.share < 0.995) {
+                    (false, _) => format!(" · counting, {read:.0} % so far"),
+                    (true, true) => format!(" · an estimate: {read:.0} % of the window read"),
+                    (true, false) => String::new(),
                 };
-                (format!("Top values of {} · {} records{split}{part}", v.field, v.records), self.values(v))
+                // Paths are counted by route: without their query, IDs as `:id`.
+                let what = if store::top::is_path(&v.field) { "routes, by" } else { "values of" };
+                (format!("Top {what} {} · {} records{split}{part}", v.field, v.records), self.values(v))
             }
         }
     }

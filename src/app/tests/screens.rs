@@ -58,6 +58,24 @@ fn what_lies_over_the_panes() {
     w.press("esc :");
     w.write("fil");
     insta::assert_snapshot!("palette_100x30", w.text());
+    w.press("esc esc g");
+    w.write("13:55:00");
+    w.press("enter c L c");
+    insta::assert_snapshot!("compare_100x30", w.text());
+}
+
+#[test]
+fn every_pane_zoomed_in_an_outage_wide_and_narrow() {
+    for (size, name) in [((120, 36), "120x36"), ((80, 24), "80x24"), ((40, 12), "40x12")] {
+        let mut w = outage().sized(size.0, size.1);
+        w.press("z");
+        let mut all = String::new();
+        for pane in ["1", "2", "3", "4", "5", "6"] {
+            w.press(pane);
+            let _ = writeln!(all, "{}\n", w.text());
+        }
+        insta::assert_snapshot!(format!("zoomed_{name}"), all);
+    }
 }
 
 /// Which role every run of cells has: colours carry the meaning, so a picture without them is half a picture.
@@ -89,7 +107,7 @@ fn no_screen_panics_at_any_size_or_with_anything_over_it() {
     let mut w = outage();
     for (width, height) in [(0, 0), (1, 1), (2, 40), (200, 1), (7, 7), (39, 11), (99, 27), (300, 90)] {
         w = w.sized(width, height);
-        for opens in ["?", "a", "&", "/", "g", ":", "t", "Y", "w", "s", "enter", "z", "3", "6"] {
+        for opens in ["?", "a", "&", "/", "g", ":", "t", "Y", "w", "s", "c", "enter", "z", "3", "6"] {
             w.press(opens);
             w.give(Input::Click(width / 2, height / 2));
             w.give(Input::Wheel(0, 0, true));

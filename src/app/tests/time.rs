@@ -146,3 +146,26 @@ fn the_zone_is_changed_to_that_of_the_recorded_host_and_a_typed_time_is_read_in_
     w.press("Z");
     assert!(header(&mut w).contains("13:55:00 UTC"), "{}", header(&mut w));
 }
+
+#[test]
+fn a_pinned_instant_is_compared_with_the_playhead_figure_by_figure() {
+    let mut w = outage();
+    w.press("g");
+    w.write("13:55:00");
+    w.press("enter c");
+    assert!(w.bottom().contains("pinned 13:55:00"), "{}", w.bottom());
+    w.press("c");
+    assert!(w.state.view.pinned.is_none(), "where it stands, c lets it go");
+    w.press("c L c");
+    assert_eq!(w.overlays(), ["compare"]);
+    let text = w.text();
+    for piece in ["8 m apart", "13:55:00", "14:03:22", "error", "pool", "1.4.1", "1.4.2", "changed"] {
+        assert!(text.contains(piece), "{piece} is missing:\n{text}");
+    }
+    w.press("{");
+    assert!(w.text().contains("14:02:22"), "time moves under it");
+    w.press("esc");
+    assert!(w.overlays().is_empty() && w.state.view.pinned.is_some(), "Esc keeps the pin");
+    w.press("c c");
+    assert!(w.overlays().is_empty() && w.state.view.pinned.is_none());
+}

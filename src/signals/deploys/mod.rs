@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod event;
+pub mod figures;
 pub mod history;
 pub mod pane;
 pub mod rows;

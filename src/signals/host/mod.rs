@@ -3,6 +3,7 @@
 pub mod amount;
 pub mod config;
 pub mod event;
+pub mod figures;
 pub mod findings;
 pub mod history;
 pub mod pane;

@@ -1,4 +1,4 @@
-//! The timeline strip: log volume over time, with marks, times and the playhead on the same columns.
+//! The timeline strip: log volume (in one row: errors, once there are any) over time, with marks, times and the playhead on the same columns.
 
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
@@ -68,6 +68,20 @@ impl Strip<'_> {
     fn chart(&self, area: Rect, buf: &mut Buffer) {
         let width = usize::from(area.width);
         let columns: Vec<Counts> = (0..width).map(|c| self.column(c, width)).collect();
+        let errors_of = |c: &Counts| c.at_least(Severity::Error);
+        let most_errors = columns.iter().map(errors_of).max().unwrap_or(0) as f64;
+        // In one row a column has one colour, and colour is never alone: as soon as there are errors, its height is
+        // theirs, over a base line where anything was logged at all. Higher charts have room for both.
+        if area.height == 1 && most_errors > 0.0 {
+            for (x, counts) in (area.left()..).zip(&columns).filter(|(_, c)| c.total() > 0) {
+                let errors = errors_of(counts);
+                let hot = errors as f64 / counts.total() as f64 >= HOT_SHARE;
+                let glyph = self.glyphs.spark[height(errors as f64, most_errors, 8).max(1) - 1];
+                let role = if hot { Role::ChartHot } else { Role::Chart };
+                put(buf, x, area.y, 1, glyph, self.theme.style(role));
+            }
+            return;
+        }
         let max = columns.iter().map(Counts::total).max().unwrap_or(0) as f64;
         let steps = usize::from(area.height) * 8;
         for (x, counts) in (area.left()..).zip(&columns) {
@@ -75,7 +89,7 @@ impl Strip<'_> {
             if total == 0 {
                 continue;
             }
-            let errors = counts.at_least(Severity::Error);
+            let errors = errors_of(counts);
             let share = errors as f64 / total as f64;
             let high = height(total as f64, max, steps);
             // The worst stands at the bottom; in one row the column is of one colour.
