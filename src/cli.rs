@@ -116,6 +116,9 @@ pub struct LiveArgs {
     /// Start with this filter
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
+    /// Megabytes that the index of log files may take: 1 to 256, and never over a quarter of what is available
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub index_memory: Option<u32>,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

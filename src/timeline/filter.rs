@@ -6,6 +6,7 @@
 
 mod compare;
 mod field;
+mod needed;
 mod parse;
 mod scan;
 mod show;
@@ -19,6 +20,7 @@ use regex::bytes::Regex;
 use super::request_id::IdMatcher;
 use super::{RequestId, Severity, Ts};
 use compare::Value;
+pub use needed::Needed;
 use parse::Parser;
 
 /// What a filter can ask of a record.
