@@ -77,7 +77,7 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            if let Some(effects) = menu_key(state, key) {
+            if let Some(effects) = menu_key(state, key).or_else(|| overlays::detail::press(state, key)) {
                 return effects;
             }
             if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))

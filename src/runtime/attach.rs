@@ -147,7 +147,8 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop = Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock };
+    let mut the_loop =
+        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, editor: None };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,7 @@
 //! What lies over the panes: inputs on the bottom line, lists and details in a box.
 
 pub mod compare;
+pub mod detail;
 pub mod line;
 pub mod lists;
 pub mod palette;
@@ -10,6 +11,7 @@ pub mod top;
 use crate::timeline::Filter;
 use crate::ui::{Role, Selected};
 
+use self::detail::Detail;
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
@@ -69,12 +71,7 @@ pub enum Overlay {
         top: usize,
     },
     /// A row with all its fields and lines.
-    Detail {
-        /// The row.
-        selected: Selected,
-        /// First line shown.
-        top: usize,
-    },
+    Detail(Box<Detail>),
     /// The pinned instant and the playhead side by side.
     Compare {
         /// First line shown.
@@ -91,6 +88,16 @@ pub enum Overlay {
     },
     /// Sources and offers.
     Offers {
+        /// The line under the cursor.
+        cursor: usize,
+    },
+    /// Columns of the log pane.
+    Columns {
+        /// The line under the cursor.
+        cursor: usize,
+    },
+    /// What is muted, and what could be.
+    Mutes {
         /// The line under the cursor.
         cursor: usize,
     },

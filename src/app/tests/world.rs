@@ -269,12 +269,14 @@ impl World {
             Overlay::Path { .. } => "path",
             Overlay::Confirm { .. } => "confirm",
             Overlay::Help { .. } => "help",
-            Overlay::Detail { .. } => "detail",
+            Overlay::Detail(_) => "detail",
             Overlay::Compare { .. } => "compare",
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
             Overlay::Rates { .. } => "rates",
+            Overlay::Columns { .. } => "columns",
+            Overlay::Mutes { .. } => "mutes",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()
