@@ -47,7 +47,7 @@ actions! {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
         ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
-        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        Terms           "terms"             Panes   ["X"]               "terms of the filter, to be switched off and on one by one";
         SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
         UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
@@ -87,7 +87,16 @@ actions! {
         End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
         Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
         Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
-        Unfold          "unfold"            Panes   ["o"]               "show the folded lines of the row in place, or fold them";
+        Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them";
+        ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
+        ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";
+        Wrap            "wrap"              Panes   ["W"]               "wrap long log rows, or lay each on one line";
+        Times           "times"             Panes   ["T"]               "log times: of day, before the playhead, since the row above, as written in the log";
+        Columns         "columns"           Panes   ["C"]               "choose columns of the log rows, fields too";
+        Repeats         "repeats"           Panes   ["u"]               "collapse log rows that say the same into one with a count, or show them all";
+        Mute            "mute"              Panes   ["H"]               "mute lines like this one, or their source; takes it back, too";
+        MarkRow         "mark-row"          Panes   ["M"]               "mark the log row, or take its mark away";
+        NextMarkedRow   "next-marked-row"   Panes   ["\""]              "go to the next marked row";
         MoreContext     "more-context"      Panes   ["+" "="]           "show more rows around hits";
         LessContext     "less-context"      Panes   ["-"]               "show fewer rows around hits";
         Zoom            "zoom"              Panes   ["z"]               "zoom the pane to the whole screen, and back";

@@ -2,9 +2,9 @@
 
 use super::arrival::{Arrival, SavedRow};
 use super::effect::Effect;
-use super::notes;
 use super::overlays::Overlay;
 use super::state::State;
+use super::{counting, notes};
 use crate::app::travel;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
@@ -95,6 +95,7 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                 state.view.fields = answer.fields;
             }
         }
+        Slot::Count => counting::arrive(state, &answer),
         Slot::Find if answer.request != state.view.requests || !answer.done => {}
         Slot::Find => {
             let word = state.view.finding.take().unwrap_or("hit");
@@ -105,7 +106,11 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                         state.player.go_to(row.visible);
                         travel::follow_playhead(state);
                     }
-                    state.logs.show(row);
+                    let from = state.logs.selected().map(|r| r.key);
+                    state.logs.show(row.clone());
+                    if word == "hit" {
+                        return counting::hit(state, from, &row);
+                    }
                 }
                 None => state.say(Level::Warn, format!("no further {word}")),
             }

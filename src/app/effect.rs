@@ -82,6 +82,13 @@ pub enum Effect {
     UseTheme(String),
     /// Forget what the terminal shows and draw all of it.
     RedrawAll,
+    /// Open a file at a line in the user's editor; the screen comes back when it ends.
+    OpenEditor {
+        /// As a log line has it: perhaps relative, perhaps not there.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u32,
+    },
     /// Stop the process until `fg`.
     Suspend,
     /// Leave.

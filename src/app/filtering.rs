@@ -99,6 +99,7 @@ pub(super) fn find(state: &mut State, pattern: Pattern, forward: bool, word: &'s
     state.view.focus = Pane::Logs;
     let request = next_request(state);
     state.view.finding = Some(word);
+    state.view.forward = forward;
     let from = match state.logs.selected() {
         Some(row) => (row.placed, Some(row.key)),
         None => (state.now(), None),
@@ -111,7 +112,7 @@ pub(super) fn ask(state: &State, request: u64, slot: Slot, ask: Ask) -> Vec<Effe
     vec![Effect::AskLogs(Box::new(LogQuery {
         request,
         slot,
-        filter: state.view.filter.clone(),
+        filter: state.logs.unmuted(&state.view.filter),
         sources: None,
         min_severity: None,
         visible_until: if state.player.is_live() { Ts::MAX } else { state.horizon() },

@@ -87,7 +87,9 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            if let Some(effects) = menu_key(state, key).or_else(|| term_key(state, key)) {
+            if let Some(effects) =
+                menu_key(state, key).or_else(|| term_key(state, key)).or_else(|| overlays::detail::press(state, key))
+            {
                 return effects;
             }
             if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))
@@ -132,7 +134,7 @@ fn term_key(state: &mut State, key: Key) -> Option<Vec<Effect>> {
             state.view.overlays.pop();
             Some(update::update(state, Action::EditFilter))
         }
-        KeyCode::Char('T') => {
+        KeyCode::Char('X') => {
             state.view.overlays.pop();
             Some(Vec::new())
         }

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
 use super::arrival::{OfferRow, SavedRow};
+use super::counting::Counting;
 use super::effect::Draft;
 use super::keymap::Keymap;
 use super::overlays::Overlay;
@@ -81,6 +82,10 @@ pub struct View {
     pub go_when_loaded: Option<String>,
     /// What is being looked for, in a word.
     pub finding: Option<&'static str>,
+    /// Whether it is looked for later, or earlier.
+    pub forward: bool,
+    /// What is being counted.
+    pub counting: Option<Counting>,
 }
 
 /// What the configuration says.

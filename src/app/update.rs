@@ -2,12 +2,13 @@
 
 use super::action::Action;
 use super::effect::Effect;
+use super::overlays::detail::Detail;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
 use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, facts, filtering, notes, screen, travel};
+use super::{commands, facts, filtering, looking, notes, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
@@ -67,6 +68,15 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
             state.logs.unfold();
             Vec::new()
         }
+        Action::ScrollLeft => looking::scroll(state, -1),
+        Action::ScrollRight => looking::scroll(state, 1),
+        Action::Wrap => looking::wrap(state),
+        Action::Times => looking::times(state),
+        Action::Columns => overlay(state, Overlay::Columns { cursor: 0 }),
+        Action::Repeats => looking::repeats(state),
+        Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
+        Action::MarkRow => looking::mark_row(state),
+        Action::NextMarkedRow => looking::next_marked(state),
         Action::MoreContext => {
             state.logs.change_context(1);
             Vec::new()
@@ -195,10 +205,10 @@ fn open(state: &mut State) -> Vec<Effect> {
     {
         return overlay(state, Overlay::Offers { cursor });
     }
-    match selected(state) {
-        Some(selected) => overlay(state, Overlay::Detail { selected, top: 0 }),
-        None => Vec::new(),
-    }
+    let Some(selected) = selected(state) else { return Vec::new() };
+    let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);
+    let detail = Detail::new(selected, row);
+    overlay(state, Overlay::Detail(Box::new(detail)))
 }
 
 /// One step back: search, newest filter term, zoom. Overlays are taken away before this is reached.

@@ -149,7 +149,8 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop = Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, signals };
+    let mut the_loop =
+        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, signals, editor: None };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

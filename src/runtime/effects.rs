@@ -153,6 +153,7 @@ impl Shell {
             | Effect::CopyScreen
             | Effect::UseTheme(_)
             | Effect::RedrawAll
+            | Effect::OpenEditor { .. }
             | Effect::Suspend
             | Effect::Quit => {}
         }

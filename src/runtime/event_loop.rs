@@ -62,6 +62,8 @@ pub struct Loop {
     pub clock: StreamClock,
     /// Listened for since before the terminal was taken, so that none is lost in between.
     pub signals: Signals,
+    /// An editor that the terminal is to be lent to.
+    pub editor: Option<tokio::process::Command>,
 }
 
 /// What happened in one turn.
@@ -165,7 +167,40 @@ impl Loop {
                     return Ok(Ending::Quit);
                 }
             }
+            if let Some(editor) = self.editor.take() {
+                // The old stream would take the editor's keys.
+                keys = EventStream::new();
+                self.lend(editor).await?;
+                pace.key(Instant::now());
+            }
         }
+    }
+
+    /// Lends the terminal to an editor until it ends; meanwhile what comes is taken in and nothing is drawn.
+    async fn lend(&mut self, mut editor: tokio::process::Command) -> anyhow::Result<()> {
+        self.terminal.give_back();
+        let said = match editor.spawn() {
+            Ok(mut child) => loop {
+                let stream_open = self.stream.is_some();
+                tokio::select! {
+                    ended = child.wait() => break ended.err().map(|e| format!("the editor: {e}")),
+                    batch = recv(&mut self.stream), if stream_open => match batch {
+                        Some(batch) => self.apply(&batch),
+                        None => self.loaded(),
+                    },
+                }
+            },
+            Err(e) => {
+                let name = editor.as_std().get_program().to_string_lossy().into_owned();
+                Some(format!("cannot start the editor {name}: {e}; set EDITOR to one that is installed"))
+            }
+        };
+        self.terminal.take_again()?;
+        self.state.tick(self.clock.wall());
+        if let Some(why) = said {
+            self.state.say(Level::Bad, why);
+        }
+        Ok(())
     }
 
     fn is_playing(&self) -> bool {
@@ -258,6 +293,12 @@ impl Loop {
                         self.terminal.forget();
                     }
                     Err(e) => self.state.say(Level::Warn, e.to_string()),
+                }
+            }
+            Effect::OpenEditor { path, line } => {
+                match super::editor::command(|name| std::env::var(name).ok(), &path, line) {
+                    Ok(command) => self.editor = Some(command),
+                    Err(why) => self.state.say(Level::Warn, why),
                 }
             }
             Effect::Suspend => {

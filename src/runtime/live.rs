@@ -135,8 +135,18 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     }
     let (_closed, empty) = mpsc::channel(1);
     let stream = std::mem::replace(&mut session.stream, empty);
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock: session.clock, signals };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(stream),
+        answers,
+        shell,
+        store,
+        clock: session.clock,
+        signals,
+        editor: None,
+    };
     let ending = the_loop.run().await;
     the_loop.terminal.give_back();
     let unsaved = std::mem::take(&mut the_loop.state.unsaved);

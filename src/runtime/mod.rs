@@ -3,6 +3,7 @@
 pub mod attach;
 pub mod clipboard;
 pub mod discovery;
+pub mod editor;
 pub mod effects;
 pub mod event_loop;
 pub mod filters;

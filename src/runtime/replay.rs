@@ -137,7 +137,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop = Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock, signals };
+    let mut the_loop =
+        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock, signals, editor: None };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

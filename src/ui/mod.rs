@@ -3,6 +3,7 @@
 pub mod frame;
 pub mod glyphs;
 pub mod pane;
+pub mod pieces;
 pub mod text;
 pub mod theme;
 pub mod widgets;

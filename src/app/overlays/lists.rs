@@ -7,6 +7,7 @@ use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::filtering;
 use crate::app::input;
+use crate::app::looking;
 use crate::app::state::State;
 use crate::signals::logs::store;
 use crate::timeline::Filter;
@@ -31,18 +32,20 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let offers = state.own.offers.len();
     let terms = terms::terms(state).len();
     let sources = rates::len(state);
+    let (columns, mutes) = (looking::choices(state).len(), looking::mutable(state).len());
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
         // Their length is known when they are drawn; the box stops at its end.
-        Some(Overlay::Help { top } | Overlay::Detail { top, .. } | Overlay::Compare { top }) => {
-            *top = shift(*top, 2_000)
-        }
+        Some(Overlay::Help { top } | Overlay::Compare { top }) => *top = shift(*top, 2_000),
+        Some(Overlay::Detail(d)) => d.move_by(by),
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
         Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
         Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
         Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
+        Some(Overlay::Columns { cursor }) => *cursor = shift(*cursor, columns),
+        Some(Overlay::Mutes { cursor }) => *cursor = shift(*cursor, mutes),
         _ => {}
     }
     Vec::new()
@@ -58,6 +61,12 @@ fn open(state: &mut State) -> Vec<Effect> {
         Some(Overlay::Offers { cursor }) => take(state, cursor),
         Some(Overlay::Top(top)) => open_top(state, top),
         Some(Overlay::Rates { cursor }) => rates::open(state, cursor),
+        // The list stays: one column hardly ever is all.
+        Some(Overlay::Columns { cursor }) => {
+            state.view.overlays.push(Overlay::Columns { cursor });
+            looking::choose(state, cursor)
+        }
+        Some(Overlay::Mutes { cursor }) => looking::mute(state, cursor),
         _ => Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! What lies over the panes: inputs on the bottom line, lists and details in a box.
 
 pub mod compare;
+pub mod detail;
 pub mod filter_line;
 pub mod line;
 pub mod lists;
@@ -12,6 +13,7 @@ pub mod top;
 use crate::config::discover::Consent;
 use crate::ui::{Role, Selected};
 
+use self::detail::Detail;
 use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
@@ -70,12 +72,7 @@ pub enum Overlay {
         top: usize,
     },
     /// A row with all its fields and lines.
-    Detail {
-        /// The row.
-        selected: Selected,
-        /// First line shown.
-        top: usize,
-    },
+    Detail(Box<Detail>),
     /// The pinned instant and the playhead side by side.
     Compare {
         /// First line shown.
@@ -101,6 +98,16 @@ pub enum Overlay {
         offer: usize,
         /// What it means.
         consent: Consent,
+    },
+    /// Columns of the log pane.
+    Columns {
+        /// The line under the cursor.
+        cursor: usize,
+    },
+    /// What is muted, and what could be.
+    Mutes {
+        /// The line under the cursor.
+        cursor: usize,
     },
     /// Log sources with their rates.
     Rates {

@@ -72,6 +72,10 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
             let share = r.unfitting as f64 * 100.0 / r.seen.max(1) as f64;
             line.push((Role::Warn, format!(", {} of {} lines did not fit ({share:.0} %)", r.unfitting, r.seen)));
         }
+        let harmless = state.logs.neutralised_of(r.source);
+        if harmless > 0 {
+            line.push((Role::Escape, format!(", {harmless} control characters made harmless in the rows at hand")));
+        }
         lines.push(line);
     }
     if all.is_empty() {

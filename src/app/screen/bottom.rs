@@ -12,7 +12,7 @@ use crate::app::state::State;
 use crate::ui::{Level, PaneCx, Role, text};
 
 /// How long a message stays.
-const MESSAGE: std::time::Duration = std::time::Duration::from_secs(8);
+pub(super) const MESSAGE: std::time::Duration = std::time::Duration::from_secs(8);
 
 /// Draws it.
 pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {

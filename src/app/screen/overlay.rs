@@ -8,6 +8,8 @@ use ratatui::widgets::{Clear, Widget};
 use super::ScreenLayout;
 use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
+use crate::app::looking::{self, Choice};
+use crate::app::overlays::detail::Detail;
 use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
 use crate::app::state::State;
 use crate::config::discover::Consent;
@@ -22,11 +24,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let lines = help(state);
             list(cx, room, buf, "Keys that work here", &lines, None, *top);
         }
-        Some(Overlay::Detail { selected, top }) => {
-            let lines = detail(cx, selected, room.width.saturating_sub(6) as usize);
-            let title = selected.at.map_or(selected.source.clone(), |t| format!("{} · {t}", selected.source));
-            list(cx, room, buf, &title, &lines, None, *top);
-        }
+        Some(Overlay::Detail(d)) => detail(state, cx, d, room, buf),
         Some(Overlay::Palette(p)) => {
             let lines: Vec<BoxLine> = p
                 .fits
@@ -58,6 +56,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Offers { cursor }) => {
             let lines = offers(state);
             list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
+        }
+        Some(Overlay::Columns { cursor }) => {
+            low_list(cx, room, buf, "Columns: Enter shows or hides", &columns(state, cx), *cursor);
+        }
+        Some(Overlay::Mutes { cursor }) => {
+            low_list(cx, room, buf, "Mute: Enter mutes, or takes it back", &mutes(state), *cursor);
         }
         Some(Overlay::Rates { cursor }) => {
             let inner = room.width.saturating_sub(4) as usize;
@@ -158,6 +162,44 @@ fn terms(state: &State) -> Vec<BoxLine> {
         .collect()
 }
 
+fn columns(state: &State, cx: &PaneCx) -> Vec<BoxLine> {
+    let line = |on: bool, name: String, about: String| {
+        let mark = if on { cx.glyphs.ok } else { " " };
+        vec![(Role::Key, format!("{mark:<3}")), (Role::Text, name), (Role::Dim, about)]
+    };
+    let look = &state.logs.look;
+    looking::choices(state)
+        .into_iter()
+        .map(|c| match c {
+            Choice::Column(column, name) => line(look.shows(column), name.to_owned(), String::new()),
+            Choice::Field(name, rows) => {
+                let on = look.fields.iter().any(|f| *f == name);
+                line(on, name, format!("  field of {rows} of {} rows here", state.logs.rows().len()))
+            }
+        })
+        .collect()
+}
+
+fn mutes(state: &State) -> Vec<BoxLine> {
+    let mut lines: Vec<BoxLine> = Vec::new();
+    for m in looking::mutable(state) {
+        let in_window = m.mute.source.as_deref().and_then(|s| looking::lines_of(state, s));
+        let about = match (m.muted, m.mute.records, in_window) {
+            (true, Some((n, more)), _) => format!("  hides {n}{} records", if more { "+" } else { "" }),
+            (true, None, _) => "  counting…".to_owned(),
+            (false, _, Some(n)) => format!("  {n} lines in this window"),
+            _ => String::new(),
+        };
+        let word = if m.muted { "muted    " } else { "mute     " };
+        let role = if m.muted { Role::Warn } else { Role::Key };
+        lines.push(vec![(role, word.into()), (Role::Text, m.mute.label), (Role::Dim, about)]);
+    }
+    if lines.is_empty() {
+        lines.push(vec![(Role::Dim, "no row is selected and nothing is muted".into())]);
+    }
+    lines
+}
+
 fn help(state: &State) -> Vec<BoxLine> {
     let mut lines = Vec::new();
     let mut group = "";
@@ -181,24 +223,31 @@ fn help(state: &State) -> Vec<BoxLine> {
     lines
 }
 
-fn detail(cx: &PaneCx, selected: &crate::ui::Selected, width: usize) -> Vec<BoxLine> {
-    let mut lines: Vec<BoxLine> = Vec::new();
-    let name_width = selected.fields.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0).min(28);
-    for (name, value) in &selected.fields {
-        for (i, part) in wrapped(value, width.saturating_sub(name_width + 2)).into_iter().enumerate() {
-            let shown = if i == 0 { name.as_str() } else { "" };
-            lines.push(vec![
-                (Role::Dim, format!("{}{}  ", shown, " ".repeat(name_width.saturating_sub(text::width(shown))))),
-                (Role::Text, part),
-            ]);
+/// The record with its fields; below it what can be done where the cursor stands, or what came of it.
+fn detail(state: &State, cx: &PaneCx, detail: &Detail, room: Rect, buf: &mut Buffer) {
+    let (title, lines, at) = detail.lines(cx, room.width.saturating_sub(4) as usize);
+    let widest = Rect { height: room.height, ..room };
+    let height = (lines.len() as u16 + 2).min(room.height);
+    let area = Rect { y: room.y + (room.height - height) / 2, height, ..widest };
+    boxed(cx, area, buf, &title, &lines, Some(at), 0);
+    if area.width < 20 || area.height < 2 {
+        return;
+    }
+    let (mut x, y) = (area.x + 2, area.bottom() - 1);
+    let fresh = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < super::bottom::MESSAGE);
+    if let Some((_, said, _)) = fresh {
+        text::put(buf, x, y, area.width - 4, &format!(" {said} "), cx.theme.style(Role::Warn));
+        return;
+    }
+    let end = area.right().saturating_sub(if lines.len() as u16 + 2 > area.height { 20 } else { 2 });
+    for (key, word) in detail.hints() {
+        let width = (text::width(key) + text::width(word) + 3) as u16;
+        if x + width > end {
+            break;
         }
+        x += text::put(buf, x, y, width, &format!(" {key} "), cx.theme.style(Role::Key));
+        x += text::put(buf, x, y, width, &format!("{word} "), cx.theme.style(Role::KeyHint));
     }
-    lines.push(Vec::new());
-    for line in selected.text.lines() {
-        lines.extend(wrapped(line, width).into_iter().map(|l| vec![(Role::Text, l)]));
-    }
-    let _ = cx;
-    lines
 }
 
 /// Cut into pieces of at most `width` characters; line breaks stay.

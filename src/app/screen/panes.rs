@@ -34,10 +34,10 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: 
             }
         }
         body = trouble(state, &cx, pane, body, buf);
-        if pane == Pane::Logs {
-            out.log_height = body.height.saturating_sub(1);
-        }
         let frame = body_of(state, &cx, pane, body, buf);
+        if pane == Pane::Logs {
+            out.log_height = state.logs.drawn_lines();
+        }
         out.panes.push((pane, body));
         out.totals[pane as usize] = frame.total;
         out.rows.extend(frame.rows.into_iter().map(|spot| (pane, spot)));
@@ -83,7 +83,10 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
                 n => format!("{n} sources"),
             };
             let how = state.logs.mode_text();
-            format!("{sources} · {how}")
+            match state.logs.news(&state.timeline.logs, cx.glyphs.down) {
+                Some(news) => format!("{news} · {sources} · {how}"),
+                None => format!("{sources} · {how}"),
+            }
         }
         Pane::Host => match (state.timeline.host_at(cx.now).0, state.timeline.other_hosts()) {
             (host, 0) => host.to_owned(),

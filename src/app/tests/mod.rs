@@ -1,9 +1,11 @@
 //! The pure part of the program, driven as a person drives it: keys in, actions, effects and screens out. No terminal, no
 //! clock.
 
+mod detail;
 mod evidence;
 mod filters;
 mod keys;
+mod looking;
 mod screens;
 mod sources;
 mod time;

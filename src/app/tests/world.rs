@@ -271,13 +271,15 @@ impl World {
             Overlay::Path { .. } => "path",
             Overlay::Confirm { .. } => "confirm",
             Overlay::Help { .. } => "help",
-            Overlay::Detail { .. } => "detail",
+            Overlay::Detail(_) => "detail",
             Overlay::Compare { .. } => "compare",
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
             Overlay::Consent { .. } => "consent",
             Overlay::Rates { .. } => "rates",
+            Overlay::Columns { .. } => "columns",
+            Overlay::Mutes { .. } => "mutes",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::look::{Column, Look};
 use super::row::LogRow;
 use crate::ui::text;
 
@@ -37,15 +38,18 @@ const KNOWN: &[&str] = &[
 const LEAST: usize = 8;
 
 /// The fields of `row` that its `message` does not hold already, in at most `room` columns: status, how long it took
-/// and the error, then what was asked for, then the rest; the last one is cut where it does not fit.
-pub fn beside(row: &LogRow, message: &str, room: usize) -> String {
+/// and the error, then what was asked for, then the rest; the last one is cut where it does not fit. Fields that have a
+/// column of their own are left out.
+pub fn beside(row: &LogRow, message: &str, look: &Look, room: usize) -> String {
     let mut fields: Vec<(usize, String)> = row
         .fields
         .iter()
         .filter_map(|(name, value)| {
             let value = plain(value);
             let is_id = row.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
-            let known = is_id || KNOWN.contains(&name.as_str()) || value.is_empty() || message.contains(&value);
+            let own_column = look.fields.contains(name);
+            let known =
+                is_id || own_column || KNOWN.contains(&name.as_str()) || value.is_empty() || message.contains(&value);
             (!known).then(|| asked(row, name, value))?
         })
         .collect();
@@ -75,6 +79,49 @@ pub fn beside(row: &LogRow, message: &str, room: usize) -> String {
         break;
     }
     out
+}
+
+/// Columns of fields where there is no end to the room.
+const ENDLESS: usize = 2_000;
+
+/// All that a row says in one text, for when it is wrapped or scrolled: request ID, message, fields, folded lines.
+pub fn whole(row: &LogRow, look: &Look) -> String {
+    let (message, plain) = message(row, false);
+    let mut out = match &row.request_id {
+        Some(id) if look.shows(Column::Request) => format!("{} {message}", id.short()),
+        _ => message.clone(),
+    };
+    if !plain && look.shows(Column::Fields) {
+        let fields = beside(row, &message, look, ENDLESS);
+        if !fields.is_empty() {
+            out.push_str("  ");
+            out.push_str(&fields);
+        }
+    }
+    if row.folded > 0 {
+        out.push_str(&format!("  +{} lines", row.folded));
+    }
+    out
+}
+
+/// The message of a row in one line, and whether that is the line itself because there is none. What everybody knows of
+/// a slow statement is left out, where `short`.
+pub fn message(row: &LogRow, short: bool) -> (String, bool) {
+    let message = row.message.lines().next().unwrap_or_default();
+    if message.trim().is_empty() {
+        return (first_line(row), true);
+    }
+    // What a slow statement is everybody knows; which one and how slow is the news.
+    let named = short && row.fields.iter().any(|(n, _)| n == "db.statement");
+    match message.strip_prefix("slow statement: ").filter(|_| named) {
+        Some(_) => ("slow statement".to_owned(), false),
+        None => (message.to_owned(), false),
+    }
+}
+
+/// The first line of a record as it stands.
+pub fn first_line(row: &LogRow) -> String {
+    String::from_utf8_lossy(row.raw.split(|b| *b == b'\n').next().unwrap_or_default()).into_owned()
 }
 
 /// A value on one line, of a bounded length.
@@ -123,11 +170,14 @@ mod tests {
         row.fields = fields.as_object().into_iter().flatten().map(|(k, v)| (k.as_str().into(), v.clone())).collect();
         row.fields.sort_by(|a, b| b.0.cmp(&a.0));
         assert_eq!(
-            beside(&row, "request finished", 200),
+            beside(&row, "request finished", &Look::default(), 200),
             "status=503 duration_ms=2003.7 error=pool timed out while waiting for an open connection GET /orders?user=1"
         );
-        assert_eq!(beside(&row, "request finished", 50), "status=503 duration_ms=2003.7 error=pool timed ou…");
-        assert_eq!(beside(&row, "request finished", 12), "status=503");
-        assert_eq!(beside(&row, "request finished", 0), "");
+        assert_eq!(
+            beside(&row, "request finished", &Look::default(), 50),
+            "status=503 duration_ms=2003.7 error=pool timed ou…"
+        );
+        assert_eq!(beside(&row, "request finished", &Look::default(), 12), "status=503");
+        assert_eq!(beside(&row, "request finished", &Look::default(), 0), "");
     }
 }

@@ -210,6 +210,11 @@ impl LogsHistory {
         self.names.insert(source, name.into());
     }
 
+    /// What a source was declared as.
+    pub fn declared(&self, source: SourceId) -> Option<&str> {
+        self.names.get(&source).map(CompactString::as_str)
+    }
+
     /// What a source is called, or its number.
     pub fn name(&self, source: SourceId) -> CompactString {
         self.names.get(&source).cloned().unwrap_or_else(|| format!("source {}", source.0).into())

@@ -15,18 +15,18 @@ use crate::ui::text;
 const WIDTH: usize = 30;
 
 /// `pool timed out (98 %), KeyError (2 %) of the last 120`: the three most frequent kinds of errors among `rows`;
-/// `newest` says that these are the newest there are. Empty without errors.
-pub fn kinds(rows: &[LogRow], newest: bool) -> String {
-    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+/// `newest` says that these are the newest there are, `stands_for` for how many records a row stands. Empty without errors.
+pub fn kinds(rows: &[LogRow], newest: bool, stands_for: impl Fn(&LogRow) -> u64) -> String {
+    let mut count: BTreeMap<String, u64> = BTreeMap::new();
     let mut all = 0;
     for row in rows.iter().filter(|r| r.severity >= Some(Severity::Error)) {
-        *count.entry(kind(row)).or_default() += 1;
-        all += 1;
+        *count.entry(kind(row)).or_default() += stands_for(row);
+        all += stands_for(row);
     }
     let mut kinds: Vec<_> = count.into_iter().filter(|(k, _)| !k.is_empty()).collect();
     kinds.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
     // 297 of 299 are not all of them.
-    let share = |n: usize| if n == all { 100 } else { (n * 100 / all).max(1) };
+    let share = |n: u64| if n == all { 100 } else { (n * 100 / all).max(1) };
     let said: Vec<_> = kinds.iter().take(3).map(|(k, n)| format!("{k} ({} %)", share(*n))).collect();
     match (said.is_empty(), newest) {
         (true, _) => String::new(),
@@ -162,7 +162,7 @@ mod tests {
         let pool = serde_json::json!({"error": "pool timed out while waiting for an open connection after 30012 ms"});
         let mut rows = vec![error("request failed", pool); 297];
         rows.extend(vec![error("KeyError: 'user'", serde_json::json!({})); 2]);
-        let said = kinds(&rows, true);
+        let said = kinds(&rows, true, |_| 1);
         assert_eq!(said, "pool timed out while waiting … (99 %), KeyError (1 %) of the last 299");
     }
 
@@ -172,6 +172,6 @@ mod tests {
             error("request finished", serde_json::json!({"status": 503, "method": "GET", "path": "/orders/17?user=1"})),
             error("request finished", serde_json::json!({"status": 503, "method": "GET", "path": "/orders/18"})),
         ];
-        assert_eq!(kinds(&rows, false), "503 on GET /orders/# (100 %) of 2 here");
+        assert_eq!(kinds(&rows, false, |_| 1), "503 on GET /orders/# (100 %) of 2 here");
     }
 }

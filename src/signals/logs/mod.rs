@@ -1,15 +1,22 @@
 //! Log files, commands and standard input.
 
 pub mod beside;
+pub mod columns;
 pub mod config;
 pub mod event;
 pub mod figures;
 pub mod formats;
+pub mod frames;
 pub mod history;
 pub mod kinds;
+pub mod lines;
+pub mod look;
+pub mod mutes;
 pub mod pane;
 pub mod quiet;
 pub mod rates;
+pub mod record;
+pub mod repeats;
 pub mod row;
 pub mod sources;
 pub mod store;

@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 
 use super::*;
 use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
-use crate::signals::logs::row::RowKey;
+use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::store::LogArrival;
 use crate::timeline::counts::Counts;
 use crate::timeline::facts::Facts;

@@ -3,22 +3,36 @@
 //! Rows are resident a few screens each way round what is shown; the cursor is a row's identity, never a number, so
 //! that new lines never move the line under it. *Following* shows the newest rows as of the playhead.
 
-use std::collections::BTreeSet;
+mod away;
+mod marked;
+mod search;
+mod shown;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::time::Duration;
 
+use super::look::Look;
+use super::mutes::{Mute, Mutes};
+use super::repeats::{Place, Repeats, Run};
 use super::row::{LogRow, RowKey};
-use super::store::{Anchor, Ask, LogArrival, LogQuery, Pattern, Slot, Upto};
+use super::store::{Anchor, Ask, LogArrival, LogQuery, Slot, Upto};
 use crate::timeline::{Filter, SourceId, Ts};
+use away::Away;
+pub use marked::Marked;
+use search::Search;
 
 /// Screens kept each way.
 const SCREENS: usize = 4;
 /// Lines of an unfolded record that are shown.
 pub const UNFOLDED: usize = 200;
+/// Rows asked for at once at most, where they collapse.
+const MOST: usize = 1_024;
+/// Questions for older rows that may all collapse before the user moves again.
+const BARREN: u32 = 24;
 /// A playhead that moves further at once has jumped; one that moves less is playing.
 const JUMP: Duration = Duration::from_secs(15);
-
-type Place = (Ts, RowKey);
 
 fn place(row: &LogRow) -> Place {
     (row.placed, row.key)
@@ -57,7 +71,19 @@ pub struct LogView {
     out: Option<(u64, Purpose)>,
     requests: u64,
     progress: Option<f64>,
-    search: Option<(String, regex::bytes::Regex)>,
+    /// How rows look.
+    pub look: Look,
+    search: Search,
+    repeats: Repeats,
+    mutes: Mutes,
+    marked: BTreeMap<Place, Marked>,
+    away: Away,
+    /// Questions for older rows in a row that all collapsed.
+    barren: u32,
+    /// Columns for messages and rows for lines, as drawn last.
+    drawn: Cell<(u16, u16)>,
+    heights: RefCell<BTreeMap<RowKey, usize>>,
+    neutralised: BTreeMap<RowKey, u32>,
     context: usize,
     context_rows: BTreeSet<RowKey>,
     context_done: BTreeSet<RowKey>,
@@ -79,10 +105,22 @@ impl LogView {
             Some((t, key)) if self.scrolled => Anchor::Row(key, t),
             _ => Anchor::End,
         };
-        // Rows that pass stay until the answer comes; the others would be a lie.
-        let filter = self.filter.clone();
+        self.refilter(anchor);
+    }
+
+    /// Rows that pass stay until the answer comes; the others would be a lie.
+    fn refilter(&mut self, anchor: Anchor) {
+        let filter = self.mutes.under(&self.filter);
         self.rows.retain(|r| filter.matches(r));
         self.load(anchor);
+    }
+
+    /// Everything is read anew, round where the cursor is.
+    fn reload(&mut self) {
+        match self.selected().map(place) {
+            Some((t, key)) if self.scrolled => self.load(Anchor::Row(key, t)),
+            _ => self.load(Anchor::End),
+        }
     }
 
     /// The playhead moved, or follows the clock again. `now` is [`Ts::MAX`] when live.
@@ -98,10 +136,10 @@ impl LogView {
         }
         if now < before {
             self.rows.retain(|r| r.placed <= now);
-            self.scrolled = false;
+            self.scroll(false);
             self.load(Anchor::End);
         } else if !live && now.since(before) > JUMP {
-            self.scrolled = false;
+            self.scroll(false);
             self.load(Anchor::End);
         } else {
             self.changed = true;
@@ -111,15 +149,22 @@ impl LogView {
     /// Lines were appended somewhere.
     pub fn data_changed(&mut self) {
         self.changed = true;
+        self.search.grown();
+    }
+
+    /// Following ends, or begins again.
+    fn scroll(&mut self, away: bool) {
+        if away != self.scrolled {
+            self.turned();
+        }
+        self.scrolled = away;
     }
 
     /// A file was opened. It has lines of its own that may be older than anything read so far.
     pub fn opened(&mut self) {
-        match self.selected().map(place) {
-            // What is to be read anyway is read with it.
-            _ if self.scrolled && self.anchor.is_some() => {}
-            Some((t, key)) if self.scrolled => self.load(Anchor::Row(key, t)),
-            _ => self.load(Anchor::End),
+        // What is to be read anyway is read with it.
+        if !self.scrolled || self.anchor.is_none() {
+            self.reload();
         }
     }
 
@@ -127,6 +172,7 @@ impl LogView {
         self.anchor = Some(anchor);
         self.out = None;
         self.progress = None;
+        self.barren = 0;
         self.context_rows.clear();
         self.context_done.clear();
     }
@@ -144,18 +190,22 @@ impl LogView {
             return Some(self.ask(Purpose::Anew(false), Ask::Rows { anchor, before, after }));
         }
         let shown = self.window(height);
-        if !self.at_start && shown.start < height {
+        if !self.at_start && shown.start < height && self.barren < BARREN {
             let anchor = self.rows.first().map_or(Anchor::End, |r| Anchor::Row(r.key, r.placed));
-            return Some(self.ask(Purpose::Older, Ask::Rows { anchor, before: 2 * height, after: 0 }));
+            // Where all of it collapses, more is asked for.
+            let before = (2 * height << self.barren.min(4)).min(MOST.max(2 * height));
+            return Some(self.ask(Purpose::Older, Ask::Rows { anchor, before, after: 0 }));
         }
         if !self.at_end
             && self.rows.len() - shown.end < height
             && let Some(last) = self.rows.last()
         {
-            let anchor = Anchor::Row(last.key, last.placed);
+            let (t, key) = self.repeats.end(last);
+            let anchor = Anchor::Row(key, t);
             return Some(self.ask(Purpose::Newer, Ask::Rows { anchor, before: 0, after: 2 * height + 1 }));
         }
-        if self.changed && self.at_end {
+        // Scrolled far back what comes is only counted, and only where the history cannot say how much it is.
+        if self.changed && (self.at_end || self.counts_news()) {
             self.changed = false;
             let anchor = Anchor::Since(std::mem::take(&mut self.upto));
             let ask = Ask::Rows { anchor, before: SCREENS * height, after: 0 };
@@ -181,7 +231,7 @@ impl LogView {
         LogQuery {
             request: self.requests,
             slot: Slot::View,
-            filter: self.filter.clone(),
+            filter: self.mutes.under(&self.filter),
             sources: None,
             min_severity: None,
             visible_until: self.now,
@@ -199,6 +249,7 @@ impl LogView {
                 if !*replaced && (a.done || !a.rows.is_empty()) {
                     *replaced = true;
                     self.rows.clear();
+                    self.repeats.clear();
                 }
                 self.merge(a.rows);
                 if a.done {
@@ -206,7 +257,9 @@ impl LogView {
                 }
             }
             Purpose::Older => {
+                let (before, came) = (self.rows.len(), !a.rows.is_empty());
                 self.merge(a.rows);
+                self.barren = if came && self.rows.len() <= before { self.barren + 1 } else { 0 };
                 self.at_start = a.at_start;
             }
             Purpose::Newer => {
@@ -219,11 +272,14 @@ impl LogView {
                 kept.extend(a.rows);
                 if a.done {
                     let new = std::mem::take(kept);
+                    self.away.came(&new, a.gap);
                     match (a.gap, self.scrolled) {
+                        _ if !self.at_end => {}
                         (false, _) => self.merge(new),
                         // More came than is kept: only the newest are of use here …
                         (true, false) => {
                             self.rows.clear();
+                            self.repeats.clear();
                             self.merge(new);
                             self.at_start = false;
                         }
@@ -248,11 +304,16 @@ impl LogView {
 
     fn merge(&mut self, new: Vec<LogRow>) {
         for row in new {
+            self.notice(&row);
             let at = self.rows.partition_point(|r| place(r) < place(&row));
             match self.rows.get_mut(at) {
                 Some(same) if same.key == row.key => *same = row,
                 _ => self.rows.insert(at, row),
             }
+        }
+        // Neighbours of a hit are wanted one by one.
+        if self.context == 0 {
+            self.repeats.collapse(&mut self.rows);
         }
     }
 
@@ -268,11 +329,6 @@ impl LogView {
             self.rows.drain(..shown.start - keep);
             self.at_start = false;
         }
-    }
-
-    /// Screen lines that a row takes.
-    pub fn lines_of(&self, row: &LogRow) -> usize {
-        if self.unfolded.contains(&row.key) { 1 + (row.folded as usize).min(UNFOLDED) } else { 1 }
     }
 
     /// Resident rows.
@@ -316,7 +372,12 @@ impl LogView {
     pub fn cursor_index(&self) -> Option<usize> {
         let last = self.rows.len().checked_sub(1)?;
         match self.cursor {
-            Some(cursor) if self.scrolled => Some(self.rows.partition_point(|r| place(r) < cursor).min(last)),
+            Some(cursor) if self.scrolled => {
+                let at = self.rows.partition_point(|r| place(r) < cursor);
+                // A row that has collapsed is where the one stands that stands for it.
+                let held = at.checked_sub(1).filter(|i| self.repeats.end(&self.rows[*i]) >= cursor);
+                Some(held.unwrap_or(at).min(last))
+            }
             _ => Some(last),
         }
     }
@@ -334,7 +395,7 @@ impl LogView {
     /// Moves the cursor by rows. Past the last row it follows again; a huge step back goes to the very first row.
     pub fn move_by(&mut self, by: isize) {
         if by <= isize::MIN / 4 {
-            self.scrolled = true;
+            self.scroll(true);
             (self.cursor, self.top) = (Some((Ts::MIN, RowKey::default())), None);
             if !self.at_start {
                 self.load(Anchor::At(Ts::MIN));
@@ -349,27 +410,29 @@ impl LogView {
     }
 
     fn put_cursor(&mut self, index: usize) {
+        self.barren = 0;
         let before = self.window(self.height).start;
         self.top = self.rows.get(before).map(place);
         self.cursor = self.rows.get(index).map(place);
-        self.scrolled = true;
+        self.scroll(true);
         let now = self.window(self.height).start;
         self.top = self.rows.get(now).map(place);
     }
 
     /// To the newest row, and follow.
     pub fn end(&mut self) {
+        self.barren = 0;
         if !self.at_end || self.rows.is_empty() {
             self.load(Anchor::End);
         }
-        self.scrolled = false;
+        self.scroll(false);
         (self.cursor, self.top) = (None, None);
         self.changed = true;
     }
 
     /// To the first row at or after `at`.
     pub fn go_to(&mut self, at: Ts) {
-        self.scrolled = true;
+        self.scroll(true);
         (self.cursor, self.top) = (Some((at, RowKey { source: SourceId(0), generation: 0, offset: 0 })), None);
         self.load(Anchor::At(at));
     }
@@ -377,12 +440,15 @@ impl LogView {
     /// The cursor goes to this row, wherever it is; it is read round about.
     pub fn show(&mut self, row: LogRow) {
         let to = place(&row);
+        if self.repeats.on {
+            self.repeats.unfold(to, to);
+        }
         match self.rows.binary_search_by_key(&to, place) {
             Ok(index) => self.put_cursor(index),
             Err(_) => {
                 self.rows = vec![row];
                 (self.at_start, self.at_end) = (false, false);
-                self.scrolled = true;
+                self.scroll(true);
                 (self.cursor, self.top) = (Some(to), None);
                 self.load(Anchor::Row(to.1, to.0));
             }
@@ -396,53 +462,25 @@ impl LogView {
         }
     }
 
-    /// Shows or hides the folded lines of the row under the cursor.
+    /// Shows or hides the folded lines of the row under the cursor, or the rows that have collapsed into it.
     pub fn unfold(&mut self) {
-        if let Some(key) = self.selected().map(|r| r.key)
-            && !self.unfolded.remove(&key)
-        {
+        let Some((at, key)) = self.selected().map(|r| (place(r), r.key)) else { return };
+        if let Some(run) = self.repeats.run(&key).copied() {
+            self.repeats.unfold(at, run.until);
+            self.scroll(true);
+            (self.cursor, self.top) = (Some(at), None);
+            self.load(Anchor::Row(key, at.0));
+        } else if self.repeats.fold(at) {
+            self.load(Anchor::Row(key, at.0));
+        } else if !self.unfolded.remove(&key) {
             self.unfolded.insert(key);
         }
+        self.heights.borrow_mut().clear();
     }
 
     /// Whether a row's folded lines are shown.
     pub fn is_unfolded(&self, key: &RowKey) -> bool {
         self.unfolded.contains(key)
-    }
-
-    /// What is searched for: text, or `/a regular expression/`; in any case where it has no capital. Empty: nothing.
-    pub fn set_search(&mut self, text: &str) {
-        let body = text.strip_prefix('/').and_then(|t| t.strip_suffix('/')).filter(|t| !t.is_empty());
-        let source = body.map_or_else(|| regex::escape(text), str::to_owned);
-        let build = |source: &str| {
-            regex::bytes::RegexBuilder::new(source)
-                .case_insensitive(!text.chars().any(char::is_uppercase))
-                .size_limit(1 << 20)
-                .build()
-        };
-        self.search = match text {
-            "" => None,
-            // A regular expression that is no such thing (yet) is text.
-            _ => build(&source).or_else(|_| build(&regex::escape(text))).ok().map(|r| (text.to_owned(), r)),
-        };
-    }
-
-    /// What is searched for, as the store understands it.
-    pub fn search_pattern(&self) -> Option<Pattern> {
-        self.search.as_ref().map(|(_, r)| Pattern::Regex(r.clone()))
-    }
-
-    /// What is searched for, for marking hits.
-    pub fn search_regex(&self) -> Option<&regex::bytes::Regex> {
-        self.search.as_ref().map(|(_, r)| r)
-    }
-
-    /// More or fewer unfiltered lines of the same source round the hit under the cursor.
-    pub fn change_context(&mut self, by: i32) {
-        self.context = self.context.saturating_add_signed(by as isize).min(50);
-        let context = std::mem::take(&mut self.context_rows);
-        self.rows.retain(|r| !context.contains(&r.key));
-        self.context_done.clear();
     }
 
     /// Whether a row is there only as context.
@@ -464,25 +502,6 @@ impl LogView {
     /// reason to wait: once none passed, none does until one comes.
     pub fn is_waiting(&self) -> bool {
         self.anchor.is_some() || matches!(self.out, Some((_, Purpose::Anew(_))))
-    }
-
-    /// What the view does, for the pane's title.
-    pub fn mode_text(&self) -> String {
-        let mut text = match (self.scrolled, self.live) {
-            (false, true) => "follow".to_owned(),
-            (false, false) => "up to the playhead".to_owned(),
-            (true, _) => "G follows".to_owned(),
-        };
-        if !self.filter.is_empty() {
-            text.push_str(&format!(" · {}", self.filter));
-        }
-        if let Some((search, _)) = &self.search {
-            text.push_str(&format!(" · /{search}"));
-        }
-        if self.context > 0 {
-            text.push_str(&format!(" · ±{} lines", self.context));
-        }
-        text
     }
 }
 

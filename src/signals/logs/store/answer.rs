@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::merge::{Cancelled, Merge, Way, at};
-use super::query::{Anchor, Ask, LogArrival, LogQuery, Pattern, Span};
+use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
 use crate::signals::logs::row::{LogRow, RowKey};
@@ -19,6 +19,8 @@ const FIRST: Duration = Duration::from_millis(20);
 /// What a count of values reads at most; it says which share of the window that was.
 const TOP_BYTES: u64 = 256 << 20;
 const TOP_RECORDS: u64 = 500_000;
+/// What a count of hits reads at most.
+const COUNT_BYTES: u64 = 1 << 30;
 
 /// Answers `query` through `deliver`; stops without a last part when `cancelled`. Gives back how many bytes were read.
 pub fn answer(
@@ -58,6 +60,7 @@ impl Answer<'_> {
             Ask::Rows { anchor, before, after } => self.rows(anchor, *before, *after),
             Ask::Find { pattern, from, forward } => self.find(pattern, *from, *forward),
             Ask::Span => self.span(),
+            Ask::Count { pattern, at } => self.count(pattern.clone(), *at),
             Ask::TopValues { range, field, split } => self.top(*range, field, *split),
             Ask::Fields { range } => self.fields(*range),
         }
@@ -184,6 +187,28 @@ impl Answer<'_> {
         }
         let (scanned_bytes, total_bytes) = (merge.passed, merge.total);
         (self.deliver)(LogArrival { span, done: true, scanned_bytes, total_bytes, ..self.part() });
+        Ok(())
+    }
+
+    fn count(&mut self, pattern: Option<Pattern>, place: (Ts, RowKey)) -> Result<(), Cancelled> {
+        let matcher = self.matcher(pattern);
+        let mut merge = Merge::new(self.generations, &matcher, Way::Back, None, self.query.visible_until);
+        let mut count = Count { whole: true, ..Count::default() };
+        let mut told = Instant::now();
+        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
+            count.records += 1;
+            count.before += u64::from(hit.place < place);
+            if merge.scanned > COUNT_BYTES {
+                count.whole = false;
+                break;
+            }
+            if told.elapsed() >= PROGRESS {
+                told = Instant::now();
+                let count = Some(Count { whole: false, ..count });
+                (self.deliver)(LogArrival { count, ..self.part() });
+            }
+        }
+        (self.deliver)(LogArrival { count: Some(count), done: true, ..self.part() });
         Ok(())
     }
 

@@ -36,7 +36,7 @@ use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 use directory::IndexMemory;
 use generation::{Generation, Means};
 use merge::{Merge, Way, at};
-pub use query::{Anchor, Ask, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
+pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs};
 use scan::Matcher;
 
@@ -143,7 +143,7 @@ struct Shared {
     known: Mutex<Known>,
     desk: Mutex<Desk>,
     asked: Condvar,
-    newest: [AtomicU64; 4],
+    newest: [AtomicU64; 5],
     closed: AtomicBool,
     deliver: Box<dyn Fn(LogArrival) + Send + Sync>,
     options: StoreOptions,

@@ -17,6 +17,8 @@ pub enum Slot {
     Top,
     /// The records of one request: first, last, how many.
     Span,
+    /// How many hits a search has, and how many records are muted.
+    Count,
 }
 
 /// Where rows are wanted.
@@ -69,6 +71,13 @@ pub enum Ask {
     },
     /// First and last record, and how many: the span of a request.
     Span,
+    /// How many records pass, the newest 1 GiB looked at.
+    Count {
+        /// What else they must be.
+        pattern: Option<Pattern>,
+        /// Those before this place are counted by themselves, too.
+        at: (Ts, RowKey),
+    },
     /// The values of a field.
     TopValues {
         /// Window of event time.
@@ -137,6 +146,19 @@ pub struct LogArrival {
     pub top: Option<TopValues>,
     /// The answer to [`Ask::Fields`].
     pub fields: Vec<(String, u64)>,
+    /// The answer to [`Ask::Count`], or what was counted so far.
+    pub count: Option<Count>,
+}
+
+/// How many records passed.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// In all.
+    pub records: u64,
+    /// Before the place that was named.
+    pub before: u64,
+    /// Everything was looked at; otherwise there may be more.
+    pub whole: bool,
 }
 
 /// Where the records of a filter lie.
