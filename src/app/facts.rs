@@ -8,14 +8,18 @@ use crate::timeline::{TimeRange, Ts};
 
 /// The facts of this frame; `width` is that of the screen.
 pub fn facts(state: &State, width: u16) -> Facts {
-    let t = &state.timeline;
+    let t = state.shown();
     let now = state.now();
     let window = window(state, width);
     let mut marks: Vec<Mark> = Vec::new();
     marks.extend(t.deploys.marks(window, now));
     marks.extend(t.health.marks(window, now));
     marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
-    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
+    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark {
+        at: e.at,
+        kind: MarkKind::Alert,
+        label: "OOM".into(),
+    }));
     marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
         at,
         kind: MarkKind::User,

@@ -59,7 +59,12 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
         writeln!(out, "{}  {}", if f.bad { "MEND" } else { "ok  " }, clean(&f.text))?;
     }
     for saved in flight::folder().map(|f| flight::list(&f)).unwrap_or_default() {
-        writeln!(out, "saved recording of {}: warroom replay {}", saved.at.date_hms(&TimeZone::UTC), saved.path.display())?;
+        writeln!(
+            out,
+            "saved recording of {}: warroom replay {}",
+            saved.at.date_hms(&TimeZone::UTC),
+            saved.path.display()
+        )?;
     }
     if let Some(offers) = found {
         offers.print(&mut out)?;

@@ -65,7 +65,11 @@ pub fn save(recorder: &Recorder, now: Ts) -> anyhow::Result<Kept> {
 fn save_to(folder: &Path, recorder: &Recorder, now: Ts) -> anyhow::Result<Kept> {
     use std::os::unix::fs::DirBuilderExt;
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true).mode(0o700).create(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     let disk =
         rustix::fs::statvfs(folder).with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
     let free = disk.f_bavail * disk.f_frsize;

@@ -13,6 +13,7 @@ use super::discovery::Offers;
 use super::effects::{IncidentLock, Shell, keep_drafts, last_chance};
 use super::event_loop::{Ending, Loop};
 use super::flight;
+use super::past::Loader;
 use super::session::Session;
 use super::settings::settings;
 use super::signals::Signals;
@@ -25,6 +26,8 @@ use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
 use crate::signals::logs::store::{LogStore, StoreOptions};
+use crate::stream::past::Past;
+use crate::stream::queue;
 use crate::timeline::{Filter, Ts};
 
 /// A saved recording is offered in the first line for so long; afterwards `s` still lists it.
@@ -119,6 +122,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     travel::follow_playhead(&mut state);
     let first = filtering::set_filter(&mut state, live.filter);
     let incident: IncidentLock = Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)));
+    let past = Some(Loader::start(Past::Recorder(session.recorder.clone()), answers_to.clone()));
     let shell = Shell {
         answers: answers_to,
         drafts: keep_drafts(Some(Arc::clone(&incident))),
@@ -131,10 +135,20 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     for effect in first {
         shell.run(effect);
     }
-    let (_closed, empty) = mpsc::channel(1);
+    let (_closed, empty) = queue::queue();
     let stream = std::mem::replace(&mut session.stream, empty);
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock: session.clock, signals };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(stream),
+        answers,
+        shell,
+        store,
+        past,
+        clock: session.clock,
+        signals,
+    };
     let ending = the_loop.run().await;
     the_loop.terminal.give_back();
     let unsaved = std::mem::take(&mut the_loop.state.unsaved);
@@ -190,7 +204,9 @@ fn keep_after_a_panic(session: &Session) {
 fn find_recordings(answers: &mpsc::Sender<Arrival>, now: Ts) {
     let to = answers.clone();
     tokio::task::spawn_blocking(move || {
-        let rows: Vec<SavedRow> = flight::folder().map(|f| flight::list(&f)).unwrap_or_default()
+        let rows: Vec<SavedRow> = flight::folder()
+            .map(|f| flight::list(&f))
+            .unwrap_or_default()
             .into_iter()
             .map(|s| SavedRow { path: s.path, bytes: s.bytes, at: s.at, fresh: now.since(s.at) < OFFERED })
             .collect();

@@ -8,6 +8,7 @@ pub mod event_loop;
 pub mod flight;
 pub mod live;
 pub mod pace;
+pub mod past;
 pub mod replay;
 pub mod session;
 pub mod settings;

@@ -20,9 +20,17 @@ const APART: u32 = 1 << 16;
 /// Who a run is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Key {
-    Run { host: String, boot: String, run: u64 },
+    Run {
+        host: String,
+        boot: String,
+        run: u64,
+    },
     /// From before runs had a number: the moment on its own clock at which the stream began is as good as one.
-    Moment { host: String, boot: String, mono: u64 },
+    Moment {
+        host: String,
+        boot: String,
+        mono: u64,
+    },
     /// Its declaration is lost.
     Lost(usize),
 }
@@ -37,12 +45,15 @@ struct Run {
     sources: BTreeMap<SourceId, SourceId>,
 }
 
+/// Which run speaks under which origin number.
+pub type Speaking = BTreeMap<OriginId, usize>;
+
 /// Tells runs apart while envelopes are read in the order of the recording.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     runs: Vec<Run>,
     /// Which run speaks under the origin numbers of this segment.
-    speaking: BTreeMap<OriginId, usize>,
+    speaking: Speaking,
     /// Sources that go on from run to run: (host, kind, name, detail).
     lasting: BTreeMap<(String, SourceKind, String, String), SourceId>,
 }
@@ -51,6 +62,16 @@ impl Runs {
     /// A segment begins: who speaks in it is declared in it.
     pub fn segment(&mut self) {
         self.speaking.clear();
+    }
+
+    /// Who speaks now.
+    pub fn speaking(&self) -> &Speaking {
+        &self.speaking
+    }
+
+    /// Goes on in the middle of a segment in which these speak.
+    pub fn resume(&mut self, speaking: &Speaking) {
+        self.speaking.clone_from(speaking);
     }
 
     /// How many runs were met.
@@ -195,11 +216,7 @@ mod tests {
         assert_eq!(placed(&mut runs, begins("a", 10)), [(1, APART), (1, APART + 1), (1, 2)]);
         assert_eq!(placed(&mut runs, begins("b", 10)), [(2, 2 * APART), (2, 2 * APART + 1), (2, 2 * APART + 2)]);
         let mut state = begins("a", 10);
-        state.push(envelope(
-            4,
-            2,
-            Event::Stream(Declaration::State { source: SourceId(2), state: SourceState::Ok }),
-        ));
+        state.push(envelope(4, 2, Event::Stream(Declaration::State { source: SourceId(2), state: SourceState::Ok })));
         runs.segment();
         runs.place(&mut state);
         assert!(matches!(state[3].event, Event::Stream(Declaration::State { source: SourceId(2), .. })));
