@@ -46,7 +46,10 @@ actions! {
     "Find" {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
-        ClearFilter     "clear-filter"      Panes   ["F"]               "clear the filter";
+        ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
+        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
+        UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
         SearchNext      "search-next"       Panes   ["n"]               "next hit";
         SearchPrevious  "search-previous"   Panes   ["N"]               "previous hit";
@@ -105,6 +108,7 @@ actions! {
     }
     "The box" {
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
+        SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";
         Rollback        "rollback"          Typed   []                  "run the configured rollback of a service: rollback SERVICE";
     }

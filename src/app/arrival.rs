@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::windows::Window;
+use crate::config::discover::Consent;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::Ts;
 use crate::ui::Level;
 
 /// An offer of discovery, as the screen shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfferRow {
     /// What it is: `PostgreSQL 15 on :5432`.
     pub what: String,
@@ -18,6 +19,12 @@ pub struct OfferRow {
     pub reason: String,
     /// Whether it has been taken.
     pub taken: bool,
+    /// The port of a database server of this box.
+    pub port: Option<u16>,
+    /// What must be agreed to before it is taken.
+    pub consent: Option<Consent>,
+    /// Why it cannot be taken as things are, and what would help.
+    pub hindrance: Option<String>,
 }
 
 /// A recording that an earlier run left behind.

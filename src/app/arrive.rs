@@ -9,8 +9,8 @@ use crate::app::travel;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
-use crate::timeline::Ts;
 use crate::timeline::time::short;
+use crate::timeline::{TimeRange, Ts};
 use crate::ui::Level;
 
 impl State {
@@ -85,12 +85,20 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
 fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
     match answer.slot {
         Slot::View => state.logs.arrive(answer),
-        Slot::Span => state.view.request_span = answer.span.map(|s| s.range),
+        Slot::Span => {
+            // The store names the first and the last record; a range ends before its end.
+            let whole = |r: TimeRange| TimeRange::new(r.start, Ts(r.end.0.saturating_add(1)));
+            state.view.request_span = answer.span.map(|s| whole(s.range));
+        }
         Slot::Top => {
             if let Some(Overlay::Top(top)) = state.view.overlays.last_mut()
                 && top.request == answer.request
             {
                 top.arrive(answer);
+            } else if matches!(state.view.overlays.last(), Some(Overlay::Filter(_)))
+                && answer.request == state.view.requests
+            {
+                state.view.fields = answer.fields;
             }
         }
         Slot::Find if answer.request != state.view.requests || !answer.done => {}

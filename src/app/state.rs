@@ -54,6 +54,10 @@ pub struct View {
     pub cursor: [usize; 6],
     /// The one filter.
     pub filter: Filter,
+    /// Terms that are switched off for now.
+    pub suspended: Vec<Filter>,
+    /// Fields of the records in the window and how many have them, as last asked for.
+    pub fields: Vec<(String, u64)>,
     /// What lies over the panes, topmost last.
     pub overlays: Vec<Overlay>,
     /// The user's own marks.
@@ -101,6 +105,8 @@ pub struct Settings {
     pub theme: String,
     /// How much the strip shows when live, in seconds.
     pub window_secs: u64,
+    /// Filters saved by name.
+    pub filters: BTreeMap<String, String>,
     /// Whether this is the demo.
     pub demo: bool,
 }
@@ -116,6 +122,7 @@ impl Default for Settings {
             deploys: DeploysConfig::default(),
             theme: "dark".into(),
             window_secs: 900,
+            filters: BTreeMap::new(),
             demo: false,
         }
     }

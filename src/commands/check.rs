@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::runtime::discovery::Offers;
 use crate::runtime::flight;
 use crate::runtime::session::Session;
-use crate::signals::{Roots, Timeline};
-use crate::timeline::{SourceKind, SourceState};
+use crate::signals::{Roots, Timeline, database};
+use crate::timeline::{SourceKind, SourceState, Ts};
 use crate::ui::text::clean;
 
 /// How long sources are tried.
@@ -80,7 +80,14 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
             Some(SourceState::Failed { why, .. } | SourceState::Degraded { why }) => (true, mended(why)),
             Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
             Some(SourceState::Ended) => (false, "read to its end".into()),
-            Some(SourceState::Ok) | None => (false, "works".into()),
+            Some(SourceState::Ok) | None => {
+                match timeline.health.probe(&source.decl.name).and_then(|p| p.state(Ts::MAX)) {
+                    // A probe that works may well find a dependency that does not.
+                    Some(found) if !found.probe.ok => (true, format!("the dependency fails: {}", found.probe.reason())),
+                    Some(found) => (false, format!("answers in {:.0} ms", found.probe.latency_ms)),
+                    None => (false, "works".into()),
+                }
+            }
         };
         let kind = format!("{:?}", source.decl.kind).to_lowercase();
         all.push(Finding { bad, text: format!("{kind} {} ({}): {state}", source.decl.name, source.decl.detail) });
@@ -104,7 +111,9 @@ fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
             all.push(Finding { bad: true, text: text.to_owned() });
         }
     };
-    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind);
+    // What is seen of a database from outside is no watch over it.
+    let from_outside = |s: &crate::signals::timeline::KnownSource| s.decl.name == database::sources::titles::NAME;
+    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind && !from_outside(s));
     lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
     lack(
         !has(SourceKind::Database),

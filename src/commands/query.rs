@@ -69,7 +69,7 @@ fn range(args: &QueryArgs, gathered: &Gathered) -> anyhow::Result<TimeRange> {
     let end = gathered.timeline.span.map_or(Ts(0), |(_, end)| end);
     let zone = jiff::tz::TimeZone::UTC;
     let parse = |text: &Option<String>, default: Ts| match text {
-        Some(t) => time_text::parse(t, end, &zone).map_err(UsageError),
+        Some(t) => time_text::parse_near(t, end, &zone).map_err(UsageError),
         None => Ok(default),
     };
     Ok(TimeRange { start: parse(&args.from, Ts::MIN)?, end: parse(&args.to, Ts::MAX)? })

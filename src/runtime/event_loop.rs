@@ -202,7 +202,7 @@ impl Loop {
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());
-        match time_text::parse(&text, state.horizon(), &state.settings.zone) {
+        match time_text::parse_near(&text, state.horizon(), &state.settings.zone) {
             Ok(at) => {
                 travel::go_to(state, at);
             }

@@ -55,7 +55,8 @@ pub struct Live {
 
 /// The live screen from the command line.
 pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(args.config.as_deref())?;
+    let (mut config, _) = Config::find(args.config.as_deref())?;
+    config.logs.index_memory_mb = args.index_memory.unwrap_or(config.logs.index_memory_mb);
     let discover = args.files.is_empty() && args.commands.is_empty() && config.names_no_source();
     let filter = parse_filter(args.filter.as_deref())?;
     run(Live {
@@ -77,14 +78,15 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
-/// A log store whose answers go where all answers go.
-pub fn store(answers: &mpsc::Sender<Arrival>) -> LogStore {
+/// A log store whose answers go where all answers go. Its index may take `index_memory_mb` megabytes.
+pub fn store(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32) -> LogStore {
     let answers = answers.clone();
+    let index_memory = u64::from(index_memory_mb) << 20;
     LogStore::new(
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions::default(),
+        StoreOptions { index_memory, ..StoreOptions::default() },
     )
 }
 
@@ -99,7 +101,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let mut session = Session::start(&live.config, &roots, live.record.clone())?;
     keep_after_a_panic(&session);
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to);
+    let store = store(&answers_to, live.config.logs.index_memory_mb);
     let offers = Offers::default();
     let sources = session.configured(&live.config, &roots, &live.files, &live.commands);
     session.add(sources);

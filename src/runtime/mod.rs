@@ -5,6 +5,7 @@ pub mod clipboard;
 pub mod discovery;
 pub mod effects;
 pub mod event_loop;
+pub mod filters;
 pub mod flight;
 pub mod live;
 pub mod pace;

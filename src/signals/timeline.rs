@@ -163,6 +163,9 @@ impl Timeline {
                 self.runs.entry(e.origin).or_insert(run);
             }
             Declaration::Source(decl) => {
+                if decl.kind == SourceKind::Logs {
+                    self.logs.declare(decl.id, &decl.name);
+                }
                 let new = || KnownSource { decl: decl.clone(), states: Vec::new(), dropped: 0, origin: e.origin };
                 let known = self.sources.entry(decl.id).or_insert_with(new);
                 (known.decl, known.origin) = (decl.clone(), e.origin);
@@ -283,13 +286,5 @@ impl Timeline {
     /// A source's name, or its number when it was never declared.
     pub fn source_name(&self, id: SourceId) -> &str {
         self.sources.get(&id).map_or("?", |s| s.decl.name.as_str())
-    }
-
-    /// Sources of one pane that do not work at `now`, with the reason.
-    pub fn troubled(&self, kind: SourceKind, now: Ts) -> impl Iterator<Item = (&KnownSource, &(Ts, SourceState))> {
-        self.sources.values().filter(move |s| s.decl.kind == kind).filter_map(move |s| {
-            let state = s.state(now)?;
-            matches!(state.1, SourceState::Failed { .. } | SourceState::Degraded { .. }).then_some((s, state))
-        })
     }
 }

@@ -82,7 +82,11 @@ impl CountSeries {
     /// The same counts as seen from further back: seconds in full from `from`, which must be the beginning of a minute, to
     /// `to`, minutes before, nothing after.
     pub fn around(&self, from: Ts, to: Ts) -> CountSeries {
-        let (from, to) = (from.secs(), to.secs());
+        let to = to.secs();
+        // Whoever is quiet for hours has its last words in full all the same, as it had then.
+        let held = self.seconds.range(..=to).count();
+        let from = self.packed.back(to, SECONDS.saturating_sub(held)).map_or(from.secs(), |s| s.min(from.secs()));
+        let from = from.div_euclid(60) * 60;
         let mut out = CountSeries { evicted: self.evicted, ..CountSeries::default() };
         out.minutes = self.minutes.range(..from.div_euclid(60)).map(|(m, c)| (*m, *c)).collect();
         self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
@@ -151,6 +155,12 @@ impl CountSeries {
         }
     }
 
+    /// The last second that something visible at `now` was counted in; minutes of the far past are not looked at.
+    pub fn last(&self, now: Ts) -> Option<i64> {
+        let visible = |cell: &[(i64, Counts)]| cell.iter().any(|(seen, c)| *seen < now.secs() && c.total() > 0);
+        self.seconds.range(..now.secs()).rev().find(|(_, cell)| visible(cell)).map(|(s, _)| *s)
+    }
+
     /// First and last second that hold anything.
     pub fn span(&self) -> Option<TimeRange> {
         let first = self.minutes.keys().next().map(|m| m * 60).or_else(|| self.seconds.keys().next().copied())?;
@@ -185,6 +195,7 @@ struct Block {
     /// Where the differences begin.
     base: i64,
     previous: i64,
+    seconds: usize,
     bytes: Vec<u8>,
 }
 
@@ -192,7 +203,14 @@ impl Packed {
     fn push(&mut self, second: i64, seen: i64, counts: &Counts) {
         if self.blocks.back().is_none_or(|b| b.bytes.len() >= BLOCK) {
             let bytes = Vec::with_capacity(BLOCK + 64);
-            self.blocks.push_back(Block { first: second, last: second, base: second, previous: second, bytes });
+            self.blocks.push_back(Block {
+                first: second,
+                last: second,
+                base: second,
+                previous: second,
+                seconds: 0,
+                bytes,
+            });
         }
         let Some(block) = self.blocks.back_mut() else { return };
         let before = block.bytes.len();
@@ -204,6 +222,7 @@ impl Packed {
         counts.0.iter().filter(|n| **n > 0).for_each(|n| put(&mut block.bytes, u64::from(*n)));
         (block.first, block.last) = (block.first.min(second), block.last.max(second));
         block.previous = second;
+        block.seconds += 1;
         self.last = self.last.max(Some(second));
         self.bytes += block.bytes.len() - before;
         while self.bytes > PACKED
@@ -211,6 +230,20 @@ impl Packed {
         {
             self.bytes -= oldest.bytes.len();
         }
+    }
+
+    /// Where to begin for at least the last `n` seconds up to `to`; whole blocks.
+    fn back(&self, to: i64, n: usize) -> Option<i64> {
+        let mut found = 0;
+        let mut first = None;
+        for block in self.blocks.iter().rev().filter(|b| b.first <= to) {
+            if found >= n {
+                break;
+            }
+            found += if block.last <= to { block.seconds } else { 0 };
+            first = Some(first.map_or(block.first, |f: i64| f.min(block.first)));
+        }
+        first
     }
 
     /// Hands on seconds from `from` up to and with `to`, in the order in which they came.

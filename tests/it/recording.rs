@@ -185,3 +185,94 @@ fn envelopes_of_one_run_that_come_in_two_recordings_count_once() {
         assert_eq!(count("both.wr"), count("whole.wr"), "{what}");
     }
 }
+
+/// The document is true: what was written from it alone sees the same frames.
+#[test]
+fn a_reader_written_from_the_document_lists_the_same_frames() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let whole = std::fs::read(root.join("tests/recordings/outage.wr")).unwrap();
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 40].fill(0);
+    damaged.truncate(whole.len() - 7);
+    let home = Home::new();
+    for (name, bytes) in [("whole.wr", whole), ("damaged.wr", damaged)] {
+        let path = home.path(name);
+        std::fs::write(&path, &bytes).unwrap();
+        let done = std::process::Command::new("python3")
+            .arg(root.join("tests/recordings/frames.py"))
+            .arg(&path)
+            .output()
+            .expect("python3 is needed: ./test installs it");
+        assert!(done.status.success(), "{done:?}");
+        let listed = String::from_utf8(done.stdout).unwrap().lines().count();
+        let mut reader = warroom::stream::recording::Reader::new(bytes.as_slice());
+        let mut read = 0;
+        while reader.next_frame().unwrap().is_some() {
+            read += 1;
+        }
+        assert_eq!(listed, read, "{name}");
+        let said = String::from_utf8(done.stderr).unwrap();
+        let bytes = reader.damage().bytes;
+        assert_eq!(said.trim(), format!("{bytes} bytes belong to no good frame"), "{name}");
+    }
+}
+
+#[test]
+fn a_recording_is_checked_cut_joined_and_printed_without_being_touched() {
+    let home = Home::new();
+    let outage = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/outage.wr");
+    let whole = std::fs::read(&outage).unwrap();
+    let outage = outage.to_str().unwrap();
+    let check = home.run(&["recording", "check", outage]).good();
+    assert!(check.contains("recorded on web-2") && check.contains("secrets were taken out"), "{check}");
+
+    let range = ["--from", "09:14:00", "--to", "09:14:20"];
+    home.run(&[&["recording", "cut", outage, "-o", "part.wr"], &range[..]].concat()).good();
+    let of = |file: &str| -> Vec<serde_json::Value> {
+        let printed = home.run(&["recording", "cat", file, "--signal", "health"]).good();
+        printed.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
+    };
+    let (all, part) = (of(outage), of("part.wr"));
+    let inside: Vec<_> = all
+        .iter()
+        .filter(|e| (1_795_252_440_000_000_000..1_795_252_460_000_000_000).contains(&e["observed"].as_i64().unwrap()))
+        .cloned()
+        .collect();
+    assert!(!inside.is_empty() && part == inside, "{} of {}", part.len(), all.len());
+    // Two instants of the part look as they do in the whole, but for what was counted before it.
+    let notes = |file: &str| home.run(&["query", "notes", "--recording", file, "--to", "09:14:20", "--json"]).good();
+    assert_eq!(notes("part.wr"), notes(outage));
+    let deploys =
+        |file: &str| home.run(&["query", "deploys", "--recording", file, "--to", "09:14:20", "--json"]).good();
+    assert_eq!(deploys("part.wr"), deploys(outage));
+
+    home.run(&["recording", "cut", outage, "--from", "09:14:20", "-o", "rest.wr"]).good();
+    home.run(&["recording", "join", "rest.wr", "part.wr", "-o", "both.wr"]).good();
+    let lines =
+        |file: &str| home.run(&["query", "logs", "--recording", file, "--from", "09:14:01", "--json"]).objects().len();
+    assert_eq!(lines("both.wr"), lines(outage));
+    assert_eq!(std::fs::read(outage).unwrap(), whole);
+
+    assert!(home.run(&["recording", "join", "part.wr", "-o", "both.wr"]).refused(1).contains("both.wr"));
+    let nothing = home.run(&["recording", "cut", outage, "--from", "2030-01-01 00:00", "-o", "none.wr"]).refused(1);
+    assert!(nothing.contains("nothing in that time"), "{nothing}");
+    assert!(!home.path("none.wr").exists(), "no empty file is left");
+    std::fs::write(home.path("torn.wr"), &whole[..whole.len() - 5]).unwrap();
+    let torn = home.run(&["recording", "check", "torn.wr"]);
+    assert!(torn.code == Some(3) && torn.out.contains("DAMAGE"), "{torn:?}");
+}
+
+#[test]
+fn a_recording_that_kept_secrets_is_redacted_into_another() {
+    let home = Home::new();
+    home.file("api.log", "INFO password=hunter2secret\n");
+    home.configure("[recorder]\nredact = false");
+    home.run(&["record", "-o", "raw.wr", "--for", "1s", "-c", "cat api.log"]).good();
+    let check = home.run(&["recording", "check", "raw.wr"]);
+    assert!(check.out.contains("NOT redacted"), "{check:?}");
+    assert!(home.run(&["recording", "cat", "raw.wr"]).good().contains("hunter2secret"), "the test needs a secret");
+    home.run(&["recording", "redact", "raw.wr", "-o", "clean.wr"]).good();
+    assert!(!home.run(&["recording", "cat", "clean.wr"]).good().contains("hunter2secret"));
+    assert!(home.run(&["recording", "check", "clean.wr"]).good().contains("secrets were taken out"));
+}

@@ -1,8 +1,9 @@
 //! List keys inside an overlay: move, open, back.
 
-use super::Overlay;
 use super::top::{Answer, TopValues};
+use super::{Overlay, rates, terms};
 use crate::app::action::Action;
+use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::filtering;
 use crate::app::input;
@@ -28,6 +29,8 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     let offers = state.own.offers.len();
+    let terms = terms::terms(state).len();
+    let sources = rates::len(state);
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
@@ -38,17 +41,36 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
         Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
+        Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
+        Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
         _ => {}
     }
     Vec::new()
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
+    if let Some(Overlay::Terms { cursor }) = state.view.overlays.last() {
+        let cursor = *cursor;
+        return terms::toggle(state, cursor);
+    }
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
-        Some(Overlay::Offers { cursor }) if cursor < state.own.offers.len() => vec![Effect::Connect(cursor)],
+        Some(Overlay::Offers { cursor }) => take(state, cursor),
         Some(Overlay::Top(top)) => open_top(state, top),
+        Some(Overlay::Rates { cursor }) => rates::open(state, cursor),
         _ => Vec::new(),
+    }
+}
+
+/// An offer was chosen: taken at once, or asked about first.
+fn take(state: &mut State, offer: usize) -> Vec<Effect> {
+    match state.own.offers.get(offer) {
+        None => Vec::new(),
+        Some(OfferRow { taken: false, hindrance: None, consent: Some(consent), .. }) => {
+            state.view.overlays.push(Overlay::Consent { offer, consent: consent.clone() });
+            Vec::new()
+        }
+        Some(_) => vec![Effect::Connect(offer)],
     }
 }
 
@@ -69,7 +91,7 @@ fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
 }
 
 /// The filter term for a counted value. Paths are counted by route: without their query, IDs as `:id`.
-fn term(field: &str, value: &str) -> String {
+pub fn term(field: &str, value: &str) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     if store::top::is_path(field) && value.starts_with('/') {
         let route = regex::escape(value).replace(":id", "[^/?]+");

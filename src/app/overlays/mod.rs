@@ -1,17 +1,24 @@
 //! What lies over the panes: inputs on the bottom line, lists and details in a box.
 
 pub mod compare;
+pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod rates;
+pub mod terms;
 pub mod top;
 
-use crate::timeline::Filter;
-use crate::ui::Selected;
+use crate::config::discover::Consent;
+use crate::ui::{Role, Selected};
 
+use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
+
+/// A line of a box: pieces with their roles.
+pub type BoxLine = Vec<(Role, String)>;
 
 /// One overlay; they stack, and Esc takes the topmost away.
 #[derive(Clone, Debug)]
@@ -23,14 +30,12 @@ pub enum Overlay {
         /// Evidence.
         selected: Option<Selected>,
     },
-    /// The filter being edited; `error` is shown while it cannot be read.
-    Filter {
-        /// The text.
-        line: Line,
-        /// Why it cannot be read yet.
-        error: Option<String>,
-        /// The filter to return to on Esc.
-        before: Filter,
+    /// The filter being edited.
+    Filter(Box<FilterLine>),
+    /// Its terms, to be switched off and on.
+    Terms {
+        /// The line under the cursor.
+        cursor: usize,
     },
     /// A search.
     Search(Line),
@@ -90,6 +95,18 @@ pub enum Overlay {
         /// The line under the cursor.
         cursor: usize,
     },
+    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
+    Consent {
+        /// Its place among the offers.
+        offer: usize,
+        /// What it means.
+        consent: Consent,
+    },
+    /// Log sources with their rates.
+    Rates {
+        /// The source under the cursor.
+        cursor: usize,
+    },
     /// `q` with something unsaved.
     ReallyQuit {
         /// What would be lost.
@@ -139,12 +156,12 @@ impl Overlay {
     pub fn line(&mut self) -> Option<&mut Line> {
         match self {
             Overlay::Note { line, .. }
-            | Overlay::Filter { line, .. }
             | Overlay::Search(line)
             | Overlay::Time { line, .. }
             | Overlay::Path { line, .. }
             | Overlay::Confirm { line, .. } => Some(line),
             Overlay::Palette(p) => Some(&mut p.line),
+            Overlay::Filter(f) => Some(&mut f.line),
             _ => None,
         }
     }

@@ -55,6 +55,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             Role::Chip,
         ));
     }
+    for term in &state.view.suspended {
+        parts.push((
+            format!("({})", shortened(state, &term.to_string())),
+            if live { Role::Header } else { Role::HeaderPast },
+        ));
+    }
     let mut x = area.left() + 1;
     for (part, role) in parts {
         let room = right.saturating_sub(x + 1);

@@ -8,13 +8,11 @@ use ratatui::widgets::{Clear, Widget};
 use super::ScreenLayout;
 use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
-use crate::app::overlays::{MenuKind, Overlay, compare};
+use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
 use crate::app::state::State;
+use crate::config::discover::Consent;
 use crate::timeline::Filter;
 use crate::ui::{PaneCx, Role, text};
-
-/// A line of a box: pieces with their roles.
-type BoxLine = Vec<(Role, String)>;
 
 /// Draws the topmost overlay, where it is a box.
 pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -61,9 +59,22 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let lines = offers(state);
             list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
         }
+        Some(Overlay::Rates { cursor }) => {
+            let inner = room.width.saturating_sub(4) as usize;
+            let (title, lines) = rates::lines(state, cx, *cursor, room.height as usize, inner);
+            list(cx, room, buf, &title, &lines, Some(*cursor + 1), 0);
+        }
         Some(Overlay::Compare { top }) => {
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
             list(cx, room, buf, &title, &lines, None, *top);
+        }
+        Some(Overlay::Terms { cursor }) => {
+            let lines = terms(state);
+            low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
+        }
+        Some(Overlay::Consent { consent, .. }) => {
+            let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
+            list(cx, room, buf, &consent.question, &lines, None, 0);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -134,6 +145,19 @@ fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLin
     }
 }
 
+fn terms(state: &State) -> Vec<BoxLine> {
+    let all = overlays::terms::terms(state);
+    if all.is_empty() {
+        return vec![vec![(Role::Dim, "none; & writes a filter".into())]];
+    }
+    all.into_iter()
+        .map(|(term, is_on)| {
+            let role = if is_on { Role::Text } else { Role::Dim };
+            vec![(Role::Key, if is_on { "on   " } else { "off  " }.into()), (role, term.to_string())]
+        })
+        .collect()
+}
+
 fn help(state: &State) -> Vec<BoxLine> {
     let mut lines = Vec::new();
     let mut group = "";
@@ -197,11 +221,31 @@ fn wrapped(value: &str, width: usize) -> Vec<String> {
     out
 }
 
+/// What an offer means, and at the end the key that takes it.
+fn consent_lines(consent: &Consent, width: usize) -> Vec<BoxLine> {
+    let name_width = consent.lines.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0);
+    let mut lines: Vec<BoxLine> = Vec::new();
+    for (name, value) in &consent.lines {
+        for (i, part) in wrapped(value, width.saturating_sub(name_width + 2)).into_iter().enumerate() {
+            let shown = if i == 0 { name.as_str() } else { "" };
+            lines.push(vec![(Role::Dim, format!("{shown:<name_width$}  ")), (Role::Text, part)]);
+        }
+    }
+    lines.push(Vec::new());
+    lines.push(vec![(Role::Key, "y  ".into()), (Role::Text, consent.act.clone())]);
+    lines.push(vec![(Role::Dim, "any other key leaves it".into())]);
+    lines
+}
+
 /// Offers first (they are chosen by the cursor), then what is watched and what cannot be seen.
 fn offers(state: &State) -> Vec<BoxLine> {
     let mut lines: Vec<BoxLine> = Vec::new();
     for o in &state.own.offers {
-        let mark = if o.taken { "watched   " } else { "[Enter]   " };
+        let mark = match o {
+            o if o.taken => "watched   ",
+            o if o.hindrance.is_some() => "not so    ",
+            _ => "[Enter]   ",
+        };
         lines.push(vec![
             (Role::Key, mark.into()),
             (Role::Text, format!("{}  ", o.what)),

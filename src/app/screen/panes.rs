@@ -8,8 +8,7 @@ use super::layout::Places;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
-use crate::timeline::SourceState;
-use crate::timeline::time::short;
+use crate::timeline::facts::MarkKind;
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
 
 /// Draws all panes that have a place.
@@ -98,23 +97,27 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
     }
 }
 
-/// Sources of the pane that do not work: one line each, at most three, with why, since when and the next try.
+/// Sources of the pane that do not work: one line each, at most three, with why, since when and the next try. What the
+/// pane's verdict says already is not said again.
 fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> Rect {
+    let troubles: Vec<_> = cx.facts.troubles.iter().filter(|t| t.kind == pane.kind()).collect();
+    if troubles.is_empty() && pane != Pane::Logs {
+        return area;
+    }
+    let verdict = match pane {
+        Pane::Database => database::pane::verdict(&state.shown().database, cx).text,
+        Pane::Health => health::pane::verdict(&state.shown().health, cx).text,
+        _ => String::new(),
+    };
     let mut lines: Vec<(Role, String)> = Vec::new();
-    for (source, (since, what)) in state.shown().troubled(pane.kind(), cx.now) {
-        let age = short(cx.now.since(*since));
-        lines.push(match what {
-            SourceState::Failed { why, next_try } => {
-                let next = match next_try {
-                    Some(t) if *t > cx.now => format!(", next try in {}", short(t.since(cx.now))),
-                    Some(_) => ", trying".to_owned(),
-                    None => String::new(),
-                };
-                (Role::Bad, format!("{} {}: {why} ({age}{next})", cx.glyphs.fail, source.decl.name))
-            }
-            SourceState::Degraded { why } => (Role::Dim, format!("{}: {why}", source.decl.name)),
-            _ => continue,
-        });
+    for t in troubles.into_iter().filter(|t| !verdict.contains(&t.why)) {
+        let said = t.sentence(cx.now);
+        lines.push(if t.failed { (Role::Bad, format!("{} {said}", cx.glyphs.fail)) } else { (Role::Dim, said) });
+    }
+    if pane == Pane::Logs {
+        // A source that says nothing is as bad as one that cannot be read.
+        let silences = logs::pane::silences(&state.shown().logs, cx);
+        lines.extend(silences.into_iter().map(|s| (Role::Warn, format!("{} {s}", cx.glyphs.mark(MarkKind::Alert)))));
     }
     let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
     let left_out = lines.len().saturating_sub(most);
@@ -159,9 +162,11 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
         Pane::Health => health::pane::glance(&t.health, cx),
         Pane::Incident => incident::pane::glance(&t.incident, cx),
     };
-    let failed = t.troubled(pane.kind(), cx.now).any(|(_, (_, what))| matches!(what, SourceState::Failed { .. }));
-    if failed && glance.level < Level::Warn {
-        glance = Glance { level: Level::Warn, text: format!("{} {}", glance.text, cx.glyphs.fail) };
+    let failed = cx.facts.failing(pane.kind()).is_some();
+    // One that has nothing to tell but its failure is bad by itself, and shows as little why.
+    if failed && (glance.level < Level::Warn || glance.text.ends_with('-')) {
+        let text = format!("{} {}", glance.text, cx.glyphs.fail);
+        glance = Glance { level: glance.level.max(Level::Warn), text };
     }
     glance
 }

@@ -5,5 +5,6 @@ mod evidence;
 mod filters;
 mod keys;
 mod screens;
+mod sources;
 mod time;
 mod world;

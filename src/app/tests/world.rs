@@ -263,7 +263,8 @@ impl World {
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
             Overlay::Note { .. } => "note",
-            Overlay::Filter { .. } => "filter",
+            Overlay::Filter(_) => "filter",
+            Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",
             Overlay::Time { .. } => "time",
             Overlay::Palette(_) => "palette",
@@ -275,6 +276,8 @@ impl World {
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
+            Overlay::Consent { .. } => "consent",
+            Overlay::Rates { .. } => "rates",
             Overlay::ReallyQuit { .. } => "really quit",
         };
         self.state.view.overlays.iter().map(name).collect()

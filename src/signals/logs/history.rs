@@ -8,6 +8,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{LogAppended, LogEvent};
+use super::quiet::{LastWords, Quiet};
 use super::usual::UsualErrors;
 use crate::timeline::counts::{CountSeries, Counts};
 use crate::timeline::{History, Seq, Severity, SourceId, TimeRange, Ts};
@@ -47,6 +48,7 @@ pub struct OpenedAt {
 #[derive(Clone, Debug, Default)]
 pub struct SourceLines {
     counts: CountSeries,
+    words: LastWords,
     /// Format from when on.
     formats: Vec<(Ts, CompactString)>,
     /// When the run that followed it ended: silence from then on says nothing.
@@ -57,22 +59,12 @@ pub struct SourceLines {
     pub unknown: u64,
 }
 
-/// A source that says nothing any more.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Quiet {
-    /// Which.
-    pub source: SourceId,
-    /// Since when.
-    pub since: Ts,
-    /// Lines per second that it had before.
-    pub rate: f64,
-}
-
 /// The history of logs.
 #[derive(Clone, Debug)]
 pub struct LogsHistory {
     all: CountSeries,
     sources: BTreeMap<SourceId, SourceLines>,
+    names: BTreeMap<SourceId, CompactString>,
     seams: History<Seam>,
     opened: History<OpenedAt>,
     lines: u64,
@@ -85,6 +77,7 @@ impl Default for LogsHistory {
         LogsHistory {
             all: CountSeries::default(),
             sources: BTreeMap::new(),
+            names: BTreeMap::new(),
             seams: History::new(SEAMS),
             opened: History::new(SEAMS),
             lines: 0,
@@ -117,6 +110,7 @@ impl LogsHistory {
             self.all.add(*second, observed, counts);
             self.usual.add(*second, observed, counts);
             s.counts.add(*second, observed, counts);
+            s.words.changed(*second);
         }
         if a.seed {
             return;
@@ -146,6 +140,7 @@ impl LogsHistory {
         let mut out = LogsHistory {
             all: self.all.around(from, to),
             sources: BTreeMap::new(),
+            names: self.names.clone(),
             seams: self.seams.clone(),
             opened: self.opened.clone(),
             lines: self.lines,
@@ -154,7 +149,14 @@ impl LogsHistory {
         };
         self.all.each_second(from, to, |second, seen, counts| out.usual.add(second, Ts::from_secs(seen), counts));
         for (id, s) in &self.sources {
-            let s = SourceLines { counts: s.counts.around(from, to), formats: s.formats.clone(), ..*s };
+            let s = SourceLines {
+                counts: s.counts.around(from, to),
+                words: LastWords::default(),
+                formats: s.formats.clone(),
+                ended: s.ended,
+                lines: s.lines,
+                unknown: s.unknown,
+            };
             out.sources.insert(*id, s);
         }
         out
@@ -226,22 +228,24 @@ impl LogsHistory {
         self.usual.errors_since(now)
     }
 
-    /// Sources that had a steady stream of lines and have said nothing for long against it.
+    /// Sources that had a steady stream of lines and have said nothing for long against it, by name; see
+    /// [`quiet`](super::quiet).
     pub fn quiet(&self, now: Ts) -> Vec<Quiet> {
-        let hour = TimeRange::ending(now.floor(Duration::from_secs(1)), Duration::from_secs(3_600));
-        let mut out = Vec::new();
-        for (source, s) in self.sources.iter().filter(|(_, s)| s.ended.is_none_or(|at| at > now)) {
-            let bins = s.counts.columns(hour, 360, now);
-            let Some(last) = bins.iter().rposition(|c| c.total() > 0) else { continue };
-            let before = &bins[last.saturating_sub(60)..=last];
-            let rate = before.iter().map(Counts::total).sum::<u64>() as f64 / (before.len() as f64 * 10.0);
-            let since = hour.slice(last, 360).end;
-            let silent = now.since(since).as_secs_f64();
-            if before.len() >= 12 && rate >= 0.2 && silent > (20.0 / rate).max(30.0) {
-                out.push(Quiet { source: *source, since, rate });
-            }
-        }
-        out
+        let quiet = |(id, s): (&SourceId, &SourceLines)| {
+            let (since, rate) = s.quiet(now)?;
+            Some(Quiet { source: *id, name: self.name(*id), since, rate })
+        };
+        self.sources.iter().filter(|(_, s)| s.ended.is_none_or(|at| at > now)).filter_map(quiet).collect()
+    }
+
+    /// A source has a name from now on.
+    pub fn declare(&mut self, source: SourceId, name: &str) {
+        self.names.insert(source, name.into());
+    }
+
+    /// What a source is called, or its number.
+    pub fn name(&self, source: SourceId) -> CompactString {
+        self.names.get(&source).cloned().unwrap_or_else(|| format!("source {}", source.0).into())
     }
 }
 
@@ -256,9 +260,29 @@ impl SourceLines {
         self.counts.sum(last_seconds(now), now).total() as f64 / RATE.as_secs_f64()
     }
 
+    /// Errors per second over the last ten full seconds.
+    pub fn error_rate(&self, now: Ts) -> f64 {
+        self.counts.sum(last_seconds(now), now).at_least(Severity::Error) as f64 / RATE.as_secs_f64()
+    }
+
     /// Records in `range`, as visible at `now`.
     pub fn sum(&self, range: TimeRange, now: Ts) -> Counts {
         self.counts.sum(range, now)
+    }
+
+    /// Records in each of `parts` equal pieces of `window`, as visible at `now`.
+    pub fn columns(&self, window: TimeRange, parts: usize, now: Ts) -> Vec<Counts> {
+        self.counts.columns(window, parts, now)
+    }
+
+    /// The first second that anything was counted in.
+    pub fn first(&self) -> Option<Ts> {
+        self.counts.span().map(|s| s.start)
+    }
+
+    /// Since when it is quiet at `now`, if it is, and its lines per second before.
+    pub fn quiet(&self, now: Ts) -> Option<(Ts, f64)> {
+        self.words.quiet(&self.counts, now)
     }
 }
 
@@ -362,8 +386,13 @@ mod tests {
         let mut h = LogsHistory::default();
         fill(&mut h, 1, 0..1_000, 0);
         fill(&mut h, 2, 0..900, 0);
+        h.declare(SourceId(2), "nginx");
         let quiet = h.quiet(Ts::from_secs(1_000));
-        assert_eq!(quiet.iter().map(|q| (q.source, q.since)).collect::<Vec<_>>(), [(SourceId(2), Ts::from_secs(900))]);
+        let said: Vec<_> = quiet.iter().map(|q| (q.name.as_str(), q.since, q.rate)).collect();
+        assert_eq!(said, [("nginx", Ts::from_secs(900), 100.0)]);
         assert!(h.quiet(Ts::from_secs(910)).is_empty());
+        assert!(h.quiet(Ts::from_secs(600)).is_empty(), "as of before, it still spoke");
+        fill(&mut h, 2, 990..999, 0);
+        assert!(h.quiet(Ts::from_secs(1_000)).is_empty(), "it speaks again");
     }
 }

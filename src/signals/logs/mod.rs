@@ -8,6 +8,8 @@ pub mod formats;
 pub mod history;
 pub mod kinds;
 pub mod pane;
+pub mod quiet;
+pub mod rates;
 pub mod row;
 pub mod sources;
 pub mod store;

@@ -9,6 +9,7 @@ use ratatui::style::Style;
 use super::beside::beside;
 use super::history::LogsHistory;
 use super::kinds::kinds;
+use super::quiet::Quiet;
 use super::row::LogRow;
 use super::store::scan::{ABSENT, counted};
 use super::view::{LogView, UNFOLDED};
@@ -29,13 +30,14 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
         let was = if before >= 0.05 { format!(" (before: {before:.1}/s)") } else { String::new() };
         return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{was}"));
     }
-    if let Some(quiet) = history.quiet(cx.now).first() {
-        let name = cx_name(history, quiet.source.0);
-        let silent = short(cx.now.since(quiet.since));
-        return Verdict::new(
-            Level::Warn,
-            format!("{name} gone quiet: no line for {silent}, {} lines/s before", rate(quiet.rate)),
-        );
+    let quiet = history.quiet(cx.now);
+    if let Some(first) = quiet.first() {
+        let also = match &quiet[1..] {
+            [] => String::new(),
+            [one] => format!("; {} as well", one.name),
+            more => format!("; and {} more sources", more.len()),
+        };
+        return Verdict::new(Level::Warn, format!("{}{also}", silence(first, cx)));
     }
     let look = TimeRange::ending(cx.now, Duration::from_secs(600));
     let errors = history.sum(look, cx.now).at_least(Severity::Error);
@@ -44,16 +46,20 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} in 10 min", counted(errors, "error")))
 }
 
-/// Sources have no names here; the number stands for one until the pane draws it.
-fn cx_name(history: &LogsHistory, source: u32) -> String {
-    let path = history.opened(Ts::MAX).find(|(_, o)| o.source.0 == source).and_then(|(_, o)| o.path.clone());
-    match path.as_deref().and_then(|p| p.rsplit('/').next()) {
-        Some(name) => name.to_owned(),
-        None => format!("source {source}"),
-    }
+/// `nginx gone quiet: no line since 14:01:20 (2 m), 12 lines/s before`.
+fn silence(quiet: &Quiet, cx: &PaneCx) -> String {
+    let (since, silent) = (quiet.since.hms(cx.zone), short(cx.now.since(quiet.since)));
+    format!("{} gone quiet: no line since {since} ({silent}), {} lines/s before", quiet.name, rate(quiet.rate))
 }
 
-fn rate(n: f64) -> String {
+/// What the verdict has no room for: sources that went quiet, one line each, while something else is worse.
+pub fn silences(history: &LogsHistory, cx: &PaneCx) -> Vec<String> {
+    let said = usize::from(history.errors_since(cx.now).is_none());
+    history.quiet(cx.now).iter().skip(said).map(|q| silence(q, cx)).collect()
+}
+
+/// A rate for the eye.
+pub(super) fn rate(n: f64) -> String {
     match n {
         n if n >= 9.95 => format!("{n:.0}"),
         n if n >= 0.05 => format!("{n:.1}"),
@@ -66,9 +72,19 @@ pub fn glance(history: &LogsHistory, cx: &PaneCx) -> Glance {
     if history.sources().next().is_none() {
         return Glance { level: Level::Unknown, text: "logs -".into() };
     }
-    match history.errors_since(cx.now) {
-        Some(_) => Glance { level: Level::Bad, text: format!("logs {} err/s", rate(history.error_rate(cx.now))) },
-        None => Glance { level: Level::Calm, text: format!("logs {}/s", rate(history.line_rate(cx.now))) },
+    let quiet = history.quiet(cx.now);
+    let gone = match quiet.as_slice() {
+        [] => String::new(),
+        [one] => format!("{} quiet", one.name),
+        more => format!("{} sources quiet", more.len()),
+    };
+    match (history.errors_since(cx.now), gone.is_empty()) {
+        (Some(_), still) => {
+            let also = if still { String::new() } else { format!(", {gone}") };
+            Glance { level: Level::Bad, text: format!("logs {} err/s{also}", rate(history.error_rate(cx.now))) }
+        }
+        (None, false) => Glance { level: Level::Warn, text: format!("logs {gone}") },
+        (None, true) => Glance { level: Level::Calm, text: format!("logs {}/s", rate(history.line_rate(cx.now))) },
     }
 }
 
@@ -132,10 +148,6 @@ fn reading(view: &LogView) -> String {
 /// The verdict, with the kinds of errors where resident rows show them, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
-    // A source without a file has no name in the history; its rows have it.
-    if let Some(row) = view.rows().iter().find(|r| v.text.starts_with(&format!("source {} gone", r.key.source.0))) {
-        v.text = v.text.replacen(&format!("source {}", row.key.source.0), &row.source, 1);
-    }
     if v.level == Level::Bad {
         let kinds = kinds(view.rows(), view.follows());
         if !kinds.is_empty() {
