@@ -63,6 +63,12 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
             state.own.cannot_see = cannot_see;
             state.own.watched = watched;
         }
+        Arrival::Window { slot, for_, window } => {
+            if let Err(why) = &window {
+                state.say(Level::Warn, why.clone());
+            }
+            state.windows.arrive(slot, for_, window.ok());
+        }
         Arrival::Recordings(rows) => recordings(state, rows),
         Arrival::DraftFound(text) => {
             state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");

@@ -13,6 +13,7 @@ use super::overlays::Overlay;
 use super::pane::Pane;
 use super::playhead::Player;
 use super::screen::ScreenLayout;
+use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
 use crate::signals::logs::view::LogView;
@@ -25,6 +26,8 @@ use crate::ui::{Glyphs, Level};
 pub struct State {
     /// What events made.
     pub timeline: Timeline,
+    /// What of the far past is loaded.
+    pub windows: Windows,
     /// Where on the time axis the screen stands.
     pub player: Player,
     /// Rows of the log pane.
@@ -156,6 +159,7 @@ impl State {
     pub fn new(player: Player, settings: Settings) -> State {
         State {
             timeline: Timeline::default(),
+            windows: Windows::default(),
             player,
             logs: LogView::new(),
             // The incident pane begins at its newest row.

@@ -199,7 +199,7 @@ fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
 /// Opens the row; one that stands for a database nobody is connected to leads to the ways to connect.
 fn open(state: &mut State) -> Vec<Effect> {
     if state.view.focus == Pane::Database
-        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.timeline.database, cx))
+        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.shown().database, cx))
         && let Some(cursor) =
             state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
     {

@@ -144,7 +144,7 @@ fn write_new(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    super::effects::private(path)?.write_all(text.as_bytes())
 }
 
 /// Sources for what only reads local files: logs, the journal, the titles of database processes. (Checkouts, units and packages are found by the deploys

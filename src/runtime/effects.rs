@@ -26,6 +26,8 @@ pub type IncidentLock = Arc<tokio::sync::RwLock<Arc<IncidentStore>>>;
 
 /// How often the unfinished note is written at most.
 const DRAFT_EVERY: Duration = Duration::from_millis(500);
+/// How long databases may take leave before Ctrl-Z stops us.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How long one note may take on the way out.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
 /// How long between two tries to put a note on disk.
@@ -59,9 +61,7 @@ impl Shell {
     /// Before the process is stopped: database connections are given up.
     pub fn suspend(&self) {
         if let Some(s) = &self.supervisor {
-            s.suspend();
-            // The connection is closed by the source's own task, which needs a moment of the other thread.
-            std::thread::sleep(Duration::from_millis(100));
+            s.suspend(GOODBYE);
         }
     }
 
@@ -316,6 +316,15 @@ pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) ->
     kept
 }
 
+/// A new file that nobody else may read: what is written out may hold what only this user may see.
+pub fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
 /// Writes the records that pass, as they stand in their sources. Never overwrites.
 fn write_lines(
     store: &LogStore,
@@ -323,7 +332,7 @@ fn write_lines(
     filter: &crate::timeline::Filter,
     range: crate::timeline::TimeRange,
 ) -> std::io::Result<u64> {
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    let file = private(path)?;
     let mut out = std::io::BufWriter::new(file);
     let mut lines = 0;
     let mut failed = None;

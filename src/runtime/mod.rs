@@ -10,6 +10,7 @@ pub mod filters;
 pub mod flight;
 pub mod live;
 pub mod pace;
+pub mod past;
 pub mod replay;
 pub mod session;
 pub mod settings;

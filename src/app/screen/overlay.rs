@@ -308,7 +308,7 @@ fn offers(state: &State) -> Vec<BoxLine> {
             (Role::Dim, format!("warroom replay {}", r.path.display())),
         ]);
     }
-    for source in state.timeline.sources.values() {
+    for source in state.shown().sources.values() {
         let state_word = match source.state(state.now()) {
             Some((_, crate::timeline::SourceState::Failed { why, .. })) => format!("failed: {why}"),
             Some((_, crate::timeline::SourceState::Degraded { why })) => format!("degraded: {why}"),
@@ -316,9 +316,13 @@ fn offers(state: &State) -> Vec<BoxLine> {
             Some((_, crate::timeline::SourceState::Starting)) => "starting".into(),
             _ => "ok".into(),
         };
+        let lost = match source.dropped {
+            0 => String::new(),
+            n => format!(", {n} samples lost because the stream was behind"),
+        };
         lines.push(vec![
             (Role::Text, format!("watching  {}  ", source.decl.name)),
-            (Role::Dim, format!("{}  {state_word}", source.decl.detail)),
+            (Role::Dim, format!("{}  {state_word}{lost}", source.decl.detail)),
         ]);
     }
     for line in &state.own.cannot_see {

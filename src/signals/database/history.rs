@@ -88,6 +88,7 @@ pub struct Server {
     pub info: History<ServerInfo>,
     looks: BTreeMap<(Ts, Seq), Look>,
     sessions: usize,
+    let_go_upto: Option<Ts>,
     /// Looks that fell off the far end.
     pub evicted: u64,
     /// Differences of statement counters.
@@ -104,6 +105,7 @@ impl Default for Server {
             info: History::new(64),
             looks: BTreeMap::new(),
             sessions: 0,
+            let_go_upto: None,
             evicted: 0,
             statements: History::new(INTERVALS),
             deadlocks: History::new(1_000),
@@ -129,6 +131,15 @@ impl Server {
         self.info.latest(now).map_or("", |i| i.value.name.as_str())
     }
 
+    fn before(&self, at: Ts) -> Server {
+        Server {
+            info: self.info.clone(),
+            deadlocks: self.deadlocks.clone(),
+            clients: self.clients.before(at),
+            ..Server::default()
+        }
+    }
+
     fn push(&mut self, seq: Seq, look: Look) {
         self.clients.push(look.at, f64::from(look.figures.counts.clients));
         self.sessions += look.sessions.len();
@@ -138,6 +149,7 @@ impl Server {
                 self.sessions -= old.sessions.len();
                 old.sessions = Vec::new();
                 old.thinned = true;
+                self.let_go_upto = self.let_go_upto.max(Some(old.at));
                 if self.sessions <= SESSIONS_KEPT {
                     break;
                 }
@@ -145,6 +157,7 @@ impl Server {
         }
         while self.looks.len() > LOOKS {
             if let Some((_, old)) = self.looks.pop_first() {
+                self.let_go_upto = self.let_go_upto.max(Some(old.at));
                 self.sessions -= old.sessions.len();
                 self.evicted += 1;
             }
@@ -315,6 +328,28 @@ impl DatabaseHistory {
     /// The statement behind a server's number, if it was known by `now`.
     pub fn text(&self, source: SourceId, queryid: i64, now: Ts) -> Option<&Arc<Statement>> {
         self.texts.get(&(source, queryid)).filter(|t| t.observed <= now).map(|t| &t.statement)
+    }
+
+    /// What stays of the time before `at`, the beginning of a minute: figures by the minute, and what is kept for long.
+    /// Everything else of a window onto the past is to be folded behind it.
+    pub fn before(&self, at: Ts) -> DatabaseHistory {
+        let pool = |p: &Pool| Pool { used: p.used.before(at), waiting: p.waiting.before(at), ..Pool::default() };
+        DatabaseHistory {
+            servers: self.servers.iter().map(|(id, s)| (*id, s.before(at))).collect(),
+            pools: self.pools.iter().map(|(key, p)| (key.clone(), pool(p))).collect(),
+            refused: self.refused.clone(),
+            unread: self.unread.clone(),
+            pools_refused: self.pools_refused,
+            texts: self.texts.clone(),
+            ..DatabaseHistory::default()
+        }
+    }
+
+    /// Up to when something was let go that a window onto the past brings back.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        let servers = self.servers.values().map(|s| s.let_go_upto.max(s.statements.evicted_upto()));
+        let pools = self.pools.values().map(|p| p.figures.evicted_upto());
+        servers.chain(pools).max().flatten().max(self.slow.evicted_upto())
     }
 
     /// What process titles say at `now`; nothing when they have not been read for a while.

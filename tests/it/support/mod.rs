@@ -1,5 +1,6 @@
 //! Throwaway servers and other things that several tests need.
 
+pub mod made;
 pub mod out;
 pub mod postgres;
 pub mod program;
