@@ -6,6 +6,7 @@ pub mod discovery;
 pub mod editor;
 pub mod effects;
 pub mod event_loop;
+pub mod lines;
 pub mod live;
 pub mod pace;
 pub mod replay;

@@ -8,6 +8,7 @@ pub mod palette;
 pub mod rates;
 pub mod top;
 
+use crate::app::effect::WriteAs;
 use crate::timeline::Filter;
 use crate::ui::{Role, Selected};
 
@@ -119,7 +120,7 @@ pub enum WriteWhat {
     /// The recording.
     Recording,
     /// The log lines that the filter lets through.
-    Lines,
+    Lines(WriteAs),
 }
 
 /// Which menu.
@@ -144,7 +145,9 @@ impl MenuKind {
             ],
             MenuKind::Write => &[
                 ('r', "the recording to disk, from its beginning"),
-                ('l', "the filtered log lines of the shown window to a file"),
+                ('l', "the filtered log lines of the shown window to a file, secrets taken out"),
+                ('j', "the same as JSON, one record a line"),
+                ('u', "the same as they stand, secrets included"),
             ],
         }
     }

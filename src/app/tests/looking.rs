@@ -182,3 +182,38 @@ fn a_marked_row_is_found_again_from_anywhere() {
     w.press("up M \"");
     assert!(w.bottom().contains("no other marked row"), "{}", w.bottom());
 }
+
+#[test]
+fn the_zoomed_logs_have_a_histogram_that_comes_closer_and_a_range_becomes_a_filter() {
+    let mut w = outage().sized(100, 36);
+    w.press("z");
+    insta::assert_snapshot!("histogram_100x36", w.text());
+    w.press("i i");
+    assert!(w.text().contains("56 s"), "{}", w.text());
+    w.press("I I I");
+    assert!(w.text().contains("15 m"), "{}", w.text());
+    let last = w.state.logs.selected().expect("a row").placed;
+    w.press("b up up up b");
+    let first = w.state.logs.rows().first().expect("a row").placed;
+    assert_eq!(w.state.view.filter.chips().len(), 1, "one Esc takes it away");
+    assert!(w.rows().len() == 4 && first < last, "{:?}", w.rows());
+    w.press("esc H");
+    assert!(!w.text().contains("max "), "{}", w.text());
+}
+
+#[test]
+fn what_is_filtered_is_written_as_text_or_json_without_what_is_muted() {
+    use crate::app::effect::{Effect, WriteAs};
+    for (key, form) in [("l", WriteAs::Text), ("j", WriteAs::Json), ("u", WriteAs::AsItStands)] {
+        let mut w = repeating().sized(100, 24);
+        w.press("up x enter w");
+        w.press(key);
+        match &w.press("enter")[..] {
+            [Effect::WriteLines { filter, how, .. }] => {
+                assert_eq!(*how, form);
+                assert!(filter.to_string().starts_with("-("), "{filter}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
