@@ -94,9 +94,13 @@ actions! {
         Times           "times"             Panes   ["T"]               "log times: of day, before the playhead, since the row above, as written in the log";
         Columns         "columns"           Panes   ["C"]               "choose columns of the log rows, fields too";
         Repeats         "repeats"           Panes   ["u"]               "collapse log rows that say the same into one with a count, or show them all";
-        Mute            "mute"              Panes   ["H"]               "mute lines like this one, or their source; takes it back, too";
+        Mute            "mute"              Panes   ["U"]               "mute lines like this one, or their source; takes it back, too";
         MarkRow         "mark-row"          Panes   ["M"]               "mark the log row, or take its mark away";
         NextMarkedRow   "next-marked-row"   Panes   ["\""]              "go to the next marked row";
+        Histogram       "histogram"         Panes   ["H"]               "show or hide the histogram of the zoomed logs";
+        Closer          "closer"            Panes   ["i"]               "histogram: a quarter of the span, round the row under the cursor";
+        Farther         "farther"           Panes   ["I"]               "histogram: four times the span, up to all of the window";
+        Brush           "range"             Panes   ["b"]               "begin a range of time at the log row; again: filter by it, up to the row there";
         MoreContext     "more-context"      Panes   ["+" "="]           "show more rows around hits";
         LessContext     "less-context"      Panes   ["-"]               "show fewer rows around hits";
         Zoom            "zoom"              Panes   ["z"]               "zoom the pane to the whole screen, and back";

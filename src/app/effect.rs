@@ -21,6 +21,17 @@ pub struct Draft {
     pub evidence: Vec<Evidence>,
 }
 
+/// The form of log lines in a file.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum WriteAs {
+    /// As in their sources, secrets taken out.
+    Text,
+    /// One JSON object a record, as `warroom query --json` writes them, secrets taken out.
+    Json,
+    /// Byte for byte, secrets included.
+    AsItStands,
+}
+
 /// What the runtime is asked to do.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -59,6 +70,8 @@ pub enum Effect {
         filter: Filter,
         /// From when to when.
         range: TimeRange,
+        /// In which form.
+        how: WriteAs,
     },
     /// Run a configured command and note it.
     Run {

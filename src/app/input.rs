@@ -6,7 +6,7 @@ use crate::app::update;
 use crossterm::event::KeyCode;
 
 use super::action::Action;
-use super::effect::Effect;
+use super::effect::{Effect, WriteAs};
 use super::keymap::Key;
 use super::overlays::line::Typed;
 use super::overlays::{MenuKind, Overlay, WriteWhat};
@@ -147,7 +147,9 @@ pub fn choose_menu(state: &mut State, kind: MenuKind, line: usize) -> Vec<Effect
     match (kind, kind.lines().get(line).map(|(k, _)| *k)) {
         (MenuKind::Copy, Some(what)) => update::copy(state, what),
         (MenuKind::Write, Some('r')) => ask_path(state, WriteWhat::Recording),
-        (MenuKind::Write, Some('l')) => ask_path(state, WriteWhat::Lines),
+        (MenuKind::Write, Some('l')) => ask_path(state, WriteWhat::Lines(WriteAs::Text)),
+        (MenuKind::Write, Some('j')) => ask_path(state, WriteWhat::Lines(WriteAs::Json)),
+        (MenuKind::Write, Some('u')) => ask_path(state, WriteWhat::Lines(WriteAs::AsItStands)),
         _ => Vec::new(),
     }
 }
@@ -156,7 +158,8 @@ fn ask_path(state: &mut State, what: WriteWhat) -> Vec<Effect> {
     let stamp = state.now().jiff().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = match what {
         WriteWhat::Recording => format!("warroom-{stamp}.wr"),
-        WriteWhat::Lines => format!("warroom-{stamp}.log"),
+        WriteWhat::Lines(WriteAs::Json) => format!("warroom-{stamp}.jsonl"),
+        WriteWhat::Lines(_) => format!("warroom-{stamp}.log"),
     };
     let line = overlays::line::Line::new(&name, &[]);
     state.view.overlays.push(Overlay::Path { line, what });

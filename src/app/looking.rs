@@ -3,9 +3,12 @@
 use super::effect::Effect;
 use super::pane::Pane;
 use super::state::State;
-use super::{counting, facts};
+use super::{counting, facts, filtering};
+use crate::signals::logs::histogram::zoomed;
 use crate::signals::logs::look::Column;
 use crate::signals::logs::mutes::Mute;
+use crate::timeline::Filter;
+use crate::timeline::time::short;
 use crate::ui::Level;
 
 /// Columns of one step sideways.
@@ -73,6 +76,48 @@ pub fn next_marked(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
+/// The histogram of the zoomed pane comes or goes.
+pub fn histogram(state: &mut State) -> Vec<Effect> {
+    state.logs.look.histogram = !state.logs.look.histogram;
+    if state.logs.look.histogram && !state.view.zoom {
+        state.say(Level::Calm, "the histogram is shown while the logs are zoomed: z");
+    }
+    Vec::new()
+}
+
+/// The histogram shows less, round the row under the cursor, or more.
+pub fn zoom(state: &mut State, closer: bool) -> Vec<Effect> {
+    let window = facts::window(state, state.view.area.width);
+    let at = state.logs.selected().map_or(state.now(), |r| r.placed);
+    let look = &mut state.logs.look;
+    look.span = zoomed(look.span.unwrap_or(window), window, at, closer);
+    let shown = look.span.unwrap_or(window).len();
+    state.say(Level::Calm, format!("histogram of {}", short(shown)));
+    Vec::new()
+}
+
+/// A range of time begins at the row under the cursor, or ends there and becomes a part of the filter.
+pub fn brush(state: &mut State) -> Vec<Effect> {
+    let Some(at) = state.logs.selected().filter(|_| state.view.focus == Pane::Logs).map(|r| r.placed) else {
+        state.say(Level::Warn, "no log row to begin a range at");
+        return Vec::new();
+    };
+    let Some(from) = state.logs.look.brush.take() else {
+        state.logs.look.brush = Some(at);
+        let text = format!("a range begins at {}; b at another row ends it", at.hms_millis(&state.settings.zone));
+        state.say(Level::Calm, text);
+        return Vec::new();
+    };
+    let (from, to) = (from.min(at), from.max(at));
+    match Filter::parse(&format!("(time>={from} time<={to})")) {
+        Ok(term) => {
+            let filter = state.view.filter.and(&term);
+            filtering::set_filter(state, filter)
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
 /// A line of the list of columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -137,7 +182,7 @@ pub fn mute(state: &mut State, index: usize) -> Vec<Effect> {
     let Some(chosen) = mutable(state).into_iter().nth(index) else { return Vec::new() };
     let label = chosen.mute.label.clone();
     if state.logs.toggle_mute(chosen.mute) {
-        state.say(Level::Warn, format!("muted: {label}; H takes it back"));
+        state.say(Level::Warn, format!("muted: {label}; U takes it back"));
         counting::muted(state, state.logs.mutes().all().len() - 1)
     } else {
         state.say(Level::Calm, format!("heard again: {label}"));

@@ -217,10 +217,11 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
     let path = PathBuf::from(path);
     match what {
         WriteWhat::Recording => vec![Effect::Record(Some(path))],
-        WriteWhat::Lines => {
+        WriteWhat::Lines(how) => {
             let range = state.view.layout.strip.map(|(_, r)| r);
             let Some(range) = range else { return Vec::new() };
-            vec![Effect::WriteLines { path, filter: state.view.filter.clone(), range }]
+            let filter = state.logs.unmuted(&state.view.filter);
+            vec![Effect::WriteLines { path, filter, range, how }]
         }
     }
 }

@@ -77,6 +77,10 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
         Action::MarkRow => looking::mark_row(state),
         Action::NextMarkedRow => looking::next_marked(state),
+        Action::Histogram => looking::histogram(state),
+        Action::Closer => looking::zoom(state, true),
+        Action::Farther => looking::zoom(state, false),
+        Action::Brush => looking::brush(state),
         Action::MoreContext => {
             state.logs.change_context(1);
             Vec::new()

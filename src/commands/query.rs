@@ -349,6 +349,11 @@ fn print_row(out: &mut impl Write, row: &LogRow, json: bool) -> std::io::Result<
         let severity = row.severity.map_or("-", Severity::name);
         return writeln!(out, "{time}  {severity:<5}  {}  {}", clean(&row.source), clean(&row.message));
     }
+    write_json(out, row)
+}
+
+/// One record as JSON on a line of its own.
+pub(crate) fn write_json(out: &mut impl Write, row: &LogRow) -> std::io::Result<()> {
     let line = LogLine {
         ts: row.time.map(Shown),
         severity: row.severity,

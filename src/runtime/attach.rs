@@ -145,8 +145,19 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, past: None, clock, signals, editor: None };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(batches),
+        answers,
+        shell,
+        store,
+        past: None,
+        clock,
+        signals,
+        editor: None,
+    };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

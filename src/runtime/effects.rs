@@ -1,7 +1,5 @@
 //! Carries out what `update` wished for: notes, incident, recorder, files, commands, connections.
 
-use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -109,9 +107,9 @@ impl Shell {
                 tokio::spawn(async move { me.notes_to(path).await });
             }
             Effect::Record(path) => me.record(path),
-            Effect::WriteLines { path, filter, range } => {
+            Effect::WriteLines { path, filter, range, how } => {
                 tokio::task::spawn_blocking(move || {
-                    let said = match write_lines(&me.store, &path, &filter, range) {
+                    let said = match super::lines::write(&me.store, &path, &filter, range, how) {
                         Ok(n) => (Level::Calm, format!("{n} lines written to {}", path.display())),
                         Err(e) => (Level::Bad, format!("cannot write lines to {}: {e}", path.display())),
                     };
@@ -323,33 +321,6 @@ pub fn private(path: &Path) -> std::io::Result<std::fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
-}
-
-/// Writes the records that pass, as they stand in their sources. Never overwrites.
-fn write_lines(
-    store: &LogStore,
-    path: &Path,
-    filter: &crate::timeline::Filter,
-    range: crate::timeline::TimeRange,
-) -> std::io::Result<u64> {
-    let file = private(path)?;
-    let mut out = std::io::BufWriter::new(file);
-    let mut lines = 0;
-    let mut failed = None;
-    store.scan_all(filter, range, &mut |row| match out.write_all(&row.raw).and_then(|()| out.write_all(b"\n")) {
-        Ok(()) => {
-            lines += u64::from(row.folded) + 1;
-            ControlFlow::Continue(())
-        }
-        Err(e) => {
-            failed = Some(e);
-            ControlFlow::Break(())
-        }
-    });
-    match failed {
-        Some(e) => Err(e),
-        None => out.flush().map(|()| lines),
-    }
 }
 
 /// The clock, for those who are not in the loop.

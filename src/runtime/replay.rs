@@ -169,8 +169,19 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, past, clock, signals, editor: None };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(stream),
+        answers,
+        shell,
+        store,
+        past,
+        clock,
+        signals,
+        editor: None,
+    };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

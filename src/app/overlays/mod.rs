@@ -10,6 +10,7 @@ pub mod rates;
 pub mod terms;
 pub mod top;
 
+use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
 use crate::ui::{Role, Selected};
 
@@ -127,7 +128,7 @@ pub enum WriteWhat {
     /// The recording.
     Recording,
     /// The log lines that the filter lets through.
-    Lines,
+    Lines(WriteAs),
 }
 
 /// Which menu.
@@ -152,7 +153,9 @@ impl MenuKind {
             ],
             MenuKind::Write => &[
                 ('r', "the recording to disk, from its beginning"),
-                ('l', "the filtered log lines of the shown window to a file"),
+                ('l', "the filtered log lines of the shown window to a file, secrets taken out"),
+                ('j', "the same as JSON, one record a line"),
+                ('u', "the same as they stand, secrets included"),
             ],
         }
     }

@@ -51,7 +51,7 @@ fn an_error_found_inside_collapsed_rows_stands_by_itself() {
 #[test]
 fn a_muted_kind_is_gone_counted_and_comes_back_with_the_same_key() {
     let mut w = repeating().sized(100, 24);
-    w.press("up H");
+    w.press("up U");
     assert!(w.text().contains("mute     pool timeout after # ms"), "{}", w.text());
     w.press("enter");
     let text = w.text();
@@ -61,12 +61,12 @@ fn a_muted_kind_is_gone_counted_and_comes_back_with_the_same_key() {
     // Looking for errors passes over what is muted.
     w.press("E");
     assert!(w.bottom().contains("no further error"), "{}", w.bottom());
-    w.press("H down down");
+    w.press("U down down");
     assert!(w.text().contains("hides 400 records"), "{}", w.text());
     w.press("enter");
     assert!(w.rows().len() > 20 && !w.text().contains("muted:"), "{}", w.text());
     // A source, and how much of it there is.
-    w.press("H down");
+    w.press("U down");
     assert!(w.text().contains("source api  402 lines") || w.text().contains("lines in this window"), "{}", w.text());
     w.press("enter");
     assert_eq!(w.rows(), ["GET /first 200"]);
@@ -181,4 +181,39 @@ fn a_marked_row_is_found_again_from_anywhere() {
     assert!(text.lines().any(|l| l.starts_with('●') && l.contains("GET /first 200")), "{text}");
     w.press("up M \"");
     assert!(w.bottom().contains("no other marked row"), "{}", w.bottom());
+}
+
+#[test]
+fn the_zoomed_logs_have_a_histogram_that_comes_closer_and_a_range_becomes_a_filter() {
+    let mut w = outage().sized(100, 36);
+    w.press("z");
+    insta::assert_snapshot!("histogram_100x36", w.text());
+    w.press("i i");
+    assert!(w.text().contains("56 s"), "{}", w.text());
+    w.press("I I I");
+    assert!(w.text().contains("15 m"), "{}", w.text());
+    let last = w.state.logs.selected().expect("a row").placed;
+    w.press("b up up up b");
+    let first = w.state.logs.rows().first().expect("a row").placed;
+    assert_eq!(w.state.view.filter.chips().len(), 1, "one Esc takes it away");
+    assert!(w.rows().len() == 4 && first < last, "{:?}", w.rows());
+    w.press("esc H");
+    assert!(!w.text().contains("max "), "{}", w.text());
+}
+
+#[test]
+fn what_is_filtered_is_written_as_text_or_json_without_what_is_muted() {
+    use crate::app::effect::{Effect, WriteAs};
+    for (key, form) in [("l", WriteAs::Text), ("j", WriteAs::Json), ("u", WriteAs::AsItStands)] {
+        let mut w = repeating().sized(100, 24);
+        w.press("up U enter w");
+        w.press(key);
+        match &w.press("enter")[..] {
+            [Effect::WriteLines { filter, how, .. }] => {
+                assert_eq!(*how, form);
+                assert!(filter.to_string().starts_with("-("), "{filter}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use compact_str::CompactString;
 
 use super::row::LogRow;
-use crate::timeline::Ts;
 use crate::timeline::time::short;
+use crate::timeline::{TimeRange, Ts};
 
 /// Columns that can be hidden.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +59,7 @@ impl Times {
 }
 
 /// The settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// Columns that messages are scrolled to the left.
     pub scroll: usize,
@@ -71,6 +71,27 @@ pub struct Look {
     pub hidden: BTreeSet<Column>,
     /// Fields that have a column of their own, in order.
     pub fields: Vec<CompactString>,
+    /// Whether the zoomed pane has a histogram.
+    pub histogram: bool,
+    /// The span it shows, where that is not the window of the strip.
+    pub span: Option<TimeRange>,
+    /// Where a range that is being chosen begins.
+    pub brush: Option<Ts>,
+}
+
+impl Default for Look {
+    fn default() -> Look {
+        Look {
+            scroll: 0,
+            wrap: false,
+            times: Times::default(),
+            hidden: BTreeSet::new(),
+            fields: Vec::new(),
+            histogram: true,
+            span: None,
+            brush: None,
+        }
+    }
 }
 
 /// Columns of their own that fields may have at most.

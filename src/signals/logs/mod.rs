@@ -7,6 +7,7 @@ pub mod event;
 pub mod figures;
 pub mod formats;
 pub mod frames;
+pub mod histogram;
 pub mod history;
 pub mod kinds;
 pub mod lines;

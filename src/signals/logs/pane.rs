@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use super::beside::first_line;
 use super::columns::Columns;
+use super::histogram;
 use super::history::LogsHistory;
 use super::kinds::kinds;
 use super::lines::{Line, lines};
@@ -96,8 +97,13 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
         return frame;
     }
     head(history, view, cx, Rect { height: 1, ..area }, buf);
-    view.measure(area.width, area.height.saturating_sub(1));
-    let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
+    if histogram::wanted(view, cx, area) {
+        let room = histogram::LINES;
+        histogram::draw(history, view, cx, Rect { height: room, ..body }, buf);
+        body = Rect { y: body.y + room, height: body.height - room, ..body };
+    }
+    view.measure(area.width, body.height);
     if body.is_empty() {
         return frame;
     }

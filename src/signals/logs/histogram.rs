@@ -1,0 +1,121 @@
+//! Log volume by severity over a span that can be narrowed, above the rows of the zoomed pane: where in it the rows lie
+//! that are seen, and a range being chosen.
+
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::history::LogsHistory;
+use super::view::LogView;
+use crate::timeline::counts::Counts;
+use crate::timeline::time::short;
+use crate::timeline::{Severity, TimeRange, Ts};
+use crate::ui::{PaneCx, Role, text};
+
+/// Lines it takes.
+pub const LINES: u16 = 4;
+/// The pane is this high at least before it gives lines to it.
+const HIGHEST: u16 = 14;
+/// The shortest span.
+const SHORTEST: Duration = Duration::from_secs(10);
+/// Columns at the left and at the right.
+const LETTER: u16 = 3;
+const LABEL: u16 = 14;
+
+/// Whether there is room and wish for it.
+pub fn wanted(view: &LogView, cx: &PaneCx, area: Rect) -> bool {
+    cx.zoomed && view.look.histogram && area.height >= HIGHEST && area.width >= 48 && cx.facts.window.is_some()
+}
+
+/// A quarter of `span` round `at`, or four times as much; `None` where that is all of `window`.
+pub fn zoomed(span: TimeRange, window: TimeRange, at: Ts, closer: bool) -> Option<TimeRange> {
+    let len = if closer { (span.len() / 4).max(SHORTEST) } else { span.len().saturating_mul(4) };
+    if len >= window.len() {
+        return None;
+    }
+    let end = (at + len / 2).min(window.end).max(window.start + len);
+    Some(TimeRange::ending(end, len))
+}
+
+/// Three lines of columns and the axis below them.
+pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
+    let Some(window) = cx.facts.window else { return };
+    let span = view.look.span.unwrap_or(window);
+    let chart = Rect { x: area.x + LETTER, width: area.width.saturating_sub(LETTER + LABEL), ..area };
+    if chart.is_empty() || area.height < LINES {
+        return;
+    }
+    let width = usize::from(chart.width);
+    let parts = width.min((span.len().as_secs() as usize).max(1));
+    let counts = history.columns(span, parts, cx.now);
+    let seconds = span.len().as_secs_f64() / parts as f64;
+    let between =
+        |c: &Counts, low: Severity, high: Option<Severity>| c.at_least(low) - high.map_or(0, |h| c.at_least(h));
+    let of: [(&str, Role, fn(&Counts, &dyn Fn(&Counts, Severity, Option<Severity>) -> u64) -> u64); 3] = [
+        ("E", Role::ChartHot, |c, f| f(c, Severity::Error, None)),
+        ("W", Role::WarnLine, |c, f| f(c, Severity::Warn, Some(Severity::Error))),
+        ("I", Role::Chart, |c, f| c.total() - f(c, Severity::Warn, None)),
+    ];
+    for (y, (letter, role, figure)) in (area.y..).zip(of) {
+        let values: Vec<u64> = counts.iter().map(|c| figure(c, &between)).collect();
+        let max = values.iter().copied().max().unwrap_or(0);
+        let any = if max > 0 { role } else { Role::Dim };
+        text::put(buf, area.x + 1, y, 1, letter, cx.theme.style(any));
+        for x in 0..width {
+            let value = values[x * parts / width];
+            if value > 0 {
+                let step = ((value * 8).div_ceil(max.max(1)) as usize).clamp(1, 8);
+                text::put(buf, chart.x + x as u16, y, 1, cx.glyphs.spark[step - 1], cx.theme.style(role));
+            }
+        }
+        let most = max as f64 / seconds.max(1e-9);
+        let most = if max == 0 { "none".to_owned() } else { format!("max {}/s", super::pane::rate(most)) };
+        text::put_right(buf, chart.right(), y, LABEL - 1, &most, cx.theme.style(Role::Dim));
+    }
+    axis(view, cx, span, Rect { y: area.y + LINES - 1, height: 1, ..chart }, buf);
+}
+
+fn axis(view: &LogView, cx: &PaneCx, span: TimeRange, at: Rect, buf: &mut Buffer) {
+    let dim = cx.theme.style(Role::Dim);
+    let width = usize::from(at.width);
+    let ends = [span.start.hms(cx.zone), span.end.hms(cx.zone)];
+    text::put(buf, at.x, at.y, at.width, &ends[0], dim);
+    text::put_right(buf, at.x, at.y, at.width, &ends[1], dim);
+    text::put_right(buf, at.right(), at.y, LABEL - 1, &short(span.len()), dim);
+    let column = |t: Ts| span.column(t, width).map(|c| at.x + c as u16);
+    // Where the rows lie that are seen.
+    let shown = view.window(usize::from(view.drawn_lines()));
+    if let (Some(first), Some(last)) = (view.rows().get(shown.start), view.rows().get(shown.end.saturating_sub(1)))
+        && first.placed < span.end
+        && last.placed >= span.start
+    {
+        let from = column(first.placed.max(span.start)).unwrap_or(at.x);
+        let to = column(last.placed).unwrap_or(at.right() - 1);
+        for x in from..=to.max(from) {
+            text::put(buf, x, at.y, 1, cx.glyphs.bar.0, cx.theme.style(Role::Playhead));
+        }
+    }
+    let marked = [(view.look.brush, "[")];
+    for (t, glyph) in marked.into_iter().filter_map(|(t, g)| t.map(|t| (t, g))) {
+        if let Some(x) = column(t) {
+            text::put(buf, x, at.y, 1, glyph, cx.theme.style(Role::Key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coming_closer_stays_inside_and_going_back_ends_with_everything() {
+        let window = TimeRange::new(Ts::from_secs(0), Ts::from_secs(1_600));
+        let near = zoomed(window, window, Ts::from_secs(1_590), true).expect("closer");
+        assert_eq!(near, TimeRange::new(Ts::from_secs(1_200), Ts::from_secs(1_600)));
+        let nearer = zoomed(near, window, Ts::from_secs(1_300), true).expect("closer");
+        assert_eq!(nearer, TimeRange::new(Ts::from_secs(1_250), Ts::from_secs(1_350)));
+        assert_eq!(zoomed(nearer, window, Ts::from_secs(1_300), false).map(|s| s.len().as_secs()), Some(400));
+        assert_eq!(zoomed(near, window, Ts::from_secs(0), false), None);
+    }
+}
