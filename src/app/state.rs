@@ -14,6 +14,7 @@ use super::playhead::Player;
 use super::screen::ScreenLayout;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
+use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::{Filter, TimeRange, Ts};
@@ -130,6 +131,8 @@ impl Default for Settings {
 pub struct Own {
     /// The recorder.
     pub recorder: RecorderStatus,
+    /// The log store and its index.
+    pub logs: StoreFigures,
     /// What could be connected.
     pub offers: Vec<OfferRow>,
     /// What cannot be seen.
