@@ -16,6 +16,7 @@ use super::screen::ScreenLayout;
 use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
+use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::{Filter, TimeRange, Ts};
@@ -138,6 +139,8 @@ impl Default for Settings {
 pub struct Own {
     /// The recorder.
     pub recorder: RecorderStatus,
+    /// The log store and its index.
+    pub logs: StoreFigures,
     /// What could be connected.
     pub offers: Vec<OfferRow>,
     /// What cannot be seen.

@@ -263,6 +263,7 @@ impl Loop {
         }
         self.state.view.area = area;
         self.state.own.recorder = self.shell.recorder_status();
+        self.state.own.logs = self.store.figures();
         let layout = screen(&self.state, &self.theme, area, buffer);
         let sent = self.terminal.show(buffer, layout.cursor)?;
         self.state.view.layout = layout;

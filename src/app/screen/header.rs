@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use crate::app::playhead::Playhead;
 use crate::app::state::State;
 use crate::signals::incident;
+use crate::signals::logs::store::scan::counted;
 use crate::timeline::Ts;
 use crate::timeline::time::short;
 use crate::ui::{PaneCx, Role, text};
@@ -82,6 +83,15 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
     if r.dropped > 0 {
         extras.push((format!("rec lost {}", r.dropped), Role::HeaderAlert));
+    }
+    let logs = &state.own.logs;
+    if logs.lost_lines > 0 {
+        extras.push((format!("{} lost", counted(logs.lost_lines, "line")), Role::HeaderAlert));
+    }
+    if let Some(share) = logs.indexing().filter(|_| area.width >= 100) {
+        let paused = if logs.index_paused { " paused" } else { "" };
+        let text = format!("index {:.0} %{paused}", (share * 100.0).floor());
+        extras.push((text, if live { Role::Header } else { Role::HeaderPast }));
     }
     if let Some((cpu, memory)) =
         own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay())
