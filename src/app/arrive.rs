@@ -9,8 +9,8 @@ use crate::app::travel;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
-use crate::timeline::{TimeRange, Ts};
 use crate::timeline::time::short;
+use crate::timeline::{TimeRange, Ts};
 use crate::ui::Level;
 
 impl State {

@@ -80,12 +80,14 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
             Some(SourceState::Failed { why, .. } | SourceState::Degraded { why }) => (true, mended(why)),
             Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
             Some(SourceState::Ended) => (false, "read to its end".into()),
-            Some(SourceState::Ok) | None => match timeline.health.probe(&source.decl.name).and_then(|p| p.state(Ts::MAX)) {
-                // A probe that works may well find a dependency that does not.
-                Some(found) if !found.probe.ok => (true, format!("the dependency fails: {}", found.probe.reason())),
-                Some(found) => (false, format!("answers in {:.0} ms", found.probe.latency_ms)),
-                None => (false, "works".into()),
-            },
+            Some(SourceState::Ok) | None => {
+                match timeline.health.probe(&source.decl.name).and_then(|p| p.state(Ts::MAX)) {
+                    // A probe that works may well find a dependency that does not.
+                    Some(found) if !found.probe.ok => (true, format!("the dependency fails: {}", found.probe.reason())),
+                    Some(found) => (false, format!("answers in {:.0} ms", found.probe.latency_ms)),
+                    None => (false, "works".into()),
+                }
+            }
         };
         let kind = format!("{:?}", source.decl.kind).to_lowercase();
         all.push(Finding { bad, text: format!("{kind} {} ({}): {state}", source.decl.name, source.decl.detail) });

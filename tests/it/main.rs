@@ -9,6 +9,8 @@ mod health;
 mod host;
 mod incident;
 mod logs;
+mod mysql;
+mod pgbouncer;
 mod postgres;
 mod recording;
 mod replay;

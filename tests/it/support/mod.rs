@@ -1,6 +1,8 @@
 //! Throwaway servers and other things that several tests need.
 
+pub mod mariadb;
 pub mod out;
 pub mod postgres;
 pub mod program;
 pub mod tty;
+pub mod watched;

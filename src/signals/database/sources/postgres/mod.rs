@@ -2,10 +2,9 @@
 //!
 //! One bare connection, never a pool; one statement in flight; every statement under the server's own time limits; a
 //! look that takes too long costs the looks behind it instead of queueing them; looking slows down when it gets
-//! expensive ([`pace`]). Cancelling gives the connection back at once.
+//! expensive ([`Pace`]). Cancelling gives the connection back at once.
 
 pub mod activity;
-pub mod pace;
 pub mod peer;
 pub mod session;
 pub mod statements;
@@ -16,10 +15,10 @@ use std::time::{Duration, Instant};
 use compact_str::CompactString;
 use tokio_util::sync::CancellationToken;
 
-use self::pace::Pace;
 use self::session::Session;
 use self::statements::StatementPoll;
 use self::trouble::Trouble;
+use super::pace::Pace;
 use crate::signals::database::config::PostgresConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
@@ -129,7 +128,7 @@ impl PostgresSource {
                 let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
                 self.deadlocks = Some(n);
                 if delta > 0 {
-                    send(out, DatabaseEvent::Deadlocks { delta }).await;
+                    send(out, DatabaseEvent::Deadlocks { delta, sides: Vec::new() }).await;
                 }
                 Ok(())
             }

@@ -147,7 +147,7 @@ impl Session {
 }
 
 /// One attempt, within the deadline.
-pub(super) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
+pub(in super::super) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
     match tokio::time::timeout(DEADLINE, PgConnection::connect_with(&options)).await {
         Ok(conn) => Ok(conn?),
         Err(_) => Err(Trouble::Silent("connecting")),
