@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::Ts;
@@ -80,6 +81,8 @@ pub enum Arrival {
         /// The end of its output.
         output: String,
     },
+    /// The plan of a statement, or why there is none.
+    Explained(Result<Box<Plan>, String>),
     /// What discovery found.
     Found {
         /// Things that could be connected.

@@ -1,7 +1,8 @@
 //! Runs sources: declares them, starts them, shows why one failed, waits, starts it again.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::signals::source::{Lanes, Observation, StreamClock};
+use crate::signals::source::{Asker, Lanes, Observation, StreamClock};
 use crate::signals::{Declared, Event, Out};
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceId, SourceKind, SourceState};
@@ -28,6 +29,7 @@ pub struct Supervisor {
     next: Arc<AtomicU32>,
     cancel: CancellationToken,
     suspended: Arc<watch::Sender<bool>>,
+    askers: Arc<Mutex<BTreeMap<SourceId, Asker>>>,
 }
 
 impl Supervisor {
@@ -39,7 +41,13 @@ impl Supervisor {
             next: Arc::new(AtomicU32::new(1)),
             cancel: CancellationToken::new(),
             suspended: Arc::new(watch::channel(false).0),
+            askers: Arc::default(),
         }
+    }
+
+    /// The way to ask a source something, if it answers.
+    pub fn asker(&self, id: SourceId) -> Option<Asker> {
+        self.askers.lock().ok()?.get(&id).cloned()
     }
 
     /// Ends all sources.
@@ -62,6 +70,9 @@ impl Supervisor {
         let id = SourceId(self.next.fetch_add(1, Ordering::Relaxed));
         let out = Out::new(id, self.clock, self.lanes.clone());
         let me = self.clone();
+        if let (Some(asker), Ok(mut askers)) = (declared.source.asker(), self.askers.lock()) {
+            askers.insert(id, asker);
+        }
         (id, tokio::spawn(async move { me.run(declared, out).await }))
     }
 

@@ -5,6 +5,7 @@ mod database;
 mod demo;
 mod demo_backend;
 mod deploys;
+mod explain;
 mod health;
 mod host;
 mod incident;

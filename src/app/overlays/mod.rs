@@ -5,11 +5,13 @@ pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod plan;
 pub mod rates;
 pub mod terms;
 pub mod top;
 
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::ui::{Role, Selected};
 
 use self::filter_line::FilterLine;
@@ -73,6 +75,13 @@ pub enum Overlay {
     Detail {
         /// The row.
         selected: Selected,
+        /// First line shown.
+        top: usize,
+    },
+    /// The plan of a statement.
+    Plan {
+        /// The plan.
+        plan: Box<Plan>,
         /// First line shown.
         top: usize,
     },

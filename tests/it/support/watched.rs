@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use warroom::signals::database::history::DatabaseHistory;
+use warroom::signals::database::pane;
 use warroom::signals::{Event, Source};
 use warroom::timeline::facts::Facts;
 use warroom::timeline::source::Declaration;
@@ -32,6 +33,26 @@ impl Watched {
 
     /// The pane now, its verdict first.
     pub fn pane(&self) -> String {
+        self.with(0, |history, cx| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 16));
+            pane::draw(history, cx, buffer.area, &mut buffer);
+            warroom::ui::frame::to_text(&buffer)
+        })
+    }
+
+    /// Asks the pane about the row that has `words`.
+    pub fn on_row<T>(&self, words: &str, ask: impl Fn(&DatabaseHistory, &PaneCx) -> T) -> T {
+        let found = self.with(0, |history, cx| {
+            let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 40));
+            let frame = pane::draw(history, cx, buffer.area, &mut buffer);
+            let text = warroom::ui::frame::to_text(&buffer);
+            let lines: Vec<&str> = text.lines().collect();
+            frame.rows.iter().find(|r| lines[usize::from(r.area.y)].contains(words)).map(|r| r.index)
+        });
+        self.with(found.unwrap_or_else(|| panic!("no row {words}\n{}", self.pane())), ask)
+    }
+
+    fn with<T>(&self, cursor: usize, ask: impl Fn(&DatabaseHistory, &PaneCx) -> T) -> T {
         let theme = Theme::monochrome();
         let facts = Facts::default();
         let cx = PaneCx {
@@ -42,12 +63,10 @@ impl Watched {
             facts: &facts,
             focused: false,
             zoomed: false,
-            cursor: 0,
+            cursor,
             live: true,
         };
-        let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 16));
-        warroom::signals::database::pane::draw(&self.history, &cx, buffer.area, &mut buffer);
-        warroom::ui::frame::to_text(&buffer)
+        ask(&self.history, &cx)
     }
 
     /// Takes in what the source says until `ok`; gives the pane as it is then.
