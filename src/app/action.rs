@@ -120,6 +120,7 @@ actions! {
         Write           "write"             Panes   ["w"]               "write: recording to disk, filtered lines to a file";
     }
     "The box" {
+        Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
         SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::windows::Window;
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::Ts;
@@ -81,6 +82,8 @@ pub enum Arrival {
         /// The end of its output.
         output: String,
     },
+    /// The plan of a statement, or why there is none.
+    Explained(Result<Box<Plan>, String>),
     /// What discovery found.
     Found {
         /// Things that could be connected.

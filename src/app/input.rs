@@ -97,6 +97,12 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             {
                 return update::update(state, action);
             }
+            if let Some(Overlay::Plan { plan, .. }) = state.view.overlays.last()
+                && state.settings.keymap.panes(key) == Some(Action::CopyRow)
+                && let Some(text) = plan.copy.clone()
+            {
+                return vec![Effect::Copy { what: "CREATE INDEX", text }];
+            }
             match state.settings.keymap.lists(key) {
                 Some(action) => overlays::lists::act(state, action),
                 // The key that opened an overlay closes it, and so does q.

@@ -113,6 +113,8 @@ impl Offers {
             sources.retain(|s| s.decl.name != database::sources::titles::NAME);
             sources.extend(health::sources::sources(&part.health, &self.roots));
             inner.running.database.postgres.extend(part.database.postgres);
+            inner.running.database.mysql.extend(part.database.mysql);
+            inner.running.database.pgbouncer.extend(part.database.pgbouncer);
             inner.running.database.metrics.extend(part.database.metrics);
             inner.running.health.probes.extend(part.health.probes);
             (what, sources)

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::discovery::Offers;
 use crate::app::arrival::Arrival;
 use crate::app::effect::{Draft, Effect};
+use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::incident::event::{IncidentSeverity, RecordId};
 use crate::signals::incident::sources::draft::{self, NoteDraft};
 use crate::signals::incident::sources::store::{IncidentStore, StoreError};
@@ -28,6 +29,8 @@ const DRAFT_EVERY: Duration = Duration::from_millis(500);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// How long one note may take on the way out.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
+/// How long a plan is waited for.
+const EXPLAIN: Duration = Duration::from_secs(8);
 /// How long between two tries to put a note on disk.
 const AGAIN: Duration = Duration::from_secs(3);
 
@@ -126,6 +129,12 @@ impl Shell {
                     me.answer(me.offers.arrival()).await;
                 });
             }
+            Effect::Explain(wanted) => {
+                tokio::spawn(async move {
+                    let said = me.explain(wanted).await.map(Box::new);
+                    me.answer(Arrival::Explained(said)).await;
+                });
+            }
             Effect::SaveConfig => {
                 tokio::spawn(async move {
                     let said = me.offers.save_config();
@@ -154,6 +163,25 @@ impl Shell {
             | Effect::OpenEditor { .. }
             | Effect::Suspend
             | Effect::Quit => {}
+        }
+    }
+
+    /// Asks a source for a plan; never longer than [`EXPLAIN`].
+    async fn explain(&self, wanted: Wanted) -> Result<Plan, String> {
+        let Some(supervisor) = &self.supervisor else {
+            return Err("no server to ask from here: explain on the screen that is connected".into());
+        };
+        let Some(asker) = supervisor.asker(wanted.source) else {
+            return Err("no plan: only PostgreSQL is asked for plans as yet".into());
+        };
+        let (answer, said) = tokio::sync::oneshot::channel();
+        if asker.try_send(Question { wanted, answer }).is_err() {
+            return Err("no plan: another one is being asked for, or the server does not answer".into());
+        }
+        match tokio::time::timeout(EXPLAIN, said).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(_)) => Err("no plan: the connection broke".into()),
+            Err(_) => Err(format!("no plan: no answer within {} s; is the server connected?", EXPLAIN.as_secs())),
         }
     }
 

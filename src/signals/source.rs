@@ -18,10 +18,18 @@ use crate::timeline::{SourceDecl, SourceId, SourceState, Ts};
 /// A boxed future, so that sources can be kept in one list.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The way of a question to a source.
+pub type Asker = mpsc::Sender<super::database::plan::Question>;
+
 /// Something that watches one thing.
 pub trait Source: Send + 'static {
     /// Runs until cancelled (`Ok`), ended by itself (`Ok` without cancellation) or failed (`Err`).
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>>;
+
+    /// Where questions for it go, if it answers any. They are answered while it runs, over what it has open.
+    fn asker(&self) -> Option<Asker> {
+        None
+    }
 }
 
 /// A source together with what is shown of it before it speaks.

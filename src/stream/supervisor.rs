@@ -1,7 +1,8 @@
 //! Runs sources: declares them, starts them, shows why one failed, waits, starts it again.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::signals::source::{Lanes, Observation, StreamClock};
+use crate::signals::source::{Asker, Lanes, Observation, StreamClock};
 use crate::signals::{Declared, Event, Out};
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceId, SourceKind, SourceState};
@@ -32,6 +33,7 @@ pub struct Supervisor {
     suspended: Arc<watch::Sender<bool>>,
     /// Sources that hold a connection which must be let go before Ctrl-Z.
     holding: Arc<AtomicUsize>,
+    askers: Arc<Mutex<BTreeMap<SourceId, Asker>>>,
 }
 
 /// One source that may hold a connection.
@@ -60,7 +62,13 @@ impl Supervisor {
             cancel: CancellationToken::new(),
             suspended: Arc::new(watch::channel(false).0),
             holding: Arc::default(),
+            askers: Arc::default(),
         }
+    }
+
+    /// The way to ask a source something, if it answers.
+    pub fn asker(&self, id: SourceId) -> Option<Asker> {
+        self.askers.lock().ok()?.get(&id).cloned()
     }
 
     /// Ends all sources.
@@ -92,6 +100,9 @@ impl Supervisor {
         let id = SourceId(self.next.fetch_add(1, Ordering::Relaxed));
         let out = Out::new(id, self.clock, self.lanes.clone());
         let me = self.clone();
+        if let (Some(asker), Ok(mut askers)) = (declared.source.asker(), self.askers.lock()) {
+            askers.insert(id, asker);
+        }
         (id, tokio::spawn(async move { me.run(declared, out).await }))
     }
 

@@ -6,12 +6,14 @@ pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod plan;
 pub mod rates;
 pub mod terms;
 pub mod top;
 
 use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::ui::{Role, Selected};
 
 use self::detail::Detail;
@@ -74,6 +76,13 @@ pub enum Overlay {
     },
     /// A row with all its fields and lines.
     Detail(Box<Detail>),
+    /// The plan of a statement.
+    Plan {
+        /// The plan.
+        plan: Box<Plan>,
+        /// First line shown.
+        top: usize,
+    },
     /// The pinned instant and the playhead side by side.
     Compare {
         /// First line shown.

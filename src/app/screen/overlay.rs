@@ -72,6 +72,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
             list(cx, room, buf, &title, &lines, None, *top);
         }
+        Some(Overlay::Plan { plan, top }) => {
+            let lines = overlays::plan::lines(plan, room.width.saturating_sub(6) as usize);
+            list(cx, room, buf, "Plan", &lines, None, *top);
+        }
         Some(Overlay::Terms { cursor }) => {
             let lines = terms(state);
             low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);

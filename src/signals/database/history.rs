@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::{Activity, DatabaseEvent, PoolFigures, PoolFrom, Refused, ServerInfo, Session, Statements, Titles};
+use super::event::{
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, Statements,
+    Titles,
+};
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
@@ -93,8 +96,10 @@ pub struct Server {
     pub evicted: u64,
     /// Differences of statement counters.
     pub statements: History<Statements>,
-    /// Deadlocks.
-    pub deadlocks: History<u64>,
+    /// Deadlocks: how many since the look before, and who was in the last one.
+    pub deadlocks: History<(u64, Vec<DeadlockSide>)>,
+    /// How it keeps up, where it is a replica.
+    pub replica: History<Replica>,
     /// Client sessions over time.
     pub clients: Series,
 }
@@ -109,6 +114,7 @@ impl Default for Server {
             evicted: 0,
             statements: History::new(INTERVALS),
             deadlocks: History::new(1_000),
+            replica: History::new(LOOKS),
             clients: Series::default(),
         }
     }
@@ -243,8 +249,12 @@ impl DatabaseHistory {
                 self.know(source, *queryid, observed, statement);
             }
             DatabaseEvent::Refused(r) => self.refused.push(observed, observed, seq, (source, r.clone())),
-            DatabaseEvent::Deadlocks { delta } => {
-                self.servers.entry(source).or_default().deadlocks.push(observed, observed, seq, *delta);
+            DatabaseEvent::Deadlocks { delta, sides } => {
+                let told = (*delta, sides.clone());
+                self.servers.entry(source).or_default().deadlocks.push(observed, observed, seq, told);
+            }
+            DatabaseEvent::Replica(r) => {
+                self.servers.entry(source).or_default().replica.push(observed, observed, seq, r.clone());
             }
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
             DatabaseEvent::SlowStatement(s) => {
@@ -400,10 +410,25 @@ impl DatabaseHistory {
         }
     }
 
-    /// Deadlocks in the minute before `now`.
-    pub fn deadlocks(&self, now: Ts) -> u64 {
+    /// Deadlocks in the minute before `now`, and who was in the last one that is told of.
+    pub fn deadlocks(&self, now: Ts) -> (u64, &[DeadlockSide]) {
         let range = minute(now);
-        self.servers.values().flat_map(|s| s.deadlocks.within(range, now)).map(|e| e.value).sum()
+        let all = self.servers.values().flat_map(|s| s.deadlocks.within(range, now));
+        let (mut n, mut last): (u64, Option<(Ts, &[DeadlockSide])>) = (0, None);
+        for e in all {
+            n += e.value.0;
+            if !e.value.1.is_empty() && last.is_none_or(|(at, _)| at <= e.at) {
+                last = Some((e.at, &e.value.1));
+            }
+        }
+        (n, last.map_or(&[], |(_, sides)| sides))
+    }
+
+    /// How the replica that is furthest behind keeps up, as told in the minute before `now`.
+    pub fn replica(&self, now: Ts) -> Option<(&Server, &Replica)> {
+        let fresh = |s: &'_ Server| s.replica.latest(now).is_some_and(|e| now.since(e.at) < Duration::from_secs(60));
+        let told = self.servers.values().filter(|s| fresh(s)).filter_map(|s| Some((s, &s.replica.latest(now)?.value)));
+        told.max_by_key(|(_, r)| (!r.receiving || !r.applying, r.behind_s))
     }
 
     /// Lines that could not be carried in the minute before `now`.
