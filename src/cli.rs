@@ -291,6 +291,12 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
 }
 
+/// Names of all subcommands.
+pub fn subcommands() -> Vec<String> {
+    use clap::CommandFactory as _;
+    Cli::command().get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect()
+}
+
 /// `90s`, `2m`, `1h`, `1m30s`.
 fn span(text: &str) -> Result<std::time::Duration, String> {
     let span: jiff::SignedDuration =

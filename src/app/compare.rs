@@ -59,6 +59,10 @@ fn figures(state: &State, at: Ts) -> Vec<Figure> {
 }
 
 fn join(before: Vec<Figure>, after: Vec<Figure>) -> Vec<Group> {
+    // A heading under which nothing was known then was not watched yet: that is no news.
+    let watched = |figures: &[Figure], group: &str| figures.iter().any(|f| f.group == group);
+    let groups_before: Vec<&'static str> = after.iter().map(|f| f.group).filter(|g| watched(&before, g)).collect();
+    let groups_after: Vec<&'static str> = before.iter().map(|f| f.group).filter(|g| watched(&after, g)).collect();
     let mut old: BTreeMap<(&'static str, String), Figure> =
         before.into_iter().map(|f| ((f.group, f.name.clone()), f)).collect();
     let mut groups: Vec<Group> = Vec::new();
@@ -70,13 +74,33 @@ fn join(before: Vec<Figure>, after: Vec<Figure>) -> Vec<Group> {
         let was = old.remove(&(figure.group, figure.name.clone()));
         let nothing = |f: &Figure| matches!(f.reading, Reading::Number(n, _) if n == 0.0);
         if !(nothing(&figure) && was.as_ref().is_none_or(nothing)) {
-            put(figure.group, row(was.as_ref(), Some(&figure)));
+            let mut row = row(was.as_ref(), Some(&figure));
+            one_sided(&mut row, &figure, groups_before.contains(&figure.group));
+            put(figure.group, row);
         }
     }
     for ((group, _), figure) in &old {
-        put(group, row(Some(figure), None));
+        let mut row = row(Some(figure), None);
+        one_sided(&mut row, figure, groups_after.contains(group));
+        put(group, row);
     }
     groups
+}
+
+/// Says what a figure that is known at one instant only means: of a list of the first few, that it was not among them; of
+/// what was not watched, nothing.
+fn one_sided(row: &mut Row, figure: &Figure, watched: bool) {
+    if row.before.is_some() && row.after.is_some() {
+        return;
+    }
+    let list = ["Processes", "Statements"].iter().any(|g| figure.group.starts_with(g));
+    (row.change, row.differs) = match (watched, list, row.before.is_none()) {
+        (false, _, _) => ("not watched".into(), Differs::Hardly),
+        (true, true, true) => ("into the top".into(), Differs::Plainly),
+        (true, true, false) => ("off the top".into(), Differs::Plainly),
+        (true, false, true) => ("new".into(), Differs::Plainly),
+        (true, false, false) => ("gone".into(), Differs::Plainly),
+    };
 }
 
 fn row(before: Option<&Figure>, after: Option<&Figure>) -> Row {
@@ -103,7 +127,7 @@ fn change(a: &Figure, b: &Figure) -> (String, Differs) {
     };
     let by = y - x;
     if by.abs() < b.noise {
-        return (String::new(), Differs::Hardly);
+        return (if by == 0.0 { "same" } else { "about same" }.to_owned(), Differs::Hardly);
     }
     // Percentages and small counts as a difference; what grows by orders as a factor.
     let small = x.abs().min(y.abs());

@@ -69,14 +69,14 @@ pub fn complete(state: &State, sample: &[LogRow], text: &str, cursor: usize) -> 
 }
 
 /// What begins with the typed text before what holds it, each in the order given.
-fn fitting(typed: &str, all: impl IntoIterator<Item = (String, String)>, end: &str) -> Vec<Item> {
+fn fitting(typed: &str, all: impl IntoIterator<Item = (String, String)>) -> Vec<Item> {
     let typed = typed.to_lowercase();
     let (mut first, mut then) = (Vec::new(), Vec::new());
     for (text, note) in all {
         let lower = text.to_lowercase();
         let list = if lower.starts_with(&typed) { &mut first } else { &mut then };
-        if lower != typed && lower.contains(&typed) && !list.iter().any(|i: &Item| i.text == format!("{text}{end}")) {
-            list.push(Item { text: format!("{text}{end}"), note });
+        if lower != typed && lower.contains(&typed) && !list.iter().any(|i: &Item| i.text == text) {
+            list.push(Item { text, note });
         }
     }
     first.extend(then);
@@ -97,7 +97,7 @@ fn names(state: &State, sample: &[LogRow], typed: &str) -> Vec<Item> {
     let mut seen: Vec<(String, u64)> = seen.into_iter().collect();
     seen.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let builtin = NAMES.iter().map(|(name, note)| ((*name).to_owned(), (*note).to_owned()));
-    fitting(typed, builtin.chain(seen.into_iter().map(|(name, n)| (name, format!("{n}")))), "=")
+    fitting(typed, builtin.chain(seen.into_iter().map(|(name, n)| (name, format!("{n}")))))
 }
 
 fn values(state: &State, sample: &[LogRow], name: &str, typed: &str) -> Vec<Item> {
@@ -106,15 +106,15 @@ fn values(state: &State, sample: &[LogRow], name: &str, typed: &str) -> Vec<Item
         "level" | "severity" | "lvl" => {
             let mut words: Vec<String> = Severity::ALL.iter().rev().map(|s| s.name().to_ascii_lowercase()).collect();
             words.push("none".into());
-            return fitting(typed, words.into_iter().map(|w| (w, String::new())), "");
+            return fitting(typed, words.into_iter().map(|w| (w, String::new())));
         }
         "source" => {
             let logs = crate::timeline::SourceKind::Logs;
             let sources = state.timeline.sources.values().filter(|s| s.decl.kind == logs);
             let found = sources.map(|s| (Filter::quoted(&s.decl.name), s.decl.detail.clone()));
-            return fitting(typed, found, "");
+            return fitting(typed, found);
         }
-        "time" => return fitting(typed, plain(&["-15m", "-1h"]), ""),
+        "time" => return fitting(typed, plain(&["-15m", "-1h"])),
         _ => {}
     }
     let mut seen: BTreeMap<String, u64> = BTreeMap::new();
@@ -130,7 +130,7 @@ fn values(state: &State, sample: &[LogRow], name: &str, typed: &str) -> Vec<Item
     }
     let mut seen: Vec<(String, u64)> = seen.into_iter().collect();
     seen.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    fitting(typed, seen.into_iter().map(|(value, n)| (Filter::quoted(&value), format!("{n}"))), "")
+    fitting(typed, seen.into_iter().map(|(value, n)| (Filter::quoted(&value), format!("{n}"))))
 }
 
 fn saved(state: &State, typed: &str) -> Vec<Item> {

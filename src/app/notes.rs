@@ -5,7 +5,7 @@ use super::overlays::Overlay;
 use super::overlays::line::Line;
 use super::state::State;
 use super::update;
-use crate::signals::incident::event::Evidence;
+use crate::signals::incident::event::{Evidence, NoteKind};
 use crate::signals::incident::kinds;
 use crate::ui::{Level, Selected};
 
@@ -25,7 +25,9 @@ pub fn save(state: &mut State, text: &str, selected: Option<Selected>) -> Vec<Ef
     }
     state.view.notes += 1;
     let now = state.now();
-    let event_at = selected.as_ref().and_then(|s| s.at).unwrap_or(now);
+    // What somebody saw happened when the row did; what somebody did or decided happens now, whatever is selected.
+    let done_now = matches!(kind, NoteKind::Action | NoteKind::Decision);
+    let event_at = selected.as_ref().and_then(|s| s.at).filter(|_| !done_now).unwrap_or(now);
     let draft =
         Draft { number: state.view.notes, kind, text: text.to_owned(), event_at, evidence: evidence(state, selected) };
     state.unsaved.push(draft.clone());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::effect::Effect;
+use super::facts;
 use super::overlays::Overlay;
 use super::state::State;
 use crate::timeline::Ts;
@@ -82,8 +83,11 @@ pub(super) fn set_mark(state: &mut State) -> Vec<Effect> {
 pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
     let now = state.now();
     let horizon = state.horizon();
-    let all = crate::timeline::TimeRange::new(Ts::MIN, horizon + Duration::from_nanos(1));
     let t = &state.timeline;
+    // Packages of last year are no place to go to: marks count from where the strip or the stream begins.
+    let seen = t.span.map_or(now, |(start, _)| start);
+    let start = facts::window(state, state.view.area.width).start.min(seen);
+    let all = crate::timeline::TimeRange::new(start, horizon + Duration::from_nanos(1));
     let mut marks: Vec<(Ts, MarkKind, String)> = t
         .deploys
         .marks(all, horizon)
@@ -95,11 +99,12 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
         .chain(state.view.marks.iter().map(|&at| (at, MarkKind::User, "your mark".into())))
         .collect();
     marks.sort();
-    let next = marks.iter().find(|(at, _, _)| *at > now).or_else(|| marks.first()).cloned();
-    match next {
+    let later = marks.iter().find(|(at, _, _)| *at > now).cloned();
+    let from_start = if later.is_none() { "no later mark; the first one again: " } else { "" };
+    match later.or_else(|| marks.first().cloned()) {
         Some((at, kind, label)) => {
             let glyph = state.settings.glyphs.mark(kind);
-            state.say(Level::Calm, format!("{glyph} {label}"));
+            state.say(Level::Calm, format!("{from_start}{glyph} {label}"));
             go_to(state, at)
         }
         None => {

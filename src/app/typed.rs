@@ -99,6 +99,16 @@ fn try_filter(state: &mut State) -> Vec<Effect> {
         Ok(filter) => (Some(filter), None),
         Err(e) => (None, Some(e)),
     };
+    // What stands before the mistake holds meanwhile, and nothing that nobody meant: not half of a word as a text.
+    let filter = filter.or_else(|| match state.view.overlays.last() {
+        Some(Overlay::Filter(f)) => {
+            let upto = error.as_ref().map_or(0, |e| e.column.saturating_sub(1));
+            let head: String = f.line.text().chars().take(upto).collect();
+            let end = head.rfind(char::is_whitespace).unwrap_or(0);
+            read_filter(state, &head[..end]).ok()
+        }
+        _ => None,
+    });
     if let Some(Overlay::Filter(f)) = state.view.overlays.last_mut() {
         f.error = error;
     }
@@ -107,6 +117,7 @@ fn try_filter(state: &mut State) -> Vec<Effect> {
 
 /// A filter as typed now: times are seen from the playhead.
 fn read_filter(state: &State, text: &str) -> Result<Filter, FilterError> {
+    let text = &Filter::expand(text, &state.settings.filters)?;
     Filter::parse_at(text, Clock { now: state.now(), zone: &state.settings.zone })
 }
 

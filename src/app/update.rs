@@ -270,7 +270,11 @@ fn copy_row(state: &mut State) -> Vec<Effect> {
 pub fn copy(state: &mut State, what: char) -> Vec<Effect> {
     let row = selected(state);
     let (name, text) = match what {
-        'r' => ("row", row.map(|r| r.text)),
+        // Of a log row the whole line as it stands in its source, folded lines and all.
+        'r' => match state.logs.selected().filter(|_| state.view.focus == Pane::Logs) {
+            Some(log) => ("row", Some(String::from_utf8_lossy(&log.raw).into_owned())),
+            None => ("row", row.map(|r| r.text)),
+        },
         'i' => (
             "request ID",
             row.and_then(|r| r.request_id).or(state.view.filter.request_id().cloned()).map(|id| id.to_string()),

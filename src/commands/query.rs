@@ -32,7 +32,7 @@ use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::stream::past::Past;
 use crate::timeline::source::Declaration;
 use crate::timeline::{Filter, Record, Severity, SourceKind, TimeRange, Ts, time_text};
-use crate::ui::text::clean;
+use crate::ui::text::{clean, json_safe};
 
 /// How long a live look listens to the sources.
 const LOOK: Duration = Duration::from_millis(2_500);
@@ -188,7 +188,7 @@ impl Gathered {
             };
             let body = body(&e.event);
             let line = EventLine { ts: Shown(ts), source: name, body: &body };
-            let text = serde_json::to_string(&line)?;
+            let text = json_safe(&serde_json::to_string(&line)?).into_owned();
             let record = EventRecord { ts, source: name, text: &text, body: &body };
             if !range.contains(ts) || !filter.matches(&record) {
                 continue;
@@ -365,7 +365,7 @@ pub(crate) fn write_json(out: &mut impl Write, row: &LogRow) -> std::io::Result<
         message: &row.message,
         fields: Fields(&row.fields),
     };
-    serde_json::to_writer(&mut *out, &line)?;
+    out.write_all(json_safe(&serde_json::to_string(&line)?).as_bytes())?;
     out.write_all(b"\n")
 }
 

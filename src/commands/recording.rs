@@ -18,7 +18,7 @@ use crate::stream::recording::{encode_events, encode_gap, encode_segment};
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
 use crate::timeline::{OriginId, SourceId, TimeRange, Ts, time_text};
-use crate::ui::text::clean;
+use crate::ui::text::{clean, json_safe};
 
 /// Check, cut, join, redact and print recordings
 #[derive(Clone, Debug, clap::Args)]
@@ -250,7 +250,7 @@ fn cat(path: &Path, signals: &[String], part: &Part) -> anyhow::Result<ExitCode>
             range.contains(e.observed) && (signals.is_empty() || signals.iter().any(|s| s == signal(&e.event)))
         };
         for e in envelopes.iter().filter(wanted) {
-            serde_json::to_writer(&mut out, e)?;
+            out.write_all(json_safe(&serde_json::to_string(e)?).as_bytes())?;
             out.write_all(b"\n")?;
         }
         Ok(())

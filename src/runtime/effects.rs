@@ -207,9 +207,9 @@ impl Shell {
         note.evidence = d.evidence;
         loop {
             let Some(store) = self.store().await else {
-                self.say(Level::Warn, "a replay writes no notes; use `warroom note --at TIME`".into()).await;
-                self.answer(Arrival::NoteSaved { number: d.number, redacted: false }).await;
-                return;
+                let why =
+                    "a replay writes no notes; in a shell: warroom note --at TIME \"…\" (Esc drops this one)".into();
+                return self.answer(Arrival::NoteRefused { number: d.number, why }).await;
             };
             match store.add_note(note.clone()).await {
                 Ok(saved) => {

@@ -225,7 +225,12 @@ impl Loop {
             }
         }
         if let Some((start, end)) = self.state.timeline.span {
+            let before = self.state.now();
             self.state.player.extend(TimeRange::new(start, end));
+            if self.state.player.is_replay() && self.state.now() != before {
+                // Whoever stands at the end goes on with it, and the rows with him.
+                travel::follow_playhead(&mut self.state);
+            }
         }
     }
 

@@ -57,6 +57,14 @@ pub struct Live {
 pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
     let (mut config, _) = Config::find(args.config.as_deref())?;
     config.logs.index_memory_mb = args.index_memory.unwrap_or(config.logs.index_memory_mb);
+    if let [file] = args.files.as_slice()
+        && let Some(meant) = mistyped(file)
+    {
+        let file = file.display();
+        let text =
+            format!("there is no file {file:?}; did you mean `warroom {meant}`? For a file that comes later: ./{file}");
+        return Err(UsageError(text).into());
+    }
     let discover = args.files.is_empty() && args.commands.is_empty() && config.names_no_source();
     let filter = parse_filter(args.filter.as_deref())?;
     run(Live {
@@ -72,9 +80,35 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
     .await
 }
 
-/// A filter of the command line.
+/// The subcommand that was meant by a bare word that is no file: one letter off, or two letters changed places.
+fn mistyped(file: &std::path::Path) -> Option<String> {
+    let word = file.to_str().filter(|w| w.len() >= 3 && w.chars().all(|c| c.is_ascii_lowercase()))?;
+    if file.exists() {
+        return None;
+    }
+    let names = crate::cli::subcommands();
+    names.into_iter().find(|name| is_near(word, name))
+}
+
+/// Whether one letter was left out, put in or changed, or two neighbours changed places.
+fn is_near(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
+    let tail = a[head..].iter().rev().zip(b[head..].iter().rev()).take_while(|(x, y)| x == y).count();
+    let (left, right) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);
+    match (left, right) {
+        ([x, y], [p, q]) => x == q && y == p,
+        _ => left.len() <= 1 && right.len() <= 1 && a != b,
+    }
+}
+
+/// A filter of the command line; `@NAME` is one that was saved.
 pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     let text = text.unwrap_or("");
+    let saved =
+        if text.contains('@') { super::filters::path().map(|p| super::filters::load(&p)).transpose()? } else { None };
+    let text = &Filter::expand(text, &saved.unwrap_or_default())
+        .map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")))?;
     Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 

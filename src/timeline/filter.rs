@@ -12,6 +12,7 @@ mod scan;
 mod show;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -183,6 +184,39 @@ impl Filter {
     /// instants, so that it says the same tomorrow.
     pub fn parse_at(text: &str, clock: Clock<'_>) -> Result<Filter, FilterError> {
         Parser::new(text, Some(clock)).filter().map(|terms| Filter { terms })
+    }
+
+    /// The text with every `@NAME` that stands alone replaced by the saved filter of that name, in brackets. In quotes and
+    /// in patterns it is text.
+    pub fn expand(text: &str, saved: &BTreeMap<String, String>) -> Result<String, FilterError> {
+        let mut out = String::with_capacity(text.len());
+        let (mut quoted, mut begins) = (false, true);
+        let mut chars = text.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            if c == '@' && begins && !quoted {
+                let rest = &text[at + 1..];
+                let end = rest.find(|c: char| !(c.is_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());
+                let alone = rest[end..].chars().next().is_none_or(|c| c.is_whitespace() || c == ')');
+                if end > 0 && alone {
+                    let name = &rest[..end];
+                    let Some(filter) = saved.get(name) else {
+                        let known: Vec<&str> = saved.keys().map(String::as_str).collect();
+                        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+                        let message =
+                            format!("no filter is saved as {name}; saved: {known}. Quote it to look for the text");
+                        return Err(FilterError { message, column: text[..at].chars().count() + 1 });
+                    };
+                    out.push_str(&format!("({filter})"));
+                    while chars.next_if(|(i, _)| *i < at + 1 + end).is_some() {}
+                    begins = false;
+                    continue;
+                }
+            }
+            quoted ^= c == '"';
+            begins = c.is_whitespace() || matches!(c, '(' | '-');
+            out.push(c);
+        }
+        Ok(out)
     }
 
     /// A value as it must be written behind an operator: quoted where it has to be.

@@ -19,6 +19,20 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 /// Code points of one grapheme that reach the screen; more is an attack on the neighbours (stacked marks), and shown.
 const GRAPHEME_CHARS: usize = 12;
 
+/// JSON text in which nothing can steer a terminal: control characters of the second block and bidi overrides, which
+/// JSON allows as they are, become escapes that say the same.
+pub fn json_safe(json: &str) -> Cow<'_, str> {
+    let hostile = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !json.contains(hostile) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if hostile(c) { out.push_str(&format!("\\u{:04x}", c as u32)) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
 /// Text with every control character, escape and bidirectional override made visible (`\x1b`, `\u{202e}`).
 ///
 /// Ordinary text is borrowed. The result holds no control character, no invisible formatting character (besides joiners

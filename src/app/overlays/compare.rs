@@ -6,7 +6,7 @@ use crate::timeline::time::short;
 use crate::ui::{PaneCx, Role, text};
 
 /// Columns of a figure and of a difference.
-const FIGURE: usize = 11;
+const FIGURE: usize = 12;
 
 /// Title and lines for a box that is `width` wide inside. The two headings stay the first lines.
 pub fn lines(state: &State, cx: &PaneCx, width: usize) -> (String, Vec<Vec<(Role, String)>>) {

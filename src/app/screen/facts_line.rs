@@ -63,7 +63,9 @@ fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
         widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
     };
     while needed(facts) > room {
-        let calm = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Text | Role::Dim));
+        // What says nothing first, then what is well.
+        let nothing = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Dim));
+        let calm = nothing.or_else(|| facts.iter().rposition(|(_, role, _)| matches!(role, Role::Text)));
         match calm {
             Some(i) if facts.len() > 1 => {
                 facts.remove(i);

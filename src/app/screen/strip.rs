@@ -42,8 +42,19 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     out.strip = Some((chart, window));
     if rate > 0 {
         let f = cx.facts;
-        let rising = f.errors_per_sec > f.errors_baseline * 2.0 && f.errors_per_sec >= 0.5;
-        let line = if rising {
+        let logs = &state.timeline.logs;
+        let uncounted = logs.counted().is_none_or(|c| cx.now < c.start);
+        let over = logs.errors_stopped(cx.now).is_some();
+        let volume = counts.iter().all(|c| c.at_least(crate::timeline::Severity::Error) == 0);
+        let rising = !over && f.errors_per_sec > f.errors_baseline * 2.0 && f.errors_per_sec >= 0.5;
+        let line = if uncounted {
+            if logs.sources().next().is_none() { "no logs" } else { "not counted" }.to_owned()
+        } else if over {
+            format!("{} err/s {}", figure(f.errors_per_sec), cx.glyphs.down)
+        } else if volume {
+            // Without errors in sight the chart is of all lines, and says so.
+            format!("{} lines/s 0 err", figure(logs.line_rate(cx.now)))
+        } else if rising {
             format!("{} err/s {} {}", figure(f.errors_per_sec), cx.glyphs.up, figure(f.errors_baseline))
         } else {
             format!("{} err/s", figure(f.errors_per_sec))

@@ -152,12 +152,10 @@ fn names_and_values_that_were_seen_are_completed_with_tab() {
     w.press("&");
     w.write("le");
     let above = |w: &mut World| w.text().lines().rev().nth(1).unwrap_or_default().to_owned();
-    assert!(above(&mut w).contains("level= severity"), "{}", above(&mut w));
+    assert!(above(&mut w).contains("level severity"), "{}", above(&mut w));
     w.press("tab");
-    assert!(w.bottom().starts_with("filter: level="), "{}", w.bottom());
-    w.write(">");
-    w.press("backspace");
-    w.write("er");
+    assert!(w.bottom().starts_with("filter: level"), "{}", w.bottom());
+    w.write("=er");
     w.press("tab");
     assert!(w.bottom().starts_with("filter: level=error"), "{}", w.bottom());
     assert_eq!(w.rows().len(), 2, "what was completed acts at once");
@@ -241,4 +239,19 @@ fn a_time_typed_into_the_filter_is_seen_from_the_playhead() {
     assert!(w.bottom().contains("time>=14:00:06"), "nothing was typed before: {}", w.bottom());
     w.press("enter & ctrl-u up");
     assert!(w.bottom().contains("time>=14:00:06"), "what was typed before comes back: {}", w.bottom());
+}
+
+#[test]
+fn behind_a_mistake_nothing_is_filtered_by_and_an_unknown_saved_filter_is_one() {
+    let mut w = two_requests();
+    w.press("&");
+    w.write("source=api time>=25:99");
+    assert_eq!(w.rows().len(), 6, "what stands before the mistake holds");
+    assert_eq!(w.state.view.filter.to_string(), "source=api");
+    w.press("ctrl-u");
+    w.write("@nope");
+    assert_eq!(w.rows().len(), 8);
+    w.press("enter");
+    assert_eq!(w.overlays(), ["filter"]);
+    assert!(w.text().contains("no filter is saved as nope"), "{}", w.text());
 }

@@ -121,7 +121,12 @@ pub fn glance(history: &DeploysHistory, cx: &PaneCx) -> Glance {
     let level = judge(history, &rows, cx).level;
     let suspect = cx.facts.errors_since.and_then(|t| history.suspect(&rows, t)).map(|(r, _)| r);
     let last = rows.iter().find(|r| r.change.kind.sets_version()).or(rows.first());
-    let text = match suspect.or(last) {
+    // What came after the suspect, a rollback above all, is the news.
+    let newer = last.filter(|l| suspect.is_some_and(|s| l.at > s.at));
+    let text = match newer.or(suspect).or(last) {
+        Some(r) if r.change.kind == ChangeKind::Rollback && !r.change.version.is_empty() => {
+            format!("{}back to {} {}", glyph(r, cx).0, cut(&r.change.version, cx), ago(r.at, cx))
+        }
         Some(r) => {
             let what = if r.change.version.is_empty() { &r.change.service } else { &r.change.version };
             format!("{}{} {}", glyph(r, cx).0, cut(what, cx), ago(r.at, cx))

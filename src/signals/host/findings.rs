@@ -95,7 +95,7 @@ fn figures(s: &HostSample, add: &mut impl FnMut(bool, &'static str, String)) {
             text.push_str(&format!(", swapping {}/s", bytes(swapping)));
         }
         if psi.memory_full_pct >= 0.5 {
-            text.push_str(&format!(", all wait {} % of the time", pct(psi.memory_full_pct)));
+            text.push_str(&format!("; everything waits for memory {} % of the time (psi)", pct(psi.memory_full_pct)));
         }
         add(thrash || share >= 98.0, "memory", text);
     }

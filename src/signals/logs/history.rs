@@ -228,6 +228,20 @@ impl LogsHistory {
         self.usual.errors_since(now)
     }
 
+    /// When the last error was, where errors are above their usual rate and none has come for five seconds although
+    /// five and more came in the five before: they may be over.
+    pub fn errors_stopped(&self, now: Ts) -> Option<Ts> {
+        let since = self.errors_since(now)?;
+        let seconds = |from: Ts, n: u64| TimeRange::new(from, from + Duration::from_secs(n));
+        let end = now.floor(Duration::from_secs(1));
+        let errors = |back: u64| self.sum(seconds(end - Duration::from_secs(back), 5), now).at_least(Severity::Error);
+        let quiet = errors(5) == 0 && errors(10) >= 5;
+        let last = (6..=10)
+            .map(|back| end - Duration::from_secs(back))
+            .find(|s| *s >= since && self.sum(seconds(*s, 1), now).at_least(Severity::Error) > 0);
+        last.filter(|_| quiet)
+    }
+
     /// Sources that had a steady stream of lines and have said nothing for long against it, by name; see
     /// [`quiet`](super::quiet).
     pub fn quiet(&self, now: Ts) -> Vec<Quiet> {

@@ -14,21 +14,33 @@ use super::lines::{Line, lines};
 use super::quiet::Quiet;
 use super::store::scan::counted;
 use super::view::LogView;
+use crate::timeline::facts::Trouble;
 use crate::timeline::time::short;
-use crate::timeline::{Severity, TimeRange, Ts};
+use crate::timeline::{Severity, SourceKind, TimeRange, Ts};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, pieces, text};
 
 /// What is so, in one line.
 pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     let sources = history.sources().count();
     if sources == 0 {
-        return Verdict::new(Level::Unknown, "no logs watched");
+        let ours = |t: &&Trouble| t.kind == SourceKind::Logs;
+        return match cx.facts.troubles.iter().find(ours) {
+            Some(t) => Verdict::new(Level::Warn, t.sentence(cx.now)),
+            None => Verdict::new(Level::Unknown, "no logs watched"),
+        };
     }
     if let Some(since) = history.errors_since(cx.now) {
         let at = since.hms(cx.zone);
         let rate = rate(history.error_rate(cx.now));
         let before = history.error_baseline(cx.now);
         let was = if before >= 0.05 { format!(" (before: {before:.1}/s)") } else { String::new() };
+        if let Some(last) = history.errors_stopped(cx.now) {
+            let ago = short(cx.now.since(last));
+            return Verdict::new(
+                Level::Warn,
+                format!("no error for {ago}; errors since {at} ended at {}", last.hms(cx.zone)),
+            );
+        }
         return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{was}"));
     }
     let quiet = history.quiet(cx.now);
@@ -39,6 +51,13 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
             more => format!("; and {} more sources", more.len()),
         };
         return Verdict::new(Level::Warn, format!("{}{also}", silence(first, cx)));
+    }
+    if let Some(counted) = history.counted().filter(|c| cx.now < c.start) {
+        let from = counted.start.hms(cx.zone);
+        return Verdict::new(
+            Level::Unknown,
+            format!("lines from before {from} are here to be read, but were not counted"),
+        );
     }
     let look = TimeRange::ending(cx.now, Duration::from_secs(600));
     let errors = history.sum(look, cx.now).at_least(Severity::Error);
@@ -178,7 +197,7 @@ fn reading(view: &LogView) -> String {
 /// The verdict, with the kinds of errors where resident rows show them, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
-    if v.level == Level::Bad {
+    if history.errors_since(cx.now).is_some() {
         let kinds = kinds(view.rows(), view.follows(), |r| view.run(&r.key).map_or(1, |run| run.count));
         if !kinds.is_empty() {
             v.text.push_str(&format!(": {kinds}"));

@@ -138,7 +138,8 @@ impl LogView {
             self.rows.retain(|r| r.placed <= now);
             self.scroll(false);
             self.load(Anchor::End);
-        } else if !live && now.since(before) > JUMP {
+        } else if live || now.since(before) > JUMP {
+            // What lies between was not appended just now: it has to be read.
             self.scroll(false);
             self.load(Anchor::End);
         } else {

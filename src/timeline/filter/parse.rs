@@ -294,6 +294,10 @@ impl<'a> Parser<'a> {
             _ if is_request => return self.not_for_requests(name, start),
             _ => return Ok((self.field_pattern(name, at)?, sign == Sign::NotMatches)),
         };
+        if op == Op::Equal && matches!(self.peek(), Some('>' | '<' | '≥' | '≤')) {
+            let rest = self.raw_word();
+            return self.fail(at, format!("two comparisons in a row; write {name}{rest}, or quote the value"));
+        }
         if is_request && !matches!(op, Op::Equal | Op::NotEqual) {
             return self.not_for_requests(name, start);
         }

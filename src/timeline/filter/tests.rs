@@ -320,3 +320,23 @@ fn terms_taken_apart_and_put_together_are_the_same_filter() {
         ("/orders/81".into(), "\"two words\"".into())
     );
 }
+
+#[test]
+fn saved_filters_stand_for_their_text_and_an_unknown_one_is_a_mistake() {
+    let saved = BTreeMap::from([("slow".to_owned(), "duration>1s OR level=error".to_owned())]);
+    let expanded = |text: &str| Filter::expand(text, &saved).map_err(|e| (e.column, e.message));
+    assert_eq!(expanded("source=api -@slow").as_deref(), Ok("source=api -(duration>1s OR level=error)"));
+    assert_eq!(expanded("(@slow)").as_deref(), Ok("((duration>1s OR level=error))"));
+    for text in ["\"@nope\"", "a@b.example", "@timestamp>1", "mail=x@y"] {
+        assert_eq!(expanded(text).as_deref(), Ok(text));
+    }
+    let (column, message) = expanded("ok @nope").unwrap_err();
+    assert!(column == 4 && message.contains("saved: slow"), "{message}");
+}
+
+#[test]
+fn two_comparisons_in_a_row_are_a_mistake_and_no_value() {
+    let e = Filter::parse("status=>=500").unwrap_err();
+    assert!(e.column == 8 && e.message.contains("write status>=500"), "{e}");
+    assert!(Filter::parse("tag=\">5\"").is_ok());
+}
