@@ -13,6 +13,8 @@ use crate::ui::Level;
 /// Every pane moves to `at`.
 pub fn go_to(state: &mut State, at: Ts) -> Vec<Effect> {
     remember_pause(state);
+    // Whoever went somewhere while the recording was still read wants to stay there.
+    state.view.go_when_loaded = None;
     state.player.go_to(at);
     state.logs.go_to(at);
     follow_playhead(state);

@@ -328,7 +328,7 @@ fn six_hours() -> &'static (Vec<Envelope>, PathBuf, Home) {
     MADE.get_or_init(|| {
         let home = Home::new();
         let path = home.path("six.wr");
-        let made = Made::new("web-1", 9, BEGIN, 6 * 3_600);
+        let made = Made { rows: 4, lines: 2, ..Made::new("web-1", 9, BEGIN, 6 * 3_600) };
         made.clone().write(&path);
         (made.envelopes(), path, home)
     })
@@ -413,15 +413,18 @@ fn what_the_recorder_in_memory_has_let_go_is_shown_by_the_minute_and_said() {
 }
 
 #[test]
-fn a_replay_of_three_hours_in_a_terminal_goes_back_to_the_first_hour_and_plays_on_there() {
+fn a_long_replay_in_a_terminal_goes_back_to_the_first_hour_and_plays_on_there() {
     let home = Home::new();
-    Made::new("web-1", 9, BEGIN, 3 * 3_600).write(&home.path("three.wr"));
-    let mut tty = Tty::start(&home, &["replay", "three.wr", "--at", "15:00:40"], (130, 40));
-    tty.wait("the process table of then", |t| t.contains("15:00:40") && t.contains("/usr/bin/worker"));
+    let made = Made { rows: 3, lines: 1, ..Made::new("web-1", 9, BEGIN, 9_000) };
+    made.write(&home.path("long.wr"));
+    let mut tty = Tty::start(&home, &["replay", "long.wr", "--at", "15:00:40"], (130, 40));
+    tty.wait("the process table of then", |t| {
+        t.contains("15:00:40") && t.contains("paused") && t.contains("/usr/bin/worker")
+    });
     tty.keys(")");
     tty.wait("ten minutes on", |t| t.contains("15:10:40") && t.contains("/usr/bin/worker"));
-    tty.keys("g17:50:00\r");
-    tty.wait("hours on", |t| t.contains("17:50:00") && t.contains("/usr/bin/worker"));
+    tty.keys("g17:20:00\r");
+    tty.wait("hours on", |t| t.contains("17:20:00") && t.contains("/usr/bin/worker"));
     tty.keys("g15:30:00\r");
     tty.wait("and back", |t| t.contains("15:30:00") && t.contains("/usr/bin/worker"));
     tty.keys("]]]]]] ");

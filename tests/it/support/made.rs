@@ -27,9 +27,11 @@ pub struct Made {
     pub seconds: i64,
     /// Log lines a second.
     pub lines: u32,
-    seq: u64,
-    offset: u64,
-    random: u64,
+    /// Processes in a table.
+    pub rows: u32,
+    pub seq: u64,
+    pub offset: u64,
+    pub random: u64,
 }
 
 const LOG: u32 = 1;
@@ -41,7 +43,17 @@ const DEPLOYS: u32 = 6;
 
 impl Made {
     pub fn new(host: &'static str, run: u64, start: i64, seconds: i64) -> Made {
-        Made { host, run, start, seconds, lines: 3, seq: 0, offset: 0, random: run.wrapping_mul(0x9e37_79b9) | 1 }
+        Made {
+            host,
+            run,
+            start,
+            seconds,
+            lines: 3,
+            rows: 20,
+            seq: 0,
+            offset: 0,
+            random: run.wrapping_mul(0x9e37_79b9) | 1,
+        }
     }
 
     /// Hands on one second after the other.
@@ -224,7 +236,7 @@ impl Made {
     }
 
     fn processes(&mut self, now: i64) -> ProcessTable {
-        let rows = (0..20u32)
+        let rows = (0..self.rows)
             .map(|i| ProcessRow {
                 pid: 1_000 + i,
                 started_s: now - now % 7_200 - 50,
