@@ -107,6 +107,7 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     let verdict = match pane {
         Pane::Database => database::pane::verdict(&state.timeline.database, cx).text,
         Pane::Health => health::pane::verdict(&state.timeline.health, cx).text,
+        Pane::Deploys => deploys::pane::verdict(&state.timeline.deploys, cx).text,
         _ => String::new(),
     };
     let mut lines: Vec<(Role, String)> = Vec::new();
