@@ -187,3 +187,39 @@ fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> 
     }
     sources
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::signals::source::{Lanes, StreamClock};
+
+    #[tokio::test]
+    async fn an_offer_whose_connection_fails_for_good_can_be_taken_again_and_is_not_saved() {
+        let (to, mut seen) = mpsc::channel(100);
+        let lanes = Lanes { must: to.clone(), sample: to.clone(), logs: to };
+        let supervisor = Supervisor::new(lanes, StreamClock::start());
+        let offers = Offers::default();
+        // There is no such variable: only a person can mend that.
+        let snippet = "[[database.mysql]]\nurl = \"mysql://u@127.0.0.1:1/\"\npassword_env = \"WARROOM_HAS_NO_SUCH\"\n";
+        let offer = Offer { what: "mysql".into(), snippet: snippet.into(), ..Offer::default() };
+        offers.inner.lock().unwrap().offers.push((offer, false));
+        let is_taken = || match offers.arrival() {
+            Arrival::Found { offers, .. } => offers[0].taken,
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..2 {
+            let (level, text, running) = offers.take(0, Some(&supervisor));
+            assert_eq!((level, running.len(), is_taken()), (Level::Calm, 1, true), "{text}");
+            assert!(offers.take(0, Some(&supervisor)).1.contains("already"));
+            for source in running {
+                source.await.unwrap();
+            }
+            offers.let_go(0);
+            assert!(!is_taken() && offers.inner.lock().unwrap().running.database.mysql.is_empty());
+        }
+        drop(supervisor);
+        assert!(seen.recv().await.is_some());
+    }
+}
