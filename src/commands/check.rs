@@ -57,6 +57,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     }
     session.supervisor.stop();
     findings.extend(sources_of(&timeline));
+    findings.extend(rights_of(&timeline));
     findings.extend(lacks(&timeline, &roots));
     let mut out = std::io::stdout().lock();
     for f in &findings {
@@ -101,6 +102,24 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
     all
 }
 
+/// What the role of each database connection may see, and the SQL for what it may not.
+fn rights_of(timeline: &Timeline) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for server in timeline.database.servers.values() {
+        let Some(info) = server.info.latest(Ts::MAX).map(|i| &i.value) else { continue };
+        let who = format!("database {}: {} of {} {}", info.name, info.role, info.engine, info.version);
+        let has: Vec<&str> = info.rights.iter().filter(|r| r.has).map(|r| r.shows.as_str()).collect();
+        let sees = if has.is_empty() { "counts and its own sessions only".into() } else { has.join("; ") };
+        all.push(Finding { bad: false, text: format!("{who} sees {sees}") });
+        for r in info.rights.iter().filter(|r| !r.has) {
+            let wish = if r.optional { " (optional)" } else { "" };
+            let text = format!("database {}: {} does not see {}{wish}: {}", info.name, info.role, r.shows, r.grant);
+            all.push(Finding { bad: !r.optional, text });
+        }
+    }
+    all
+}
+
 /// What is wrong, with what to try where the source does not say it.
 fn mended(why: &str) -> String {
     if why.contains(" is gone") && !why.contains(" is gone:") {
@@ -123,7 +142,7 @@ fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
     lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
     lack(
         !has(SourceKind::Database),
-        "no database is watched: [[database.postgres]] url, or [[database.metrics]] for the application's pool",
+        "no database is watched: [[database.postgres]] or [[database.mysql]] url, or [[database.metrics]] for the application's pool",
     );
     lack(!has(SourceKind::Health), "no health check: [[health.probe]] url = \"http://127.0.0.1:8080/healthz\"");
     let nginx = roots.etc.join("nginx/nginx.conf");

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 use crate::app::arrival::{Arrival, OfferRow};
 use crate::config::Config;
 use crate::config::discover::{Found, Offer, look_around};
@@ -24,6 +26,7 @@ pub struct Offers {
 
 #[derive(Default)]
 struct Inner {
+    /// With whether it has been taken.
     offers: Vec<(Offer, bool)>,
     cannot_see: Vec<String>,
     watched: Vec<String>,
@@ -90,21 +93,22 @@ impl Offers {
         Ok(())
     }
 
-    /// Connects to an offer.
-    pub async fn take(&self, i: usize, supervisor: Option<&Supervisor>) -> (Level, String) {
-        let Some(supervisor) = supervisor else { return (Level::Warn, "a replay connects to nothing".into()) };
+    /// Connects to an offer; what was started ends only when it has failed for good, or everything stops.
+    pub fn take(&self, i: usize, supervisor: Option<&Supervisor>) -> (Level, String, Vec<JoinHandle<()>>) {
+        let not = |level, text| (level, text, Vec::new());
+        let Some(supervisor) = supervisor else { return not(Level::Warn, "a replay connects to nothing".into()) };
         let started = {
-            let Ok(mut inner) = self.inner.lock() else { return (Level::Bad, "nothing was found".into()) };
-            let Some((offer, taken)) = inner.offers.get_mut(i) else { return (Level::Warn, "no such offer".into()) };
+            let Ok(mut inner) = self.inner.lock() else { return not(Level::Bad, "nothing was found".into()) };
+            let Some((offer, taken)) = inner.offers.get_mut(i) else { return not(Level::Warn, "no such offer".into()) };
             if *taken {
-                return (Level::Warn, format!("{} is watched already", offer.what));
+                return not(Level::Warn, format!("{} is watched already", offer.what));
             }
             if let Some(why) = &offer.hindrance {
-                return (Level::Warn, why.clone());
+                return not(Level::Warn, why.clone());
             }
             let part: Config = match toml::from_str(&offer.snippet) {
                 Ok(part) => part,
-                Err(e) => return (Level::Bad, format!("cannot use what was found for {}: {e}", offer.what)),
+                Err(e) => return not(Level::Bad, format!("cannot use what was found for {}: {e}", offer.what)),
             };
             *taken = true;
             let what = offer.what.clone();
@@ -119,10 +123,23 @@ impl Offers {
             inner.running.health.probes.extend(part.health.probes);
             (what, sources)
         };
-        for source in started.1 {
-            supervisor.start(source);
-        }
-        (Level::Calm, format!("watching {}", started.0))
+        let running = started.1.into_iter().map(|source| supervisor.start(source).1).collect();
+        (Level::Calm, format!("watching {}", started.0), running)
+    }
+
+    /// What an offer led to has ended: it could not connect, and only a person can mend that. It can be taken again, and
+    /// is no part of what runs.
+    pub fn let_go(&self, i: usize) {
+        let Ok(mut inner) = self.inner.lock() else { return };
+        let Some((offer, taken)) = inner.offers.get_mut(i) else { return };
+        *taken = false;
+        let Ok(part) = toml::from_str::<Config>(&offer.snippet) else { return };
+        let running = &mut inner.running;
+        running.database.postgres.retain(|c| !part.database.postgres.contains(c));
+        running.database.mysql.retain(|c| !part.database.mysql.contains(c));
+        running.database.pgbouncer.retain(|c| !part.database.pgbouncer.contains(c));
+        running.database.metrics.retain(|c| !part.database.metrics.contains(c));
+        running.health.probes.retain(|c| !part.health.probes.contains(c));
     }
 
     /// Saves what runs now as the user's configuration. Never overwrites.
@@ -169,4 +186,40 @@ fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> 
         sources.push(database::sources::titles::declared(roots));
     }
     sources
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::signals::source::{Lanes, StreamClock};
+
+    #[tokio::test]
+    async fn an_offer_whose_connection_fails_for_good_can_be_taken_again_and_is_not_saved() {
+        let (to, mut seen) = mpsc::channel(100);
+        let lanes = Lanes { must: to.clone(), sample: to.clone(), logs: to };
+        let supervisor = Supervisor::new(lanes, StreamClock::start());
+        let offers = Offers::default();
+        // There is no such variable: only a person can mend that.
+        let snippet = "[[database.mysql]]\nurl = \"mysql://u@127.0.0.1:1/\"\npassword_env = \"WARROOM_HAS_NO_SUCH\"\n";
+        let offer = Offer { what: "mysql".into(), snippet: snippet.into(), ..Offer::default() };
+        offers.inner.lock().unwrap().offers.push((offer, false));
+        let is_taken = || match offers.arrival() {
+            Arrival::Found { offers, .. } => offers[0].taken,
+            other => panic!("{other:?}"),
+        };
+        for _ in 0..2 {
+            let (level, text, running) = offers.take(0, Some(&supervisor));
+            assert_eq!((level, running.len(), is_taken()), (Level::Calm, 1, true), "{text}");
+            assert!(offers.take(0, Some(&supervisor)).1.contains("already"));
+            for source in running {
+                source.await.unwrap();
+            }
+            offers.let_go(0);
+            assert!(!is_taken() && offers.inner.lock().unwrap().running.database.mysql.is_empty());
+        }
+        drop(supervisor);
+        assert!(seen.recv().await.is_some());
+    }
 }

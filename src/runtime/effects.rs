@@ -124,8 +124,16 @@ impl Shell {
             }
             Effect::Connect(i) => {
                 tokio::spawn(async move {
-                    let said = me.offers.take(i, me.supervisor.as_ref()).await;
-                    me.say(said.0, said.1).await;
+                    let (level, text, running) = me.offers.take(i, me.supervisor.as_ref());
+                    me.say(level, text).await;
+                    me.answer(me.offers.arrival()).await;
+                    if running.is_empty() {
+                        return;
+                    }
+                    for source in running {
+                        let _ = source.await;
+                    }
+                    me.offers.let_go(i);
                     me.answer(me.offers.arrival()).await;
                 });
             }

@@ -15,6 +15,7 @@ mod pgbouncer;
 mod postgres;
 mod recording;
 mod replay;
+mod rights;
 mod stalled;
 mod support;
 mod terminal;

@@ -110,6 +110,7 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     let verdict = match pane {
         Pane::Database => database::pane::verdict(&state.shown().database, cx).text,
         Pane::Health => health::pane::verdict(&state.shown().health, cx).text,
+        Pane::Deploys => deploys::pane::verdict(&state.shown().deploys, cx).text,
         _ => String::new(),
     };
     let mut lines: Vec<(Role, String)> = Vec::new();

@@ -2,14 +2,16 @@
 
 use super::world::{World, outage, t, two_requests};
 use crate::app::action::{ACTIONS, Action};
-use crate::app::arrival::OfferRow;
+use crate::app::arrival::{Arrival, OfferRow};
+use crate::app::arrive::arrive;
 use crate::app::effect::Effect;
 use crate::app::input::Input;
 use crate::app::pane::Pane;
 use crate::app::update::update;
 use crate::config::discover::Consent;
 use crate::signals::Event;
-use crate::signals::database::event::{DatabaseEvent, TitledServer, Titles};
+use crate::signals::database::event::{Activity, DatabaseEvent, ServerInfo, Session, TitledServer, Titles};
+use crate::signals::database::plan;
 use crate::signals::deploys::config::Rollback;
 use crate::timeline::{SourceId, SourceKind, SourceState};
 
@@ -244,19 +246,84 @@ fn enter_on_a_database_nobody_is_connected_to_leads_to_the_ways_to_connect() {
 #[test]
 fn a_failing_source_is_said_once_and_no_advice_with_it() {
     let mut w = World::live("14:00:00").sized(160, 45);
-    for (id, kind, name) in [(7, SourceKind::Database, "orders"), (8, SourceKind::Health, "api")] {
+    let kinds = [(7, SourceKind::Database, "orders"), (8, SourceKind::Health, "api"), (9, SourceKind::Deploys, "log")];
+    for (id, kind, name) in kinds {
         w.source(t("13:59:50"), SourceId(id), kind, name, "somewhere");
         let why = format!("{name} cannot be reached");
         w.source_state(t("13:59:52"), SourceId(id), SourceState::Failed { why, next_try: None });
     }
     w.press("z");
-    for (pane, why) in [("3", "orders: orders cannot be reached (8.0 s)"), ("5", "api: api cannot be reached (8.0 s)")]
-    {
+    for (pane, why) in [
+        ("3", "orders: orders cannot be reached (8.0 s)"),
+        ("5", "api: api cannot be reached (8.0 s)"),
+        ("4", "log: log cannot be reached (8.0 s)"),
+    ] {
         w.press(pane);
         let text = w.text();
         assert_eq!(text.matches(why).count(), 1, "{text}");
-        for advice in ["[[database.postgres]]", "[[health.probe]]", "nothing probed", "no database watched"] {
+        for advice in
+            ["[[database.postgres]]", "[[health.probe]]", "nothing probed", "no database watched", "warroom deploy"]
+        {
             assert!(!text.contains(advice), "{text}");
         }
     }
+}
+
+#[test]
+fn x_asks_for_the_plan_of_the_selected_statement_and_y_copies_the_index_or_the_end_of_a_blocker() {
+    let mut w = World::live("14:00:00").sized(160, 45);
+    let session = |pid: i32, state: &str, query: &str, blocked_by: Vec<i32>| Session {
+        pid,
+        state: Some(state.into()),
+        backend_start: Some(t("13:00:00")),
+        query_age_ms: Some(3_000),
+        state_age_ms: Some(3_000),
+        db: "shop".into(),
+        query: query.into(),
+        wait: (!blocked_by.is_empty()).then(|| "Lock:tuple".into()),
+        blocked_by,
+        ..Session::default()
+    };
+    let sessions = vec![
+        session(41, "idle in transaction", "UPDATE a SET b = 1", vec![]),
+        session(42, "active", "SELECT b FROM a FOR UPDATE", vec![41]),
+    ];
+    let id = SourceId(7);
+    w.source(t("13:59:58"), id, SourceKind::Database, "orders", "postgres://db-1/shop");
+    let info = ServerInfo { name: "orders".into(), engine: "postgres".into(), ..ServerInfo::default() };
+    w.event(id, t("13:59:59"), Event::Database(DatabaseEvent::ServerInfo(info)));
+    let look = Activity { sessions, max_connections: 100, ..Activity::default() };
+    w.event(id, t("13:59:59"), Event::Database(DatabaseEvent::Activity(look)));
+    // The first row is the server's slots; then the root, and who waits for it.
+    w.press("3 z");
+    w.text();
+    w.press("j");
+    let effects = w.press("y");
+    let [Effect::Copy { text, .. }] = &effects[..] else { panic!("{effects:?} {}", w.text()) };
+    assert!(text.starts_with("SELECT pg_terminate_backend(pid)") && text.contains("pid = 41 AND"), "{text}");
+    let effects = w.press("j x");
+    let [Effect::Explain(wanted)] = &effects[..] else { panic!("{effects:?} {}", w.text()) };
+    assert_eq!((wanted.source, wanted.statement.as_str()), (id, "SELECT b FROM a FOR UPDATE"));
+    assert_eq!(wanted.db, "shop");
+    let json = r#"[{"Plan": {"Node Type": "Seq Scan", "Schema": "public", "Relation Name": "a", "Total Cost": 9.0,
+        "Plan Rows": 1, "Filter": "(a.b = 7)"}}]"#;
+    let mut plan = plan::read(json).expect("a plan");
+    plan.copy = Some("CREATE INDEX CONCURRENTLY ON public.a (b);".into());
+    arrive(&mut w.state, Arrival::Explained(Ok(Box::new(plan))));
+    assert_eq!(w.overlays(), ["plan"]);
+    let text = w.text();
+    assert!(text.contains("Seq Scan on public.a  <- costs most") && text.contains("Filter: (a.b = 7)"), "{text}");
+    assert!(matches!(&w.press("y")[..], [Effect::Copy { text, .. }] if text.starts_with("CREATE INDEX")));
+    w.press("esc");
+    arrive(&mut w.state, Arrival::Explained(Err("no plan: pid 9 holds a lock".into())));
+    assert!(w.bottom().contains("no plan: pid 9 holds a lock"));
+    w.press("1");
+    assert!(w.press("x").is_empty() && w.bottom().contains("no statement is selected"), "{}", w.bottom());
+}
+
+#[test]
+fn x_in_a_replay_says_that_there_is_no_server_to_ask() {
+    let mut w = World::replay("14:00:00", "14:10:00").sized(120, 36);
+    assert!(w.press("3 x").is_empty());
+    assert!(w.bottom().contains("a replay cannot explain"), "{}", w.bottom());
 }

@@ -81,6 +81,23 @@ pub struct ServerInfo {
     /// The port the server listens on, where it runs on the box that we run on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local_port: Option<u16>,
+    /// What that role may see, and what it may not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rights: Vec<Right>,
+}
+
+/// Something that a role may see or may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Right {
+    /// What can be seen with it: `plans of statements over any table`.
+    pub shows: CompactString,
+    /// Whether the role has it.
+    pub has: bool,
+    /// What gives it, as SQL.
+    pub grant: String,
+    /// The pane does without, and says little of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// Sessions of clients by state. Our own session is in none of them.

@@ -300,7 +300,8 @@ fn leak(look: &Look) -> Option<Verdict> {
     let oldest = leaks.iter().filter_map(|s| s.session.state_age_ms).max()?;
     let level = if oldest >= LEAK_MS.1 { Level::Bad } else { Level::Warn };
     let s = leaks.iter().find(|s| s.session.state_age_ms == Some(oldest))?;
-    let who = if s.session.application.is_empty() { s.session.user.as_str() } else { s.session.application.as_str() };
+    let named = if s.session.application.is_empty() { s.session.user.as_str() } else { s.session.application.as_str() };
+    let who = s.session.client_process.as_ref().map_or_else(|| named.to_owned(), |p| format!("from {p}"));
     Some(Verdict::new(
         level,
         format!(

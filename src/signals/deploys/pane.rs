@@ -10,9 +10,9 @@ use super::event::ChangeKind;
 use super::history::DeploysHistory;
 use super::rows::{self, Row, RowState};
 use super::words;
-use crate::timeline::Ts;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
+use crate::timeline::{SourceKind, Ts};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, text};
 
 /// A change older than this explains nothing that begins now.
@@ -89,7 +89,13 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
                 None if last.is_empty() && !history.is_empty() => {
                     Verdict::new(Level::Unknown, "nothing observed yet at this time")
                 }
-                None if last.is_empty() => Verdict::new(Level::Unknown, "no record of changes is read"),
+                None if last.is_empty() => {
+                    match (cx.facts.failing(SourceKind::Deploys), cx.facts.awaited(SourceKind::Deploys)) {
+                        (Some(failing), _) => Verdict::new(Level::Bad, failing.sentence(cx.now)),
+                        (None, Some(name)) => Verdict::new(Level::Unknown, format!("{name}: no answer yet")),
+                        (None, None) => Verdict::new(Level::Unknown, "no record of changes is read"),
+                    }
+                }
                 None => Verdict::new(Level::Unknown, format!("no record of changes is read{last}")),
             }
         }
@@ -181,7 +187,8 @@ pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer)
     text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
     let lines = usize::from(area.height) - 1;
     if rows.is_empty() {
-        if lines > 0 && verdict.level == Level::Unknown && history.is_empty() {
+        let told = cx.facts.failing(SourceKind::Deploys).is_some() || cx.facts.awaited(SourceKind::Deploys).is_some();
+        if lines > 0 && verdict.level == Level::Unknown && history.is_empty() && !told {
             let hint = "`warroom deploy SERVICE VERSION` writes one; CI may append to [deploys] log";
             text::put(buf, area.x + 1, area.y + 1, inner, hint, cx.theme.style(Role::Dim));
         }

@@ -300,9 +300,11 @@ fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
 /// State and age, who, statement.
 fn session(s: &Seen) -> Vec<Piece> {
     let who = if s.session.application.is_empty() { &s.session.user } else { &s.session.application };
+    let client = s.session.client_process.as_ref().map(|p| format!("from {p}  ")).unwrap_or_default();
     vec![
         say(format!("{}  ", state_of(s)), Role::Text),
         say(format!("{who}  "), Role::Dim),
+        say(client, Role::Dim),
         say(s.statement.text.split_whitespace().collect::<Vec<_>>().join(" "), Role::Text),
     ]
 }

@@ -1,5 +1,6 @@
 //! Where facts about databases come from: servers (one folder per engine) and metrics pages.
 
+pub mod clients;
 pub mod counters;
 pub mod metrics;
 pub mod mysql;
@@ -27,7 +28,7 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
     });
     let mysql = config.mysql.iter().map(|c| {
         let name = c.name.clone().unwrap_or_else(|| c.url.short());
-        let source = mysql::MysqlSource::new(&name, c.clone());
+        let source = mysql::MysqlSource::new(&name, c.clone(), roots);
         Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
     });
     let poolers = config.pgbouncer.iter().map(|c| {

@@ -6,6 +6,7 @@
 pub mod activity;
 pub mod deadlock;
 pub mod digests;
+pub mod rights;
 pub mod secret;
 pub mod session;
 pub mod trouble;
@@ -18,10 +19,11 @@ use tokio_util::sync::CancellationToken;
 use self::digests::Digests;
 use self::session::{Server, Session};
 use self::trouble::Trouble;
+use super::clients::Clients;
 use super::pace::Pace;
 use crate::signals::database::config::MysqlConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
-use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
+use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
 /// How often counters are read.
@@ -35,20 +37,29 @@ pub struct MysqlSource {
     config: MysqlConfig,
     pace: Pace,
     digests: Digests,
+    clients: Clients,
     /// Deadlocks the server had counted at the last look.
     deadlocks: Option<u64>,
 }
 
 impl MysqlSource {
     /// For the server in `config`, shown as `name`.
-    pub fn new(name: &str, config: MysqlConfig) -> MysqlSource {
+    pub fn new(name: &str, config: MysqlConfig, roots: &Roots) -> MysqlSource {
         let base = Duration::try_from_secs_f64(config.interval).unwrap_or(Duration::from_secs(1));
-        MysqlSource { name: name.into(), config, pace: Pace::new(base), digests: Digests::default(), deadlocks: None }
+        MysqlSource {
+            name: name.into(),
+            config,
+            pace: Pace::new(base),
+            digests: Digests::default(),
+            clients: Clients::new(roots),
+            deadlocks: None,
+        }
     }
 
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         let server = session.server().await?;
         self.digests.reconnected(server.performance_schema);
+        let rights = rights::rights(session, &server).await?;
         send(
             out,
             DatabaseEvent::ServerInfo(ServerInfo {
@@ -61,6 +72,7 @@ impl MysqlSource {
                 standby: server.read_only,
                 superuser: false,
                 local_port: self.config.url.is_local().then_some(server.port),
+                rights,
             }),
         )
         .await;
@@ -76,6 +88,7 @@ impl MysqlSource {
                     let mut look = looked.activity;
                     unseen = looked.holder_unseen;
                     self.pace.record(look.server_ms);
+                    self.clients.name(&mut look, server.port).await;
                     look.skipped = std::mem::take(&mut skipped);
                     look.every_ms = self.pace.every().as_millis() as u32;
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));

@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod explain;
 pub mod peer;
+pub mod rights;
 pub mod session;
 pub mod statements;
 pub mod trouble;
@@ -21,6 +22,7 @@ use self::explain::Failed;
 use self::session::Session;
 use self::statements::StatementPoll;
 use self::trouble::Trouble;
+use super::clients::Clients;
 use super::pace::Pace;
 use crate::signals::database::config::PostgresConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
@@ -43,6 +45,7 @@ pub struct PostgresSource {
     statements: StatementPoll,
     /// Deadlocks the server had counted at the last look.
     deadlocks: Option<u64>,
+    clients: Clients,
     asker: Asker,
     questions: mpsc::Receiver<Question>,
 }
@@ -59,6 +62,7 @@ impl PostgresSource {
             pace: Pace::new(base),
             statements: StatementPoll::default(),
             deadlocks: None,
+            clients: Clients::new(roots),
             asker,
             questions,
         }
@@ -80,6 +84,7 @@ impl PostgresSource {
                 standby: server.standby,
                 superuser: server.superuser,
                 local_port: self.config.url.is_local().then_some(server.port),
+                rights: rights::rights(&server, extension.is_some()),
             }),
         )
         .await;
@@ -96,6 +101,7 @@ impl PostgresSource {
                     look.skipped = std::mem::take(&mut skipped);
                     look.every_ms = self.pace.every().as_millis() as u32;
                     self.statements.seen(&look);
+                    self.clients.name(&mut look, server.port).await;
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
                 }
                 // The server's own limit ended it: that look is lost, and it was expensive.

@@ -47,6 +47,8 @@ pub struct Server {
     pub standby: bool,
     /// The port it listens on.
     pub port: u16,
+    /// The server's own roles that ours is a member of.
+    pub roles: Vec<CompactString>,
 }
 
 /// One connection.
@@ -162,7 +164,9 @@ impl Session {
              coalesce(current_setting('reserved_connections', true), '0'), current_user::text, \
              EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_read_all_stats' \
                      AND pg_has_role(current_user, oid, 'usage'))::text, \
-             pg_is_in_recovery()::text, current_setting('is_superuser'), current_setting('port')";
+             pg_is_in_recovery()::text, current_setting('is_superuser'), current_setting('port'), \
+             (SELECT string_agg(rolname, ',') FROM pg_roles WHERE rolname LIKE 'pg\\_%' \
+               AND pg_has_role(current_user, oid, 'usage'))";
         let rows = self.rows(SQL.into()).await?;
         let Some(row) = rows.first() else { return Ok(Server::default()) };
         Ok(Server {
@@ -175,6 +179,7 @@ impl Session {
             standby: text(row, 7).as_deref() == Some("true"),
             superuser: text(row, 8).as_deref() == Some("on"),
             port: number(row, 9).unwrap_or(0),
+            roles: text(row, 10).unwrap_or_default().split(',').map(CompactString::from).collect(),
         })
     }
 
