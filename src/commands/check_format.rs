@@ -102,3 +102,23 @@ fn cut(text: &str) -> String {
     let more = if end < text.len() { "…" } else { "" };
     format!("{}{more}", clean(&text[..end]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_says_how_many_lines_fit_and_shows_the_first_that_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        std::fs::write(&path, "{\"level\":\"warn\",\"msg\":\"a\",\"n\":1}\n\nplain \x1b[31m\n").unwrap();
+        let mut out = Vec::new();
+        let fits = check(formats::by_name("json").unwrap(), &path, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(!fits);
+        assert!(text.contains("2 of 3 lines fit json (66.7 %)"), "{text}");
+        assert!(text.contains("line 3:") && text.contains("WARN  a") && text.contains("n  1"), "{text}");
+        assert!(!text.contains('\x1b'), "nothing of the file reaches the terminal as it is");
+        assert!(run("no-such-format", &[path]).unwrap_err().is::<UsageError>());
+    }
+}

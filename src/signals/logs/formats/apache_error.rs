@@ -38,6 +38,10 @@ impl Format for ApacheError {
         Some(Head { time: Some(stamp.time), inferred: stamp.inferred, severity: Some(severity) })
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'['
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let (_, module, level, mut at) = line(record, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

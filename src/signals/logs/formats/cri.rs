@@ -52,6 +52,10 @@ impl Format for Cri {
         }
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first.is_ascii_digit()
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let mut lines = record.split(|c| *c == b'\n');
         let first = lines.next()?;

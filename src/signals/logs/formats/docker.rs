@@ -91,6 +91,10 @@ impl Format for Docker {
         })
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'{'
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let head = self.head(record.split(|c| *c == b'\n').next()?, cx)?;
         let mut text = Vec::new();

@@ -60,6 +60,10 @@ impl Format for Envoy {
         true
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'['
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

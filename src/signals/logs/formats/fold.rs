@@ -1,20 +1,14 @@
 //! From bytes to records: splits lines, asks the formats, and folds what continues a record into it.
 
+use super::sniff::sniff;
 use super::stack::{self, Mode};
-use super::{Context, FORMATS, Format, Head, Span, plain};
+use super::{Context, Format, Head, Span, plain};
 use crate::timeline::Severity;
 
 /// A record is cut when it would grow beyond this, in bytes; the rest begins a record of its own.
 pub const RECORD_BYTES: usize = 1024 * 1024;
 /// The same in lines.
 pub const RECORD_LINES: u32 = 10_000;
-
-/// The format, other than `except` and plain text, that a line begins a record of.
-pub(super) fn sniff(line: &[u8], except: &str, cx: &Context) -> Option<(&'static dyn Format, Head)> {
-    // plain text is the last row
-    let rows = FORMATS.iter().take(FORMATS.len() - 1).copied();
-    rows.filter(|f| f.name() != except).find_map(|f| Some((f, f.head(line, cx)?)))
-}
 
 /// The lines of a block, one record at a time.
 pub(super) struct Records<'a> {

@@ -101,6 +101,10 @@ impl Format for Haproxy {
         true
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'0'..=b'9' | b'a'..=b'f' | b':' | b'[' | b'u')
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

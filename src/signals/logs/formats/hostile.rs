@@ -152,7 +152,11 @@ proptest! {
     fn any_bytes_fall_into_records_without_gap_overlap_or_panic(block in bytes()) {
         let cx = cx();
         for format in all() {
-            format.head(&block, &cx);
+            for line in block.split(|b| *b == b'\n').filter(|l| !l.is_empty()) {
+                prop_assert!(format.head(line, &cx).is_none() || format.may_begin(line[0]), "{}", format.name());
+            }
+            let known = format.head(&block, &cx).is_some();
+            prop_assert!(!known || block.first().is_none_or(|b| format.may_begin(*b)), "{}", format.name());
             format.parse(&block, &cx);
             check(&block, format, &cx);
         }

@@ -1,5 +1,8 @@
 //! What stands inside a wrapper: the line that Docker, Kubernetes, the journal or syslog carry for somebody else.
 
+use std::sync::LazyLock;
+
+use super::sniff::ByFirstByte;
 use super::{
     Context, Format, Head, Parsed, access, apache_error, enrich, envoy, haproxy, json, logfmt, lossy, nginx_error,
     pairs, postgres, stack, stamped,
@@ -19,9 +22,11 @@ static INNER: &[&dyn Format] = &[
     &stamped::Stamped,
 ];
 
+static BY_FIRST_BYTE: LazyLock<ByFirstByte> = LazyLock::new(|| ByFirstByte::new(INNER));
+
 /// Time and severity of a wrapped line; nothing known is an empty head.
 pub(super) fn head(line: &[u8], cx: &Context) -> Head {
-    INNER.iter().find_map(|f| f.head(line, cx)).unwrap_or_default()
+    BY_FIRST_BYTE.of(line).iter().find_map(|f| f.head(line, cx)).unwrap_or_default()
 }
 
 /// Whether a wrapped line continues a trace that the wrapped line before it belongs to.
@@ -42,7 +47,9 @@ pub(super) fn continues(before: &[u8], line: &[u8], cx: &Context) -> bool {
 
 /// The whole of a wrapped record, as text with its pairs when no format fits.
 pub(super) fn parse(record: &[u8], cx: &Context) -> Parsed {
-    if let Some(parsed) = INNER.iter().find_map(|f| f.head(record, cx).and_then(|_| f.parse(record, cx))) {
+    if let Some(parsed) =
+        BY_FIRST_BYTE.of(record).iter().find_map(|f| f.head(record, cx).and_then(|_| f.parse(record, cx)))
+    {
         return parsed;
     }
     let mut parsed = Parsed { message: lossy(record).into_owned(), ..Parsed::default() };

@@ -111,6 +111,10 @@ impl Format for Journal {
         })
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'{'
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let mut lines = record.split(|c| *c == b'\n');
         let first = lines.next()?;

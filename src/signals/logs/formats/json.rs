@@ -32,6 +32,10 @@ impl Format for Json {
         true
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'{' | b' ' | b'\t' | b'\n' | b'\r')
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let found = found(record, cx)?;
         let (fields, rest) = flatten(record);

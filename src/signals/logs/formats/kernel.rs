@@ -71,6 +71,10 @@ impl Format for Kernel {
         line(b).is_some_and(|l| b.get(l.message) == Some(&b' ')) && line(before).is_some()
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'[' | b'<' | b'a'..=b'z')
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

@@ -328,20 +328,6 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
             l.message = punctuation(b, inside + len);
             return l;
         }
-        if plain == 0
-            && let Some(slash) = memchr::memchr(b'/', word)
-            && word[..slash].iter().all(u8::is_ascii_uppercase)
-            && let Some(severity) = match &word[..slash] {
-                [letter] => words::letter(*letter),
-                word => words::telling(word),
-            }
-        {
-            // Celery: `ERROR/ForkPoolWorker-1] text`; Android: `E/Tag: text`
-            l.severity = Some(severity);
-            (l.level, l.between) = (inside..inside + slash, inside + slash + 1..inside + len);
-            l.message = punctuation(b, inside + len);
-            return l;
-        }
         let follows = blanks(b, inside + len);
         let closed = open && b.get(follows) == Some(&closer(c));
         if pairs && !(closed || next == Some(b':') && word.iter().all(u8::is_ascii_uppercase)) && next != Some(b'=') {
@@ -362,6 +348,21 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
                 l = Layout { level: 0..0, severity: None, message: begin, between: end..end, ..l };
                 break;
             }
+            return l;
+        }
+        if plain == 0
+            && c.is_ascii_uppercase()
+            && let Some(slash) = memchr::memchr(b'/', word)
+            && word[..slash].iter().all(u8::is_ascii_uppercase)
+            && let Some(severity) = match &word[..slash] {
+                [letter] => words::letter(*letter),
+                word => words::telling(word),
+            }
+        {
+            // Celery: `ERROR/ForkPoolWorker-1] text`; Android: `E/Tag: text`
+            l.severity = Some(severity);
+            (l.level, l.between) = (inside..inside + slash, inside + slash + 1..inside + len);
+            l.message = punctuation(b, inside + len);
             return l;
         }
         if next == Some(b'=') && !open {

@@ -21,6 +21,10 @@ impl Format for Logfmt {
         true
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'@')
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let found = found(record, cx)?;
         let first_end = memchr::memchr(b'\n', record).unwrap_or(record.len());

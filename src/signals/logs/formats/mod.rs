@@ -38,6 +38,7 @@ pub mod rails;
 mod roles;
 mod scan;
 mod separated;
+mod sniff;
 mod stack;
 pub mod stamped;
 pub mod syslog3164;
@@ -100,6 +101,12 @@ pub trait Format: Sync + std::fmt::Debug {
     fn name(&self) -> &'static str;
     /// Time and severity when `line` starts a record of this format. No allocation, no backtracking.
     fn head(&self, line: &[u8], cx: &Context) -> Option<Head>;
+    /// Whether a record of this format can begin with this byte: a quick no, so that a line of unknown kind is not shown
+    /// to all formats. Where this says no, `head` says `None`.
+    fn may_begin(&self, first: u8) -> bool {
+        let _ = first;
+        true
+    }
     /// The whole record; `record` may hold continuation lines.
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed>;
     /// Whether `line` belongs to the record whose last line so far is `before`, in a way that only this format knows
@@ -180,7 +187,7 @@ pub fn parse(record: &[u8], format: &'static dyn Format, cx: &Context) -> (&'sta
         return (format, parsed);
     }
     let line = &record[..memchr::memchr(b'\n', record).unwrap_or(record.len())];
-    if let Some((other, _)) = fold::sniff(line, format.name(), cx)
+    if let Some((other, _)) = sniff::sniff(line, format.name(), cx)
         && let Some(parsed) = other.parse(record, cx)
     {
         return (other, parsed);

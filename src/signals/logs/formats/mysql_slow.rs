@@ -53,6 +53,10 @@ impl Format for MysqlSlow {
         !starts(line) || before.starts_with(TIME) && line.starts_with(USER)
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'#'
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
         let mut statement = String::new();

@@ -65,6 +65,10 @@ impl Format for Postgres {
         line(b, cx).is_some_and(|l| l.severity.is_none())
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'[' || first.is_ascii_digit()
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
         let l = line(record, cx)?;

@@ -87,6 +87,10 @@ impl Format for PostgresCsv {
         true
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first.is_ascii_digit()
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

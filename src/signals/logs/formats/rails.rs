@@ -89,6 +89,10 @@ impl Format for Rails {
             || line.starts_with(b"app/") && memchr::memmem::find(line, b".rb:").is_some()
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'S' | b'[')
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let s = started(record, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };

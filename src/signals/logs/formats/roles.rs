@@ -71,7 +71,7 @@ impl<'a> Found<'a> {
     }
 
     /// Takes a field in; gives back what it is when its value needs a look by somebody who knows the syntax.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, key: &'a [u8], text: &'a [u8], cx: &Context) -> Option<Role> {
         let role = keys::role(key)?;
         match role {

@@ -110,6 +110,22 @@ pub(super) fn could_follow(line: &[u8]) -> bool {
     }
 }
 
+/// A quick no for most pairs of messages: neither is this line one that goes on, nor the one before one that is gone on
+/// from.
+pub(super) fn may_follow(before: &[u8], line: &[u8]) -> bool {
+    let inside = |l: &[u8]| matches!(l.first(), None | Some(b' ' | b'\t')) || is_traceback(l);
+    match line.first() {
+        Some(b'{' | b'[' | b'0'..=b'9') => false,
+        _ => {
+            inside(line)
+                || inside(before)
+                || fixed(line)
+                || starts_with_exception(line)
+                || before.starts_with(b"goroutine ")
+        }
+    }
+}
+
 /// The severity of a line that begins a crash report of its own, which has neither time nor level.
 pub(super) fn crash(line: &[u8]) -> Option<Severity> {
     match line.first()? {

@@ -44,10 +44,19 @@ impl Format for Stamped {
             && layout(line, cx).is_some_and(|l| l.stamp.is_none() && !l.level.is_empty())
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first.is_ascii_alphanumeric() || matches!(first, b'[' | b'(' | b'<' | b'|' | b'#' | b'=' | b' ' | b'\t' | 0x1b)
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let end = memchr::memchr(b'\n', record).unwrap_or(record.len());
         let clean;
         let (first, rest) = (&record[..end], &record[end..]);
+        // what the first line says holds; only a severity that it lacks may stand further down
+        let mut head = self.head(first, cx)?;
+        if head.severity.is_none() && !rest.is_empty() {
+            head = self.head(record, cx)?;
+        }
         let first = if memchr::memchr(0x1b, first).is_some() {
             clean = without_colours(first);
             &clean
@@ -56,7 +65,7 @@ impl Format for Stamped {
         };
         let first = first.strip_suffix(b"\r").unwrap_or(first);
         let l = layout(first, cx)?;
-        let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
+        let mut p = Parsed { head, ..Parsed::default() };
         if two_lines(first)
             && let Some(below) = rest.get(1..)
             && java_util(&first[l.message..], below, &mut p, cx)

@@ -115,8 +115,9 @@ impl Format for Syslog3164 {
 
     fn continues(&self, before: &[u8], b: &[u8], cx: &Context) -> bool {
         // most messages begin as no trace goes on: look at that first
-        let near = &b[..b.len().min(160)];
-        let quick = memchr::memmem::find(near, b"]: ").is_some_and(|i| stack::could_follow(&b[i + 3..]));
+        let message = |b: &[u8]| memchr::memmem::find(&b[..b.len().min(160)], b"]: ").map(|i| i + 3);
+        let quick =
+            message(b).is_some_and(|y| message(before).is_some_and(|x| stack::may_follow(&before[x..], &b[y..])));
         if !quick {
             return false;
         }
@@ -127,6 +128,10 @@ impl Format for Syslog3164 {
             }
             _ => false,
         }
+    }
+
+    fn may_begin(&self, first: u8) -> bool {
+        matches!(first, b'<' | b'A'..=b'Z' | b'1' | b'2')
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {

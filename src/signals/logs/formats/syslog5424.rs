@@ -85,6 +85,10 @@ impl Format for Syslog5424 {
         Some(Head { time, inferred, severity: Some(severity) })
     }
 
+    fn may_begin(&self, first: u8) -> bool {
+        first == b'<'
+    }
+
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
         let mut parsed = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
