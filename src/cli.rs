@@ -8,6 +8,7 @@ use crate::commands::deploy::DeployArgs;
 use crate::commands::export::ExportArgs;
 use crate::commands::incident::IncidentArgs;
 use crate::commands::note::NoteArgs;
+use crate::commands::recording::RecordingArgs;
 
 /// One screen for an outage: logs, host, database, deploys, health and notes on one time axis.
 ///
@@ -44,6 +45,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// The same sources without a screen: a flight recorder
     Record(RecordArgs),
+    /// Check, cut, join, redact and print recordings
+    Recording(RecordingArgs),
     /// Print logs, host, db, deploys, health, notes or sources
     Query(QueryArgs),
     /// One frame of a recording as text
@@ -71,6 +74,12 @@ pub enum Command {
     /// Print the man page
     #[command(hide = true)]
     Man,
+    /// Pass bytes between standard input, a socket, and a server's socket; ends with either. Started by warroom itself
+    #[command(hide = true)]
+    RelayPeer {
+        /// The server's socket
+        socket: PathBuf,
+    },
 }
 
 /// What all screens share.
@@ -107,6 +116,9 @@ pub struct LiveArgs {
     /// Start with this filter
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
+    /// Megabytes that the index of log files may take: 1 to 256, and never over a quarter of what is available
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub index_memory: Option<u32>,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

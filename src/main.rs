@@ -4,12 +4,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use warroom::cli::{Cli, Command, UsageError};
-use warroom::commands::{check, demo, deploy, export, incident, note, query, record, screen, texts};
+use warroom::commands::{check, demo, deploy, export, incident, note, query, record, recording, relay, screen, texts};
 use warroom::config::{Config, ConfigError};
 use warroom::runtime::{attach, live, replay};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Runs as another user: nothing else of the program is started.
+    if let Some(Command::RelayPeer { socket }) = &cli.command {
+        return relay::run(socket);
+    }
     // ring, chosen here once: without a choice the first TLS client panics.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -51,6 +55,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Replay(args)) => replay::run(args).await,
         Some(Command::Attach(args)) => attach::run(args).await,
         Some(Command::Record(args)) => record::run(args).await,
+        Some(Command::Recording(args)) => tokio::task::block_in_place(|| recording::run(args)),
         Some(Command::Query(args)) => query::run(args).await,
         Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
         Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
@@ -65,6 +70,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Check(args)) => check::run(args).await,
         Some(Command::Completions { shell }) => texts::completions(shell),
         Some(Command::Man) => texts::man(),
+        Some(Command::RelayPeer { socket }) => Ok(relay::run(&socket)),
     }
 }
 

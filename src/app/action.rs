@@ -46,7 +46,10 @@ actions! {
     "Find" {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
-        ClearFilter     "clear-filter"      Panes   ["F"]               "clear the filter";
+        ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
+        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
+        UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
         SearchNext      "search-next"       Panes   ["n"]               "next hit";
         SearchPrevious  "search-previous"   Panes   ["N"]               "previous hit";
@@ -88,7 +91,7 @@ actions! {
         ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
         ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";
         Wrap            "wrap"              Panes   ["W"]               "wrap long log rows, or lay each on one line";
-        Times           "times"             Panes   ["T"]               "log times: of day, before the playhead, since the row above, as written in the log";
+        Times           "times"             Panes   ["v"]               "log times: of day, before the playhead, since the row above, as written in the log";
         Columns         "columns"           Panes   ["C"]               "choose columns of the log rows, fields too";
         Repeats         "repeats"           Panes   ["u"]               "collapse log rows that say the same into one with a count, or show them all";
         Mute            "mute"              Panes   ["x"]               "mute lines like this one, or their source; takes it back, too";

@@ -1,13 +1,16 @@
 //! Answers to effects, and what the runtime knows of itself. Never recorded.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::discover::Consent;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
+use crate::timeline::Ts;
 use crate::ui::Level;
 
 /// An offer of discovery, as the screen shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OfferRow {
     /// What it is: `PostgreSQL 15 on :5432`.
     pub what: String,
@@ -15,6 +18,25 @@ pub struct OfferRow {
     pub reason: String,
     /// Whether it has been taken.
     pub taken: bool,
+    /// The port of a database server of this box.
+    pub port: Option<u16>,
+    /// What must be agreed to before it is taken.
+    pub consent: Option<Consent>,
+    /// Why it cannot be taken as things are, and what would help.
+    pub hindrance: Option<String>,
+}
+
+/// A recording that an earlier run left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedRow {
+    /// Its file.
+    pub path: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was saved.
+    pub at: Ts,
+    /// Whether it is recent enough to be pointed out unasked.
+    pub fresh: bool,
 }
 
 /// What came back.
@@ -67,6 +89,8 @@ pub enum Arrival {
         /// One line each: what is watched unasked.
         watched: Vec<String>,
     },
+    /// Recordings that earlier runs left behind, newest first.
+    Recordings(Vec<SavedRow>),
     /// An unfinished note of a run that crashed.
     DraftFound(String),
     /// Progress of reading a recording: share from 0 to 1; 1 when all of it is read.

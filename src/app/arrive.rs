@@ -1,6 +1,6 @@
 //! Envelopes, ticks and answers, folded into the state.
 
-use super::arrival::Arrival;
+use super::arrival::{Arrival, SavedRow};
 use super::effect::Effect;
 use super::overlays::Overlay;
 use super::state::State;
@@ -9,8 +9,8 @@ use crate::app::travel;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
-use crate::timeline::Ts;
 use crate::timeline::time::short;
+use crate::timeline::{TimeRange, Ts};
 use crate::ui::Level;
 
 impl State {
@@ -63,6 +63,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
             state.own.cannot_see = cannot_see;
             state.own.watched = watched;
         }
+        Arrival::Recordings(rows) => recordings(state, rows),
         Arrival::DraftFound(text) => {
             state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");
             let mut effects = notes::begin(state, &text);
@@ -78,12 +79,20 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
 fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
     match answer.slot {
         Slot::View => state.logs.arrive(answer),
-        Slot::Span => state.view.request_span = answer.span.map(|s| s.range),
+        Slot::Span => {
+            // The store names the first and the last record; a range ends before its end.
+            let whole = |r: TimeRange| TimeRange::new(r.start, Ts(r.end.0.saturating_add(1)));
+            state.view.request_span = answer.span.map(|s| whole(s.range));
+        }
         Slot::Top => {
             if let Some(Overlay::Top(top)) = state.view.overlays.last_mut()
                 && top.request == answer.request
             {
                 top.arrive(answer);
+            } else if matches!(state.view.overlays.last(), Some(Overlay::Filter(_)))
+                && answer.request == state.view.requests
+            {
+                state.view.fields = answer.fields;
             }
         }
         Slot::Count => counting::arrive(state, &answer),
@@ -108,6 +117,18 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Earlier runs left recordings behind: the newest is pointed out, `s` lists them all.
+fn recordings(state: &mut State, rows: Vec<SavedRow>) {
+    let fresh: Vec<&SavedRow> = rows.iter().filter(|r| r.fresh).collect();
+    if let Some(newest) = fresh.first() {
+        let ago = short(state.player.clock.since(newest.at));
+        let more = if fresh.len() > 1 { format!(" ({} more: s)", fresh.len() - 1) } else { String::new() };
+        let text = format!("a run ended {ago} ago and was saved: warroom replay {}{more}", newest.path.display());
+        state.say(Level::Warn, text);
+    }
+    state.own.recordings = rows;
 }
 
 /// A command has ended: it is said, and it is in the incident log.

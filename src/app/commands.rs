@@ -7,8 +7,9 @@ use super::effect::Effect;
 use super::overlays::Overlay;
 use super::overlays::line::Line;
 use super::state::State;
-use super::update;
+use super::{filtering, update};
 use crate::signals::incident::event::MilestoneKind;
+use crate::timeline::Filter;
 use crate::ui::Level;
 
 /// Runs an action as typed in the palette.
@@ -39,9 +40,39 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         Action::NotesTo => vec![Effect::NotesTo(PathBuf::from(argument))],
         Action::Theme if argument.is_empty() => wants(state, "a name: `warroom themes` lists them"),
         Action::Theme => vec![Effect::UseTheme(argument.to_owned())],
+        Action::SaveFilter => save_filter(state, argument),
+        Action::UseFilter => use_filter(state, argument),
         Action::Rollback => rollback(state, argument),
         Action::Note => super::notes::begin(state, argument),
         other => update::update(state, other),
+    }
+}
+
+fn save_filter(state: &mut State, name: &str) -> Vec<Effect> {
+    let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c));
+    if !is_name || state.view.filter.is_empty() {
+        let what = if is_name { "a filter that is on; & writes one" } else { "a name of letters, digits, - _ ." };
+        state.say(Level::Warn, format!(":save-filter needs {what}"));
+        return Vec::new();
+    }
+    let text = state.view.filter.to_string();
+    state.settings.filters.insert(name.to_owned(), text.clone());
+    vec![Effect::SaveFilter { name: name.to_owned(), text }]
+}
+
+fn use_filter(state: &mut State, name: &str) -> Vec<Effect> {
+    let known: Vec<&str> = state.settings.filters.keys().map(String::as_str).collect();
+    let known = if known.is_empty() { "none is saved yet; :save-filter NAME".into() } else { known.join(", ") };
+    let Some(text) = state.settings.filters.get(name.trim_start_matches('@')) else {
+        state.say(Level::Warn, format!("no filter is called {name:?}; saved: {known}"));
+        return Vec::new();
+    };
+    match Filter::parse(text) {
+        Ok(filter) => filtering::set_filter(state, filter),
+        Err(e) => {
+            state.say(Level::Warn, format!("the saved filter {name} cannot be read: {e}"));
+            Vec::new()
+        }
     }
 }
 

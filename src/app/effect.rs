@@ -82,6 +82,13 @@ pub enum Effect {
     },
     /// Connect to what discovery offered.
     Connect(usize),
+    /// Save a filter under a name, for the next start, too.
+    SaveFilter {
+        /// Its name.
+        name: String,
+        /// The filter as text.
+        text: String,
+    },
     /// Save the sources that run now as a configuration file.
     SaveConfig,
     /// Use a theme by name.

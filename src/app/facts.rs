@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::state::State;
-use crate::timeline::facts::{Facts, Mark, MarkKind};
-use crate::timeline::{TimeRange, Ts};
+use crate::timeline::facts::{Facts, Mark, MarkKind, Trouble};
+use crate::timeline::{SourceKind, SourceState, TimeRange, Ts};
 
 /// The facts of this frame; `width` is that of the screen.
 pub fn facts(state: &State, width: u16) -> Facts {
@@ -15,7 +15,11 @@ pub fn facts(state: &State, width: u16) -> Facts {
     marks.extend(t.deploys.marks(window, now));
     marks.extend(t.health.marks(window, now));
     marks.extend(t.incident.marks(now).into_iter().filter(|m| window.contains(m.at)));
-    marks.extend(t.host.oom_kills(window, now).map(|e| Mark { at: e.at, kind: MarkKind::Alert, label: "OOM".into() }));
+    marks.extend(t.host_at(now).1.oom_kills(window, now).map(|e| Mark {
+        at: e.at,
+        kind: MarkKind::Alert,
+        label: "OOM".into(),
+    }));
     marks.extend(state.view.marks.iter().filter(|m| window.contains(**m)).map(|&at| Mark {
         at,
         kind: MarkKind::User,
@@ -26,8 +30,14 @@ pub fn facts(state: &State, width: u16) -> Facts {
         kind: MarkKind::User,
         label: "pin".to_owned(),
     }));
+    marks.extend(t.restarts(now).filter(|(at, _)| window.contains(*at)).map(|(at, host)| Mark {
+        at,
+        kind: MarkKind::Seam,
+        label: format!("a new run on {host}"),
+    }));
     marks.sort_by_key(|m| (m.at, m.kind));
     let request = state.view.filter.request_id().cloned();
+    let (troubles, starting) = sources(state, now);
     Facts {
         marks,
         window: Some(window),
@@ -39,9 +49,32 @@ pub fn facts(state: &State, width: u16) -> Facts {
         errors_since: t.logs.errors_since(now),
         last_deploy: t.deploys.last_deploy(now),
         incident_since: t.incident.current(now).map(|i| i.incident.since()),
-        host: t.host_name().to_owned(),
+        host: t.host_at(now).0.to_owned(),
+        troubles,
+        starting,
+        offered: state.own.offers.iter().filter(|o| !o.taken).filter_map(|o| o.port).collect(),
         behind: (!state.player.is_live()).then(|| state.player.clock.since(now)),
     }
+}
+
+/// Sources in trouble, and those that have not answered yet.
+fn sources(state: &State, now: Ts) -> (Vec<Trouble>, Vec<(SourceKind, String)>) {
+    let (mut troubles, mut starting) = (Vec::new(), Vec::new());
+    for source in state.timeline.sources.values() {
+        let Some((since, what)) = source.state(now) else { continue };
+        let (why, next_try, failed) = match what {
+            SourceState::Failed { why, next_try } => (why, *next_try, true),
+            SourceState::Degraded { why } => (why, None, false),
+            SourceState::Starting => {
+                starting.push((source.decl.kind, source.decl.name.clone()));
+                continue;
+            }
+            SourceState::Ok | SourceState::Ended => continue,
+        };
+        let (kind, name) = (source.decl.kind, source.decl.name.clone());
+        troubles.push(Trouble { kind, name, why: why.clone(), since: *since, next_try, failed });
+    }
+    (troubles, starting)
 }
 
 /// The span that the strip and the small charts show. Live it ends just after the clock and moves a whole column at a

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::effect::Effect;
 use super::facts;
 use super::overlays::Overlay;
-use super::overlays::line::Line;
+use super::overlays::filter_line::FilterLine;
 use super::overlays::top::TopValues;
 use super::pane::Pane;
 use super::state::State;
@@ -29,9 +29,14 @@ pub fn set_filter(state: &mut State, filter: Filter) -> Vec<Effect> {
 
 pub(super) fn edit_filter(state: &mut State) -> Vec<Effect> {
     let before = state.view.typed.get("filter").cloned().unwrap_or_default();
-    let line = Line::new(&state.view.filter.to_string(), &before);
-    let before = state.view.filter.clone();
-    overlay(state, Overlay::Filter { line, error: None, before })
+    let filter = state.view.filter.clone();
+    // Behind a blank the next term can be written at once.
+    let text = if filter.is_empty() { String::new() } else { format!("{filter} ") };
+    overlay(state, Overlay::Filter(Box::new(FilterLine::new(&text, &before, filter, state.logs.rows().to_vec()))));
+    // The fields of the window, for the names that can be completed.
+    let request = next_request(state);
+    let range = facts::window(state, state.view.area.width);
+    ask(state, request, Slot::Top, Ask::Fields { range })
 }
 
 /// `f`: this row's request. Without an ID: the same path within two seconds, said to be a guess.
@@ -79,7 +84,7 @@ pub fn paste(state: &mut State, text: &str) -> Vec<Effect> {
     let line = text.lines().next().unwrap_or("");
     let quoted = format!("\"{}\"", line.replace('\\', "\\\\").replace('"', "\\\""));
     let before = state.view.filter.clone();
-    overlay(state, Overlay::Filter { line: Line::new(&quoted, &[]), error: None, before })
+    overlay(state, Overlay::Filter(Box::new(FilterLine::new(&quoted, &[], before, state.logs.rows().to_vec()))))
 }
 
 /// The next or previous hit of the search.

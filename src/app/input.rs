@@ -68,6 +68,16 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 Vec::new()
             }
         },
+        // Any other key leaves it.
+        Some(Overlay::Consent { offer, .. }) => {
+            let offer = *offer;
+            state.view.overlays.pop();
+            if key.code == KeyCode::Char('y') && !key.ctrl && !key.alt {
+                vec![Effect::Connect(offer)]
+            } else {
+                Vec::new()
+            }
+        }
         Some(overlay) => {
             if let Some(line) = overlay.line() {
                 let what = line.key(key);
@@ -77,7 +87,8 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            if let Some(effects) = menu_key(state, key).or_else(|| overlays::detail::press(state, key)) {
+            let own = menu_key(state, key).or_else(|| term_key(state, key));
+            if let Some(effects) = own.or_else(|| overlays::detail::press(state, key)) {
                 return effects;
             }
             if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))
@@ -106,6 +117,28 @@ fn menu_key(state: &mut State, key: Key) -> Option<Vec<Effect>> {
     let line = kind.lines().iter().position(|(k, _)| *k == c)?;
     state.view.overlays.pop();
     Some(choose_menu(state, kind, line))
+}
+
+/// Keys on the terms of the filter.
+fn term_key(state: &mut State, key: Key) -> Option<Vec<Effect>> {
+    let Some(Overlay::Terms { cursor }) = state.view.overlays.last_mut() else { return None };
+    let at = *cursor;
+    match key.code {
+        KeyCode::Char(' ') => Some(overlays::terms::toggle(state, at)),
+        KeyCode::Char('-') | KeyCode::Delete => {
+            *cursor = at.saturating_sub(1);
+            Some(overlays::terms::remove(state, at))
+        }
+        KeyCode::Char('&') => {
+            state.view.overlays.pop();
+            Some(update::update(state, Action::EditFilter))
+        }
+        KeyCode::Char('T') => {
+            state.view.overlays.pop();
+            Some(Vec::new())
+        }
+        _ => None,
+    }
 }
 
 /// A line of a menu was chosen.
@@ -171,7 +204,7 @@ pub fn is_typing(state: &State) -> bool {
         state.view.overlays.last(),
         Some(
             Overlay::Note { .. }
-                | Overlay::Filter { .. }
+                | Overlay::Filter(_)
                 | Overlay::Search(_)
                 | Overlay::Time { .. }
                 | Overlay::Palette(_)

@@ -5,6 +5,7 @@ pub mod arrival;
 pub mod arrive;
 pub mod commands;
 pub mod compare;
+pub mod complete;
 pub mod counting;
 pub mod effect;
 pub mod facts;

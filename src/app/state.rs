@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
-use super::arrival::OfferRow;
+use super::arrival::{OfferRow, SavedRow};
 use super::counting::Counting;
 use super::effect::Draft;
 use super::keymap::Keymap;
@@ -52,6 +52,10 @@ pub struct View {
     pub cursor: [usize; 6],
     /// The one filter.
     pub filter: Filter,
+    /// Terms that are switched off for now.
+    pub suspended: Vec<Filter>,
+    /// Fields of the records in the window and how many have them, as last asked for.
+    pub fields: Vec<(String, u64)>,
     /// What lies over the panes, topmost last.
     pub overlays: Vec<Overlay>,
     /// The user's own marks.
@@ -103,6 +107,8 @@ pub struct Settings {
     pub theme: String,
     /// How much the strip shows when live, in seconds.
     pub window_secs: u64,
+    /// Filters saved by name.
+    pub filters: BTreeMap<String, String>,
     /// Whether this is the demo.
     pub demo: bool,
 }
@@ -118,6 +124,7 @@ impl Default for Settings {
             deploys: DeploysConfig::default(),
             theme: "dark".into(),
             window_secs: 900,
+            filters: BTreeMap::new(),
             demo: false,
         }
     }
@@ -134,6 +141,8 @@ pub struct Own {
     pub cannot_see: Vec<String>,
     /// What is watched unasked.
     pub watched: Vec<String>,
+    /// Recordings that earlier runs left behind, newest first.
+    pub recordings: Vec<SavedRow>,
     /// Why notes do not reach the disk, while they do not.
     pub not_on_disk: Option<String>,
     /// Share of the recording that is read; `None` when live.

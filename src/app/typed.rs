@@ -9,6 +9,7 @@ use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
 use super::{commands, notes};
+use crate::timeline::filter::{Clock, FilterError};
 use crate::timeline::{Filter, RequestId, Ts, time_text};
 use crate::ui::Level;
 
@@ -22,34 +23,43 @@ pub fn typed(state: &mut State, what: Typed) -> Vec<Effect> {
         Typed::Cancelled => cancelled(state),
         Typed::Done => done(state),
         Typed::Move(by) => {
-            if let Some(Overlay::Palette(p)) = state.view.overlays.last_mut() {
-                p.cursor = (p.cursor as i64 + i64::from(by)).clamp(0, p.fits.len().saturating_sub(1) as i64) as usize;
+            match state.view.overlays.last_mut() {
+                Some(Overlay::Palette(p)) => {
+                    p.cursor =
+                        (p.cursor as i64 + i64::from(by)).clamp(0, p.fits.len().saturating_sub(1) as i64) as usize;
+                    return Vec::new();
+                }
+                // Elsewhere there is no list to move in: what was typed before comes back.
+                Some(other) => match other.line() {
+                    Some(line) => line.recall(by),
+                    None => return Vec::new(),
+                },
+                None => return Vec::new(),
             }
-            Vec::new()
+            changed(state)
         }
-        Typed::Complete => {
-            if let Some(Overlay::Palette(p)) = state.view.overlays.last_mut() {
+        Typed::Complete(by) => match state.view.overlays.last_mut() {
+            Some(Overlay::Palette(p)) => {
                 p.complete();
+                Vec::new()
             }
-            Vec::new()
-        }
+            Some(Overlay::Filter(f)) => {
+                f.turn(by);
+                // The candidates stay, so that Tab goes on to the next one.
+                try_filter(state)
+            }
+            _ => Vec::new(),
+        },
     }
 }
 
 fn changed(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.last_mut() {
         Some(Overlay::Note { line, .. }) => vec![Effect::KeepDraft(Some(line.text().to_owned()))],
-        // The filter acts while it is typed; one that cannot be read yet leaves the last good one.
-        Some(Overlay::Filter { line, error, .. }) => match Filter::parse(line.text()) {
-            Ok(filter) => {
-                *error = None;
-                filtering::set_filter(state, filter)
-            }
-            Err(e) => {
-                *error = Some(e.to_string());
-                Vec::new()
-            }
-        },
+        Some(Overlay::Filter(_)) => {
+            recomplete(state);
+            try_filter(state)
+        }
         Some(Overlay::Palette(p)) => {
             p.refit();
             Vec::new()
@@ -67,10 +77,43 @@ fn changed(state: &mut State) -> Vec<Effect> {
     }
 }
 
+fn recomplete(state: &mut State) {
+    // Taken off for a moment: completing looks at the rest of the state.
+    match state.view.overlays.pop() {
+        Some(Overlay::Filter(mut f)) => {
+            f.recomplete(state);
+            state.view.overlays.push(Overlay::Filter(f));
+        }
+        Some(other) => state.view.overlays.push(other),
+        None => {}
+    }
+}
+
+/// The filter acts while it is typed; one that cannot be read yet leaves the last good one.
+fn try_filter(state: &mut State) -> Vec<Effect> {
+    let read = match state.view.overlays.last() {
+        Some(Overlay::Filter(f)) => read_filter(state, f.line.text()),
+        _ => return Vec::new(),
+    };
+    let (filter, error) = match read {
+        Ok(filter) => (Some(filter), None),
+        Err(e) => (None, Some(e)),
+    };
+    if let Some(Overlay::Filter(f)) = state.view.overlays.last_mut() {
+        f.error = error;
+    }
+    filter.map_or(Vec::new(), |f| filtering::set_filter(state, f))
+}
+
+/// A filter as typed now: times are seen from the playhead.
+fn read_filter(state: &State, text: &str) -> Result<Filter, FilterError> {
+    Filter::parse_at(text, Clock { now: state.now(), zone: &state.settings.zone })
+}
+
 fn cancelled(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
         Some(Overlay::Note { .. }) => vec![Effect::KeepDraft(None)],
-        Some(Overlay::Filter { before, .. }) => filtering::set_filter(state, before),
+        Some(Overlay::Filter(f)) => filtering::set_filter(state, f.before),
         Some(Overlay::Search(_)) => {
             state.logs.set_search("");
             Vec::new()
@@ -97,16 +140,16 @@ fn done(state: &mut State) -> Vec<Effect> {
             remember(state, "note", line.text());
             notes::save(state, line.text(), selected)
         }
-        Some(Overlay::Filter { line, before, error }) => {
-            let text = line.text().to_owned();
-            match Filter::parse(&text) {
+        Some(Overlay::Filter(mut f)) => {
+            let text = f.line.text().trim().to_owned();
+            match read_filter(state, &text) {
                 Ok(filter) => {
                     remember(state, "filter", &text);
                     filtering::set_filter(state, typed_filter(&text).unwrap_or(filter))
                 }
                 Err(e) => {
-                    state.view.overlays.push(Overlay::Filter { line, before, error: Some(e.to_string()) });
-                    let _ = error;
+                    f.error = Some(e);
+                    state.view.overlays.push(Overlay::Filter(f));
                     Vec::new()
                 }
             }

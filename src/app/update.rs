@@ -5,12 +5,13 @@ use super::effect::Effect;
 use super::overlays::detail::Detail;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
-use super::overlays::{MenuKind, Overlay};
+use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
 use super::{commands, facts, filtering, looking, notes, screen, travel};
+use crate::signals::database;
 use crate::signals::logs::store::Pattern;
-use crate::timeline::{Filter, Severity};
+use crate::timeline::Severity;
 use crate::ui::{Level, PaneCx, Selected, Theme};
 
 /// Does what the user wants. Total: every action does something sensible in every state.
@@ -22,11 +23,14 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::SetStatus
         | Action::Milestone
         | Action::NotesTo
+        | Action::SaveFilter
+        | Action::UseFilter
         | Action::Theme
         | Action::Rollback => commands::run(state, action, ""),
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
-        Action::ClearFilter => filtering::set_filter(state, Filter::default()),
+        Action::ClearFilter => terms::suspend_or_resume(state),
+        Action::Terms => overlay(state, Overlay::Terms { cursor: 0 }),
         Action::Search => open_line(state, "search", Overlay::Search),
         Action::SearchNext => filtering::search(state, true),
         Action::SearchPrevious => filtering::search(state, false),
@@ -174,6 +178,11 @@ pub fn put_cursor(state: &mut State, pane: Pane, index: usize) -> Vec<Effect> {
 
 /// The row under the cursor of the focused pane.
 pub fn selected(state: &State) -> Option<Selected> {
+    with_pane(state, |cx, pane| screen::select(state, cx, pane))
+}
+
+/// Asks something of the focused pane.
+fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
     let facts = facts::facts(state, state.view.area.width);
     let theme = Theme::monochrome();
     let pane = state.view.focus;
@@ -188,10 +197,18 @@ pub fn selected(state: &State) -> Option<Selected> {
         cursor: state.cursor(pane),
         live: state.player.is_live(),
     };
-    screen::select(state, &cx, pane)
+    ask(&cx, pane)
 }
 
+/// Opens the row; one that stands for a database nobody is connected to leads to the ways to connect.
 fn open(state: &mut State) -> Vec<Effect> {
+    if state.view.focus == Pane::Database
+        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.timeline.database, cx))
+        && let Some(cursor) =
+            state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
+    {
+        return overlay(state, Overlay::Offers { cursor });
+    }
     let Some(selected) = selected(state) else { return Vec::new() };
     let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);
     let detail = Detail::new(selected, row);

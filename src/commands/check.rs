@@ -5,12 +5,15 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
+
 use crate::cli::CheckArgs;
 use crate::config::Config;
 use crate::runtime::discovery::Offers;
+use crate::runtime::flight;
 use crate::runtime::session::Session;
-use crate::signals::{Roots, Timeline};
-use crate::timeline::{SourceKind, SourceState};
+use crate::signals::{Roots, Timeline, database};
+use crate::timeline::{SourceKind, SourceState, Ts};
 use crate::ui::text::clean;
 
 /// How long sources are tried.
@@ -55,6 +58,14 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     for f in &findings {
         writeln!(out, "{}  {}", if f.bad { "MEND" } else { "ok  " }, clean(&f.text))?;
     }
+    for saved in flight::folder().map(|f| flight::list(&f)).unwrap_or_default() {
+        writeln!(
+            out,
+            "saved recording of {}: warroom replay {}",
+            saved.at.date_hms(&TimeZone::UTC),
+            saved.path.display()
+        )?;
+    }
     if let Some(offers) = found {
         offers.print(&mut out)?;
     }
@@ -69,7 +80,14 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
             Some(SourceState::Failed { why, .. } | SourceState::Degraded { why }) => (true, mended(why)),
             Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
             Some(SourceState::Ended) => (false, "read to its end".into()),
-            Some(SourceState::Ok) | None => (false, "works".into()),
+            Some(SourceState::Ok) | None => {
+                match timeline.health.probe(&source.decl.name).and_then(|p| p.state(Ts::MAX)) {
+                    // A probe that works may well find a dependency that does not.
+                    Some(found) if !found.probe.ok => (true, format!("the dependency fails: {}", found.probe.reason())),
+                    Some(found) => (false, format!("answers in {:.0} ms", found.probe.latency_ms)),
+                    None => (false, "works".into()),
+                }
+            }
         };
         let kind = format!("{:?}", source.decl.kind).to_lowercase();
         all.push(Finding { bad, text: format!("{kind} {} ({}): {state}", source.decl.name, source.decl.detail) });
@@ -93,7 +111,9 @@ fn lacks(timeline: &Timeline, roots: &Roots) -> Vec<Finding> {
             all.push(Finding { bad: true, text: text.to_owned() });
         }
     };
-    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind);
+    // What is seen of a database from outside is no watch over it.
+    let from_outside = |s: &crate::signals::timeline::KnownSource| s.decl.name == database::sources::titles::NAME;
+    let has = |kind: SourceKind| timeline.sources.values().any(|s| s.decl.kind == kind && !from_outside(s));
     lack(!has(SourceKind::Logs), "no log is watched: name files, `warroom /var/log/app.log`, or set [logs] files");
     lack(
         !has(SourceKind::Database),

@@ -8,5 +8,7 @@ pub mod incident;
 pub mod note;
 pub mod query;
 pub mod record;
+pub mod recording;
+pub mod relay;
 pub mod screen;
 pub mod texts;

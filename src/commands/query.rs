@@ -67,7 +67,7 @@ fn range(args: &QueryArgs, gathered: &Gathered) -> anyhow::Result<TimeRange> {
     let end = gathered.timeline.span.map_or(Ts(0), |(_, end)| end);
     let zone = jiff::tz::TimeZone::UTC;
     let parse = |text: &Option<String>, default: Ts| match text {
-        Some(t) => time_text::parse(t, end, &zone).map_err(UsageError),
+        Some(t) => time_text::parse_near(t, end, &zone).map_err(UsageError),
         None => Ok(default),
     };
     Ok(TimeRange { start: parse(&args.from, Ts::MIN)?, end: parse(&args.to, Ts::MAX)? })
@@ -87,7 +87,11 @@ impl Gathered {
     }
 
     fn take(&mut self, e: &Envelope, what: What, replay: bool) {
+        let repeated = self.timeline.repeated;
         self.timeline.apply(e);
+        if self.timeline.repeated > repeated {
+            return;
+        }
         if let Event::Logs(event) = &e.event
             && what == What::Logs
         {

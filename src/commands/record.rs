@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-
 use crate::cli::RecordArgs;
 use crate::config::Config;
 use crate::runtime::session::Session;
+pub use crate::runtime::signals::Signals;
 use crate::signals::Roots;
 
 /// Records until SIGTERM, Ctrl-C or the end of the given time.
@@ -32,33 +31,6 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
         anyhow::bail!("the end of the recording is not on disk: {error}");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The signals that end a run without a screen. Listened for from the very beginning: what is started must also be ended.
-pub struct Signals {
-    term: Signal,
-    int: Signal,
-    hup: Signal,
-}
-
-impl Signals {
-    /// From now on they no longer kill.
-    pub fn listen() -> std::io::Result<Signals> {
-        Ok(Signals {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-            hup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for one of them.
-    pub async fn recv(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-            _ = self.hup.recv() => {}
-        }
-    }
 }
 
 /// Lets the stream run with nobody watching, for a time or until a signal; then everything is written out.

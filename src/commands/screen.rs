@@ -24,7 +24,7 @@ pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
     let theme = load(name, ColorDepth::True).map_err(|e| UsageError(e.to_string()))?;
     let mut still = Still::read(&Input::new(args.recording, args.logs), settings)?;
     if let Some(text) = &args.at {
-        let at = time_text::parse(text, still.state.horizon(), &still.state.settings.zone).map_err(UsageError)?;
+        let at = time_text::parse_near(text, still.state.horizon(), &still.state.settings.zone).map_err(UsageError)?;
         still.at(at);
     }
     if let Some(name) = &args.pane {

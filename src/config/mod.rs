@@ -180,7 +180,7 @@ mod tests {
             })
             .collect();
         let config = Config::parse(&text, Path::new("config.example.toml")).expect("the commented settings parse");
-        assert_eq!((config.database.postgres.len(), config.health.probes.len(), config.logs.sources.len()), (1, 2, 2));
+        assert_eq!((config.database.postgres.len(), config.health.probes.len(), config.logs.sources.len()), (2, 2, 2));
     }
 
     #[test]

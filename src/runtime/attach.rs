@@ -18,6 +18,7 @@ use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::store;
 use super::settings::settings;
+use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
@@ -108,6 +109,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     );
     let (config, _) = Config::find(None)?;
     let (settings, theme) = settings(&config, &args.screen)?;
+    let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
@@ -135,7 +137,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         let _ = said
             .blocking_send(Arrival::Say(Level::Bad, format!("process {pid} has ended; what is shown stands still")));
     })?;
-    let store = store(&answers_to);
+    let store = store(&answers_to, config.logs.index_memory_mb);
     let mut state = State::new(Player::live(clock.wall()), settings);
     travel::follow_playhead(&mut state);
     let shell = Shell {
@@ -148,7 +150,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         offers: Offers::default(),
     };
     let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, editor: None };
+        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, signals, editor: None };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -36,7 +36,7 @@ impl Offers {
     pub fn look(&self, config: &Config) -> Vec<Declared> {
         let found = look_around(&self.roots, Instant::now() + PATIENCE);
         let mut running = config.clone();
-        let sources = unasked(&found, &mut running);
+        let sources = unasked(&found, &mut running, &self.roots);
         if let Ok(mut inner) = self.inner.lock() {
             inner.watched = sources.iter().map(|s| format!("{}: {}", s.decl.name, s.decl.detail)).collect();
             inner.cannot_see = found.cannot_see;
@@ -61,7 +61,14 @@ impl Offers {
             offers: inner
                 .offers
                 .iter()
-                .map(|(o, taken)| OfferRow { what: o.what.clone(), reason: o.reason.clone(), taken: *taken })
+                .map(|(o, taken)| OfferRow {
+                    what: o.what.clone(),
+                    reason: o.reason.clone(),
+                    taken: *taken,
+                    port: o.port,
+                    consent: o.consent.clone(),
+                    hindrance: o.hindrance.clone(),
+                })
                 .collect(),
             cannot_see: inner.cannot_see.clone(),
             watched: inner.watched.clone(),
@@ -92,6 +99,9 @@ impl Offers {
             if *taken {
                 return (Level::Warn, format!("{} is watched already", offer.what));
             }
+            if let Some(why) = &offer.hindrance {
+                return (Level::Warn, why.clone());
+            }
             let part: Config = match toml::from_str(&offer.snippet) {
                 Ok(part) => part,
                 Err(e) => return (Level::Bad, format!("cannot use what was found for {}: {e}", offer.what)),
@@ -99,6 +109,8 @@ impl Offers {
             *taken = true;
             let what = offer.what.clone();
             let mut sources = database::sources::sources(&part.database, &self.roots);
+            // Those run since the box was looked at.
+            sources.retain(|s| s.decl.name != database::sources::titles::NAME);
             sources.extend(health::sources::sources(&part.health, &self.roots));
             inner.running.database.postgres.extend(part.database.postgres);
             inner.running.database.metrics.extend(part.database.metrics);
@@ -135,9 +147,9 @@ fn write_new(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// Sources for what only reads local files: logs and the journal. (Checkouts, units and packages are found by the deploys
+/// Sources for what only reads local files: logs, the journal, the titles of database processes. (Checkouts, units and packages are found by the deploys
 /// slice itself.)
-fn unasked(found: &Found, running: &mut Config) -> Vec<Declared> {
+fn unasked(found: &Found, running: &mut Config, roots: &Roots) -> Vec<Declared> {
     let files: Vec<PathBuf> = found.logs.iter().filter(|l| l.readable).map(|l| l.path.clone()).collect();
     running.logs.files = files.iter().map(|p| p.display().to_string()).collect();
     let mut sources: Vec<Declared> = files.iter().map(logs::sources::file).collect();
@@ -151,5 +163,8 @@ fn unasked(found: &Found, running: &mut Config) -> Vec<Declared> {
         });
     }
     logs::sources::name_apart(&mut sources);
+    if running.database.enabled {
+        sources.push(database::sources::titles::declared(roots));
+    }
     sources
 }

@@ -132,6 +132,19 @@ impl Shell {
                     me.say(said.0, said.1).await;
                 });
             }
+            Effect::SaveFilter { name, text } => {
+                tokio::task::spawn_blocking(move || {
+                    let saved = match super::filters::path() {
+                        Some(path) => super::filters::save(&path, &name, &text).map(|()| path),
+                        None => Err(anyhow::anyhow!("no home folder to save a filter in; set HOME")),
+                    };
+                    let said = match saved {
+                        Ok(path) => (Level::Calm, format!("filter {name} saved in {}", path.display())),
+                        Err(e) => (Level::Bad, format!("filter {name} holds for this session only: {e:#}")),
+                    };
+                    let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
+                });
+            }
             // The loop does these itself.
             Effect::AskLogs(_)
             | Effect::Copy { .. }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::effects::Shell;
 use super::pace::Pace;
+use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
@@ -61,6 +62,8 @@ pub struct Loop {
     pub clock: StreamClock,
     /// An editor that the terminal is to be lent to.
     pub editor: Option<tokio::process::Command>,
+    /// Listened for since before the terminal was taken, so that none is lost in between.
+    pub signals: Signals,
 }
 
 /// What happened in one turn.
@@ -79,9 +82,6 @@ impl Loop {
     /// Runs until the user leaves or the terminal is gone.
     pub async fn run(&mut self) -> anyhow::Result<Ending> {
         let mut keys = EventStream::new();
-        let mut term = signal(SignalKind::terminate())?;
-        let mut int = signal(SignalKind::interrupt())?;
-        let mut hup = signal(SignalKind::hangup())?;
         let mut cont = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
         let drained = self.terminal.drained.clone();
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
@@ -100,9 +100,9 @@ impl Loop {
             let wait = pace.wait(Instant::now(), self.clock.wall(), self.terminal.is_busy(), self.is_playing());
             let turn = tokio::select! {
                 biased;
-                _ = term.recv() => Turn::Term,
-                _ = int.recv() => Turn::Term,
-                _ = hup.recv() => Turn::Lost,
+                _ = self.signals.term.recv() => Turn::Term,
+                _ = self.signals.int.recv() => Turn::Term,
+                _ = self.signals.hup.recv() => Turn::Lost,
                 _ = cont.recv() => Turn::Continue,
                 event = keys.next() => Turn::Tty(event),
                 Some(answer) = self.answers.recv() => Turn::Answer(answer),
@@ -228,7 +228,7 @@ impl Loop {
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());
-        match time_text::parse(&text, state.horizon(), &state.settings.zone) {
+        match time_text::parse_near(&text, state.horizon(), &state.settings.zone) {
             Ok(at) => {
                 travel::go_to(state, at);
             }

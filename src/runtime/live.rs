@@ -7,16 +7,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
 use super::effects::{IncidentLock, Shell, keep_drafts, last_chance};
 use super::event_loop::{Ending, Loop};
+use super::flight;
 use super::session::Session;
 use super::settings::settings;
-use super::terminal::Terminal;
-use crate::app::arrival::Arrival;
+use super::signals::Signals;
+use super::terminal::{self, Terminal};
+use crate::app::arrival::{Arrival, SavedRow};
 use crate::app::playhead::Player;
 use crate::app::state::State;
 use crate::cli::{LiveArgs, ScreenOptions, UsageError};
@@ -24,7 +25,10 @@ use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
 use crate::signals::logs::store::{LogStore, StoreOptions};
-use crate::timeline::Filter;
+use crate::timeline::{Filter, Ts};
+
+/// A saved recording is offered in the first line for so long; afterwards `s` still lists it.
+const OFFERED: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a live screen is made of, for `warroom` and for the demo.
 pub struct Live {
@@ -48,7 +52,8 @@ pub struct Live {
 
 /// The live screen from the command line.
 pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(args.config.as_deref())?;
+    let (mut config, _) = Config::find(args.config.as_deref())?;
+    config.logs.index_memory_mb = args.index_memory.unwrap_or(config.logs.index_memory_mb);
     let discover = args.files.is_empty() && args.commands.is_empty() && config.names_no_source();
     let filter = parse_filter(args.filter.as_deref())?;
     run(Live {
@@ -70,14 +75,15 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
-/// A log store whose answers go where all answers go.
-pub fn store(answers: &mpsc::Sender<Arrival>) -> LogStore {
+/// A log store whose answers go where all answers go. Its index may take `index_memory_mb` megabytes.
+pub fn store(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32) -> LogStore {
     let answers = answers.clone();
+    let index_memory = u64::from(index_memory_mb) << 20;
     LogStore::new(
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions::default(),
+        StoreOptions { index_memory, ..StoreOptions::default() },
     )
 }
 
@@ -86,11 +92,13 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let (mut settings, theme) = settings(&live.config, &live.screen)?;
     settings.demo = live.demo;
     let roots = Roots::default();
+    let signals = Signals::listen()?;
     let terminal = Terminal::take(live.config.screen.mouse && !live.screen.no_mouse)?;
     die_first();
     let mut session = Session::start(&live.config, &roots, live.record.clone())?;
+    keep_after_a_panic(&session);
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to);
+    let store = store(&answers_to, live.config.logs.index_memory_mb);
     let offers = Offers::default();
     let sources = session.configured(&live.config, &roots, &live.files, &live.commands);
     session.add(sources);
@@ -107,6 +115,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         });
     }
     find_drafts(&session, &roots, &answers_to);
+    find_recordings(&answers_to, session.clock.wall());
     super::attach::offer(session.recorder.clone());
     let mut state = State::new(Player::live(session.clock.wall()), settings);
     travel::follow_playhead(&mut state);
@@ -135,6 +144,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         shell,
         store,
         clock: session.clock,
+        signals,
         editor: None,
     };
     let ending = the_loop.run().await;
@@ -173,32 +183,35 @@ fn leave(session: &Session, ending: Ending) -> ExitCode {
         Ending::Terminated | Ending::Lost => {}
     }
     if session.recorder.status().path.is_none() {
-        match save_on_the_way_out(session) {
-            Ok(path) => say(&format!("the recording so far is saved as {}; warroom replay plays it", path.display())),
-            Err(e) => say(&format!("the recording so far could not be saved: {e}")),
-        }
+        say(&flight::said(&flight::save(&session.recorder, session.clock.wall())));
     }
     ExitCode::from(if ending == Ending::Lost { 129 } else { 143 })
 }
 
-/// Saves the flight recorder to the user's state folder, unless the disk is nearly full: then the room is left to those
-/// who need it more.
-fn save_on_the_way_out(session: &Session) -> anyhow::Result<PathBuf> {
-    let folder = crate::config::state_folder().context("no home folder: set HOME")?.join("recordings");
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let disk =
-        rustix::fs::statvfs(&folder).with_context(|| format!("cannot look at the disk of {}", folder.display()))?;
-    let free = disk.f_bavail * disk.f_frsize;
-    let least = (1u64 << 30).min(disk.f_blocks * disk.f_frsize / 10);
-    anyhow::ensure!(
-        free > least + (64 << 20),
-        "the disk has only {} MB free, which is left to those who need it more",
-        free >> 20
-    );
-    let name = session.clock.wall().jiff().strftime("%Y%m%dT%H%M%SZ.wr").to_string();
-    let path = folder.join(name);
-    session.recorder.save(path.clone(), false).map_err(anyhow::Error::msg)?;
-    Ok(path)
+/// A panic of the main thread saves what the recorder holds, as SIGTERM does: it is the run whose recording is wanted
+/// most.
+fn keep_after_a_panic(session: &Session) {
+    let (recorder, clock) = (session.recorder.clone(), session.clock);
+    terminal::after_a_panic(move || match recorder.status().path {
+        Some(_) => recorder.finish(Duration::from_secs(2)),
+        None => say(&flight::said(&flight::save(&recorder, clock.wall()))),
+    });
+}
+
+/// Recordings that earlier runs left behind are offered.
+fn find_recordings(answers: &mpsc::Sender<Arrival>, now: Ts) {
+    let to = answers.clone();
+    tokio::task::spawn_blocking(move || {
+        let rows: Vec<SavedRow> = flight::folder()
+            .map(|f| flight::list(&f))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|s| SavedRow { path: s.path, bytes: s.bytes, at: s.at, fresh: now.since(s.at) < OFFERED })
+            .collect();
+        if !rows.is_empty() {
+            let _ = to.blocking_send(Arrival::Recordings(rows));
+        }
+    });
 }
 
 /// When memory runs out this program goes before anything it watches.

@@ -13,6 +13,7 @@ use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::{parse_filter, store};
 use super::settings::settings;
+use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::playhead::Player;
@@ -58,6 +59,7 @@ impl Input {
                     boot_id: String::new(),
                     zone: "UTC".into(),
                     version: env!("CARGO_PKG_VERSION").into(),
+                    run: 0,
                 };
                 let mut waiting =
                     vec![Observation { source: SourceId(0), observed: Ts::MIN, mono: 0, event: Event::Stream(origin) }];
@@ -102,10 +104,11 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         first.is_none()
     })?;
     let start = first.ok_or_else(|| anyhow::anyhow!("nothing with a time in it was found to replay"))?;
+    let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to);
+    let store = store(&answers_to, config.logs.index_memory_mb);
     let (to, stream) = mpsc::channel::<Batch>(64);
     let said = answers_to.clone();
     std::thread::Builder::new().name("replay".into()).spawn(move || {
@@ -135,7 +138,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         offers: Offers::default(),
     };
     let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock, editor: None };
+        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock, signals, editor: None };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

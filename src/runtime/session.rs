@@ -43,7 +43,8 @@ impl Session {
         };
         let recorder = Recorder::start(options).map_err(anyhow::Error::msg)?;
         let (to, stream) = mpsc::channel(SCREEN_QUEUE);
-        tokio::spawn(order::order(lines, origin(roots), clock, recorder.clone(), to));
+        let run = u64::try_from(clock.wall().0).unwrap_or(0) ^ (u64::from(std::process::id()) << 40);
+        tokio::spawn(order::order(lines, origin(roots, run), clock, recorder.clone(), to));
         let path = incident::sources::place::log_path(&config.incident, roots)?;
         let incident = Arc::new(IncidentStore::open(path));
         Ok(Session { supervisor: Supervisor::new(lanes, clock), recorder, stream, clock, incident })
@@ -87,7 +88,7 @@ pub fn given(files: &[PathBuf], commands: &[String]) -> Vec<Declared> {
 }
 
 /// Who speaks: host, boot, zone.
-fn origin(roots: &Roots) -> Declaration {
+fn origin(roots: &Roots, run: u64) -> Declaration {
     let read = |path: &str| std::fs::read_to_string(roots.proc.join(path)).unwrap_or_default().trim().to_owned();
     let zone = jiff::tz::TimeZone::system();
     Declaration::Origin {
@@ -95,5 +96,6 @@ fn origin(roots: &Roots) -> Declaration {
         boot_id: read("sys/kernel/random/boot_id"),
         zone: zone.iana_name().unwrap_or("UTC").to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        run,
     }
 }

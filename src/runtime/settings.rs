@@ -36,6 +36,8 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         deploys: config.deploys.clone(),
         theme: theme.name.clone(),
         window_secs: u64::from(config.screen.window_minutes.clamp(1, 1_440)) * 60,
+        // A filter that cannot be read is told of when it is used; a broken file must not keep anybody from the box.
+        filters: super::filters::path().and_then(|p| super::filters::load(&p).ok()).unwrap_or_default(),
         demo: false,
     };
     Ok((settings, theme))

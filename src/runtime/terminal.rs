@@ -2,9 +2,9 @@
 //! and nothing else.
 
 use std::io::{self, IsTerminal};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
@@ -203,6 +203,18 @@ pub fn leave() {
     let _ = disable_raw_mode();
 }
 
+/// What is still done when the main thread panics.
+type LastWords = Box<dyn FnOnce() + Send>;
+static LAST_WORDS: Mutex<Option<LastWords>> = Mutex::new(None);
+
+/// Done once, by the panic hook of the thread that took the terminal, when the terminal is given back and the panic is
+/// told. A later call replaces an earlier one.
+pub fn after_a_panic(last: impl FnOnce() + Send + 'static) {
+    if let Ok(mut words) = LAST_WORDS.lock() {
+        *words = Some(Box::new(last));
+    }
+}
+
 /// A panic on the main thread gives the terminal back before the message. Panics of sources and panes are caught
 /// elsewhere and must not touch the screen.
 fn restore_on_panic() {
@@ -212,6 +224,10 @@ fn restore_on_panic() {
         if std::thread::current().id() == main {
             leave();
             before(info);
+            let last = LAST_WORDS.lock().ok().and_then(|mut l| l.take());
+            if let Some(last) = last {
+                last();
+            }
         } else {
             tracing::error!("{info}");
         }

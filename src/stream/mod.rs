@@ -9,4 +9,5 @@ pub mod order;
 pub mod recorder;
 pub mod recording;
 pub mod replay;
+pub mod runs;
 pub mod supervisor;

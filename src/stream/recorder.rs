@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -45,9 +45,18 @@ pub struct RecorderStatus {
     pub error: Option<String>,
 }
 
+/// How the ring goes to disk.
+struct Save {
+    path: PathBuf,
+    /// Go on writing there.
+    go_on: bool,
+    /// At most so many bytes: the oldest frames stay behind.
+    limit: u64,
+}
+
 enum Order {
     Record(Arc<[Envelope]>),
-    Save(PathBuf, bool, SyncSender<Result<u64, String>>),
+    Save(Save, SyncSender<Result<u64, String>>),
     Listen(SyncSender<Vec<Arc<[u8]>>>),
     Finish(SyncSender<()>),
 }
@@ -85,7 +94,7 @@ impl Recorder {
         let dropped = Arc::new(AtomicU64::new(0));
         let mut desk = Desk::new(options.clone(), Arc::clone(&status), Arc::clone(&dropped));
         if let Some(path) = &options.path {
-            desk.open(path, false)?;
+            desk.open(path)?;
         }
         std::thread::Builder::new()
             .name("recorder".into())
@@ -109,8 +118,17 @@ impl Recorder {
     /// Puts the recording on disk from its beginning, and keeps writing there when `go_on`. Blocks until it is synced;
     /// returns the bytes written.
     pub fn save(&self, path: PathBuf, go_on: bool) -> Result<u64, String> {
+        self.order_save(Save { path, go_on, limit: u64::MAX })
+    }
+
+    /// As [`Recorder::save`], at most `limit` bytes: what is older than that is told as a gap. Nothing goes on there.
+    pub fn save_within(&self, path: PathBuf, limit: u64) -> Result<u64, String> {
+        self.order_save(Save { path, go_on: false, limit })
+    }
+
+    fn order_save(&self, save: Save) -> Result<u64, String> {
         let (tx, rx) = sync_channel(1);
-        self.send_within(Order::Save(path, go_on, tx), PATIENCE)?;
+        self.send_within(Order::Save(save, tx), PATIENCE)?;
         rx.recv_timeout(PATIENCE).map_err(|_| "the disk does not take the recording".to_owned())?
     }
 
@@ -210,9 +228,9 @@ impl Desk {
                         self.sync();
                     }
                 }
-                Ok(Order::Save(path, go_on, answer)) => {
+                Ok(Order::Save(save, answer)) => {
                     self.flush();
-                    let _ = answer.send(self.save(&path, go_on));
+                    let _ = answer.send(self.save(&save));
                 }
                 Ok(Order::Listen(listener)) => {
                     self.flush();
@@ -288,8 +306,8 @@ impl Desk {
         }
     }
 
-    /// A frame goes to the ring, to who listens, and to the file behind those that still wait for it. A torn write leaves
-    /// damage that a reader steps over, and the whole frame follows it.
+    /// A frame goes to the ring, to who listens, and to the file behind those that still wait for it. A write that is torn
+    /// is taken back, so that the file always ends with a whole frame.
     fn keep(&mut self, frame: Vec<u8>, envelopes: u64) {
         let frame: Arc<[u8]> = frame.into();
         self.listeners.retain(|l| l.try_send(vec![Arc::clone(&frame)]).is_ok());
@@ -299,9 +317,7 @@ impl Desk {
             if let Some((old, n)) = self.ring.pop_front() {
                 self.ring_bytes -= old.len();
                 self.evicted += n;
-                // The header of a frame holds the observed time of its first envelope.
-                let at = old.get(20..28).and_then(|b| b.try_into().ok()).map_or(0, i64::from_le_bytes);
-                self.ring_begin = self.ring_begin.max(Ts(at));
+                self.ring_begin = self.ring_begin.max(observed(&old));
             }
         }
         if let Some((file, path)) = &mut self.file {
@@ -310,6 +326,8 @@ impl Desk {
             while let Some((frame, _)) = self.pending.front() {
                 if let Err(e) = file.write_all(frame) {
                     self.error = Some(format!("{}: {e}", path.display()));
+                    // Where even that fails (a pipe, a file server that is gone) a reader steps over the damage.
+                    let _ = file.set_len(self.written).and_then(|()| file.seek(SeekFrom::Start(self.written)));
                     break;
                 }
                 self.error = None;
@@ -329,40 +347,37 @@ impl Desk {
 
     /// A new listener gets everything that is held, then every new frame.
     fn greet(&mut self, listener: SyncSender<Vec<Arc<[u8]>>>) {
-        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame().into()];
+        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame(0).into()];
         held.extend(self.ring.iter().map(|(f, _)| Arc::clone(f)));
         if listener.try_send(held).is_ok() {
             self.listeners.push(listener);
         }
     }
 
-    /// Declarations and opened logs, as the first frame of what is handed on. Log generations that were opened before the
-    /// ring begins are told as if they had been opened there, so that a recording does not begin long before its first
-    /// event; what left the ring is said by a gap.
-    fn preamble_frame(&self) -> Vec<u8> {
-        let begin = self.ring_begin;
+    /// Declarations and opened logs, as the first frame of what is handed on when the `left_out` oldest frames of the ring
+    /// are not. Log generations that were opened before the rest begins are told as if they had been opened there, so that
+    /// a recording does not begin long before its first event; what is missing is said by a gap.
+    fn preamble_frame(&self, left_out: usize) -> Vec<u8> {
+        let behind = self.ring.iter().take(left_out);
+        let missing = self.evicted + behind.clone().map(|(_, n)| n).sum::<u64>();
+        let begin = behind.map(|(f, _)| observed(f)).fold(self.ring_begin, Ts::max);
         let mut preamble = self.preamble.clone();
-        if self.evicted > 0 {
+        if missing > 0 {
             for e in &mut preamble {
                 e.observed = e.observed.max(begin);
             }
         }
         let mut frame = encode_events(&preamble);
-        if self.evicted > 0 {
-            let gap = Gap { envelopes: self.evicted, why: "older than what is kept in memory".into() };
+        if missing > 0 {
+            let gap = Gap { envelopes: missing, why: "older than what is kept".into() };
             frame.extend(encode_gap(&gap, 0, begin));
         }
         frame
     }
 
-    fn open(&mut self, path: &Path, overwrite: bool) -> Result<(), String> {
+    fn open(&mut self, path: &Path) -> Result<(), String> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true);
-        if overwrite {
-            options.truncate(true)
-        } else {
-            options.create_new(true)
-        };
+        options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut file = options.open(path).map_err(|e| match e.kind() {
@@ -379,32 +394,46 @@ impl Desk {
             },
             Ts(0),
         );
-        file.write_all(&head).map_err(|e| format!("cannot write to {}: {e}", path.display()))?;
-        self.written += head.len() as u64;
+        if let Err(e) = file.write_all(&head) {
+            let _ = std::fs::remove_file(path);
+            return Err(format!("cannot write to {}: {e}", path.display()));
+        }
+        self.written = head.len() as u64;
         self.file = Some((file, path.to_owned()));
         Ok(())
     }
 
-    fn save(&mut self, path: &Path, go_on: bool) -> Result<u64, String> {
+    fn save(&mut self, save: &Save) -> Result<u64, String> {
         if let Some((_, current)) = &self.file {
             return Err(format!("already recording to {}", current.display()));
         }
-        let before = self.written;
-        self.open(path, false)?;
-        let result = self.save_ring(path);
-        if result.is_err() || !go_on {
+        let result = self.open(&save.path).and_then(|()| self.save_ring(save));
+        if result.is_err() {
+            // What is not whole is of no use to anybody, and on a full disk in the way of others.
+            if self.file.take().is_some() {
+                let _ = std::fs::remove_file(&save.path);
+            }
+        } else if !save.go_on {
             self.file = None;
         }
-        result.map(|()| self.written - before)
+        result.map(|()| self.written)
     }
 
-    fn save_ring(&mut self, path: &Path) -> Result<(), String> {
-        let head = self.preamble_frame();
+    /// The newest frames that fit, behind what is needed to read them.
+    fn save_ring(&mut self, save: &Save) -> Result<(), String> {
+        let room = save.limit.saturating_sub(self.preamble_frame(0).len() as u64 + self.written);
+        let mut held: u64 = 0;
+        let fits = self.ring.iter().rev().take_while(|(f, _)| {
+            held += f.len() as u64;
+            held <= room
+        });
+        let left_out = self.ring.len() - fits.count();
+        let head = self.preamble_frame(left_out);
         let Some((file, _)) = &mut self.file else { return Ok(()) };
-        let fail = |e: std::io::Error| format!("cannot write to {}: {e}", path.display());
+        let fail = |e: std::io::Error| format!("cannot write to {}: {e}", save.path.display());
         file.write_all(&head).map_err(fail)?;
         self.written += head.len() as u64;
-        for (frame, _) in &self.ring {
+        for (frame, _) in self.ring.iter().skip(left_out) {
             file.write_all(frame).map_err(fail)?;
             self.written += frame.len() as u64;
         }
@@ -431,4 +460,9 @@ impl Desk {
             };
         }
     }
+}
+
+/// Observed time of a frame's first envelope, which its header holds.
+fn observed(frame: &[u8]) -> Ts {
+    Ts(frame.get(20..28).and_then(|b| b.try_into().ok()).map_or(0, i64::from_le_bytes))
 }

@@ -1,10 +1,13 @@
 //! A recording, read back into the same stream.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use super::recording::{Damage, Frame, Reader, RecordingError};
+use super::runs::Runs;
 use crate::signals::Envelope;
+use crate::timeline::Ts;
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,21 +52,25 @@ pub fn read(path: &Path, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Su
             .filter_map(|e| e.ok().map(|e| e.path()))
             .filter(|p| p.extension().is_some_and(|e| e == "wr"))
             .collect();
-        files.sort();
+        // In the order in which they began, whatever they are called.
+        files.sort_by_cached_key(|f| (began(f), f.clone()));
     }
     let mut summary = Summary::default();
     let mut size = 0;
     let mut frames = 0u64;
+    let mut runs = Runs::default();
     for file in &files {
         let input = File::open(file).map_err(io("cannot open", file))?;
         size += input.metadata().map(|m| m.len()).unwrap_or(0);
         let mut reader = Reader::new(input);
+        runs.segment();
         while let Some(frame) = reader.next_frame().map_err(io("cannot read", file))? {
             frames += 1;
             match frame {
-                Frame::Segment(_) => {}
+                Frame::Segment(_) => runs.segment(),
                 Frame::Gap(gap) => summary.missing += gap.envelopes,
-                Frame::Events(envelopes) => {
+                Frame::Events(mut envelopes) => {
+                    runs.place(&mut envelopes);
                     summary.envelopes += envelopes.len() as u64;
                     if !to(envelopes) {
                         return Ok(summary);
@@ -80,4 +87,18 @@ pub fn read(path: &Path, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Su
         return Err(RecordingError::NotARecording { path: path.display().to_string(), size });
     }
     Ok(summary)
+}
+
+/// Observed time of the first envelope; of what cannot be read, the earliest there is.
+fn began(file: &Path) -> Ts {
+    let Ok(input) = File::open(file) else { return Ts::MIN };
+    let mut reader = Reader::new(input.take(4 << 20));
+    while let Ok(Some(frame)) = reader.next_frame() {
+        if let Frame::Events(envelopes) = frame
+            && let Some(first) = envelopes.first()
+        {
+            return first.observed;
+        }
+    }
+    Ts::MIN
 }

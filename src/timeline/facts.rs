@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::{Filter, RequestId, TimeRange, Ts};
+use super::time::short;
+use super::{Filter, RequestId, SourceKind, TimeRange, Ts};
 
 /// What a mark on the time axis stands for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +34,38 @@ pub struct Mark {
     pub label: String,
 }
 
+/// A source that does not work as it should, at the playhead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its pane.
+    pub kind: SourceKind,
+    /// Its name.
+    pub name: String,
+    /// What is wrong, on what, what to try.
+    pub why: String,
+    /// Since when it has been so.
+    pub since: Ts,
+    /// When it is tried again, if it is.
+    pub next_try: Option<Ts>,
+    /// It says nothing at all; otherwise only less than it should.
+    pub failed: bool,
+}
+
+impl Trouble {
+    /// `orders@db-1: password authentication failed; check … (12 s, next try in 4 s)`.
+    pub fn sentence(&self, now: Ts) -> String {
+        if !self.failed {
+            return format!("{}: {}", self.name, self.why);
+        }
+        let next = match self.next_try {
+            Some(t) if t > now => format!(", next try in {}", short(t.since(now))),
+            Some(_) => ", trying".to_owned(),
+            None => String::new(),
+        };
+        format!("{}: {} ({}{next})", self.name, self.why, short(now.since(self.since)))
+    }
+}
+
 /// Facts shared by all panes in one frame.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
@@ -58,6 +91,24 @@ pub struct Facts {
     pub incident_since: Option<Ts>,
     /// Name of the host.
     pub host: String,
+    /// Sources that do not work as they should, by number.
+    pub troubles: Vec<Trouble>,
+    /// Sources that have not answered yet, by number.
+    pub starting: Vec<(SourceKind, String)>,
+    /// Ports of database servers of this box that could be connected to and are not.
+    pub offered: Vec<u16>,
     /// How far the playhead is behind the clock; `None` when live.
     pub behind: Option<Duration>,
+}
+
+impl Facts {
+    /// The first source of a pane that says nothing at all.
+    pub fn failing(&self, kind: SourceKind) -> Option<&Trouble> {
+        self.troubles.iter().find(|t| t.kind == kind && t.failed)
+    }
+
+    /// The first source of a pane that has not answered yet.
+    pub fn awaited(&self, kind: SourceKind) -> Option<&str> {
+        self.starting.iter().find(|(k, _)| *k == kind).map(|(_, name)| name.as_str())
+    }
 }

@@ -2,10 +2,11 @@
 //!
 //! Terms stand side by side and all must hold: `level>=warn status>=500 service=checkout /timeout/ -health`. The whole
 //! language is the table [`Filter::HELP`], shown by the help screen and the documentation. What a filter is not: a query
-//! of times (that is the window's) or of counts (that is `top values`).
+//! of counts (that is `top values`).
 
 mod compare;
 mod field;
+mod needed;
 mod parse;
 mod scan;
 mod show;
@@ -13,11 +14,13 @@ mod show;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use regex::bytes::Regex;
 
 use super::request_id::IdMatcher;
 use super::{RequestId, Severity, Ts};
 use compare::Value;
+pub use needed::Needed;
 use parse::Parser;
 
 /// What a filter can ask of a record.
@@ -125,6 +128,15 @@ impl PartialEq for Request {
     }
 }
 
+/// What typed times are seen from: the playhead, and the zone on the screen.
+#[derive(Copy, Clone, Debug)]
+pub struct Clock<'a> {
+    /// The instant that relative times count from.
+    pub now: Ts,
+    /// Zone of times that name none.
+    pub zone: &'a TimeZone,
+}
+
 /// Why a filter could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message} (at column {column})")]
@@ -143,7 +155,11 @@ impl Filter {
         ("timeout|refused", "one text or the other; also for values: status=502|503"),
         ("-health", "not these; before any term"),
         ("/time(d )?out/", "a regular expression on the whole record; /…/i in any case"),
-        ("time>=2026-11-20T14:02:00Z", "event time, RFC 3339; = != > >= < <="),
+        (
+            "time>=2026-11-20T14:02:00Z",
+            "event time; = != > >= < <=; typed on the screen also 14:02, -15m, \"yesterday 15:00\"",
+        ),
+        ("time=2026-11-20T14:02:00Z..2026-11-20T14:05:00Z", "from the first time to just before the second"),
         ("level>=warn", "severity: trace, debug, info, warn, error, fatal, none; = != > >= < <="),
         ("status>=500", "a field as a number; plain status, http.status_code and the like are all found"),
         ("duration>500ms", "a field as a duration: ns us ms s m h; a size likewise: kB MB GB KiB MiB GiB"),
@@ -156,11 +172,27 @@ impl Filter {
         ("(level=error OR status>=500)", "one or the other; OR is written in capitals"),
     ];
 
-    /// Reads a filter. Nothing but blanks is the filter that lets everything through.
+    /// Reads a filter. Nothing but blanks is the filter that lets everything through. Times are RFC 3339.
     ///
     /// The error names the column and what to write instead.
     pub fn parse(text: &str) -> Result<Filter, FilterError> {
-        Parser::new(text).filter().map(|terms| Filter { terms })
+        Parser::new(text, None).filter().map(|terms| Filter { terms })
+    }
+
+    /// The same where somebody types: times also as `14:02`, `-15m` or `yesterday`, seen from `clock`. What comes out has
+    /// instants, so that it says the same tomorrow.
+    pub fn parse_at(text: &str, clock: Clock<'_>) -> Result<Filter, FilterError> {
+        Parser::new(text, Some(clock)).filter().map(|terms| Filter { terms })
+    }
+
+    /// A value as it must be written behind an operator: quoted where it has to be.
+    pub fn quoted(value: &str) -> String {
+        show::quoted(value)
+    }
+
+    /// A field of a record under any of the names it may have there, as a comparison finds it.
+    pub fn value_of<'r>(record: &'r dyn Record, name: &str) -> Option<Cow<'r, str>> {
+        field::look_up(record, name)
     }
 
     /// The filter for one request.
@@ -191,6 +223,16 @@ impl Filter {
     /// Each term as text, for the chips in the header.
     pub fn chips(&self) -> Vec<String> {
         self.terms.iter().map(Term::to_string).collect()
+    }
+
+    /// Each term as a filter of its own, oldest first; [`Filter::and`] puts them together again.
+    pub fn terms(&self) -> Vec<Filter> {
+        self.terms.iter().map(|t| Filter { terms: vec![t.clone()] }).collect()
+    }
+
+    /// The same filter without the terms of `other`.
+    pub fn without(&self, other: &Filter) -> Filter {
+        Filter { terms: self.terms.iter().filter(|t| !other.terms.contains(t)).cloned().collect() }
     }
 
     /// The same filter without its newest term.

@@ -73,6 +73,9 @@ pub enum Declaration {
         zone: String,
         /// The version of warroom that observed it.
         version: String,
+        /// Number of this run, unlike that of any other on the host; 0 in recordings from before runs had one.
+        #[serde(default)]
+        run: u64,
     },
     /// A source that will speak.
     Source(SourceDecl),

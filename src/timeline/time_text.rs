@@ -27,6 +27,17 @@ pub fn parse(text: &str, now: Ts, zone: &TimeZone) -> Result<Ts, String> {
         .ok_or_else(|| format!("`{text}` is no time; understood are {FORMS}"))
 }
 
+/// The same for a time that may lie ahead: a bare time of day is the one nearest to `at`, before it or after. For the
+/// ends of a window, and for a recording, whose end is no present.
+pub fn parse_near(text: &str, at: Ts, zone: &TimeZone) -> Result<Ts, String> {
+    const HALF_A_DAY: i64 = 12 * 3_600 * 1_000_000_000;
+    let lower = text.trim().to_ascii_lowercase();
+    match bare_time(&lower, Ts(at.0.saturating_add(HALF_A_DAY)), zone) {
+        Some(t) => Ok(t),
+        None => parse(text, at, zone),
+    }
+}
+
 /// `now`, `-15m`, `+1h30m`, `15m ago`, `now-15m`.
 fn relative(text: &str, now: Ts) -> Option<Ts> {
     if text == "now" {
@@ -298,5 +309,16 @@ mod tests {
             let e = read(text, "2026-11-20T14:30:00Z", &TimeZone::UTC).expect_err(text);
             assert!(e.contains("yesterday 15:00") && e.contains("-15m"), "{e}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_window_may_lie_a_little_ahead() {
+        let zone = TimeZone::UTC;
+        let at: Ts = Ts::from_jiff("2026-11-21T09:14:19Z".parse().unwrap());
+        let near = |text: &str| parse_near(text, at, &zone).unwrap().to_string();
+        assert_eq!(near("09:14:20"), "2026-11-21T09:14:20Z");
+        assert_eq!(near("23:50"), "2026-11-20T23:50:00Z");
+        assert_eq!(near("-1m"), "2026-11-21T09:13:19Z");
+        assert!(parse_near("brunch", at, &zone).is_err());
     }
 }

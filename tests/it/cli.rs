@@ -309,6 +309,7 @@ fn check_ends_with_3_when_something_is_to_be_mended_and_names_it() {
     let bad: Vec<_> = done.out.lines().filter(|l| l.starts_with("MEND")).collect();
     assert!(bad.iter().any(|l| l.contains("absent.log")), "{bad:?}");
     assert!(bad.iter().any(|l| l.contains("no database is watched")), "{bad:?}");
+    assert!(bad.iter().any(|l| l.contains("shop (127.0.0.1:1): the dependency fails: connection refused")), "{bad:?}");
     assert!(done.out.contains("configuration") && done.out.contains("is sound"), "{}", done.out);
     home.file("broken.toml", "[logs\n");
     assert!(home.run(&["check", "--config", "broken.toml"]).refused(2).contains("broken.toml"));

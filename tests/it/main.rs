@@ -10,6 +10,7 @@ mod host;
 mod incident;
 mod logs;
 mod postgres;
+mod recording;
 mod replay;
 mod stalled;
 mod support;

@@ -2,25 +2,50 @@
 
 use std::time::{Duration, Instant};
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use warroom::signals::database::blocked;
 use warroom::signals::database::config::{DatabaseConfig, PostgresConfig, SecretUrl};
-use warroom::signals::database::event::{Activity, DatabaseEvent};
+use warroom::signals::database::event::{Activity, DatabaseEvent, TitledServer, Titles};
 use warroom::signals::database::history::DatabaseHistory;
-use warroom::signals::database::sources::sources;
+use warroom::signals::database::sources::{sources, titles};
 use warroom::signals::{Event, Roots, Source};
+use warroom::timeline::facts::Facts;
 use warroom::timeline::source::Declaration;
 use warroom::timeline::{SourceId, SourceState, Ts};
+use warroom::ui::{Glyphs, PaneCx, Theme};
 
 use crate::support::out::{self, Run};
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{Postgres, is_root, owner_name};
+use crate::support::program::Home;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn source(url: &str) -> Box<dyn Source> {
-    let postgres = PostgresConfig { name: Some("test".into()), url: SecretUrl(url.into()), interval: 1.0 };
+    let postgres = PostgresConfig { name: Some("test".into()), url: SecretUrl(url.into()), peer: None, interval: 1.0 };
     let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
     sources(&config, &Roots::default()).remove(0).source
+}
+
+/// Processes that relay to a server's socket.
+fn relays(server: &Postgres) -> Vec<u32> {
+    let (folder, port) = server.socket();
+    let of = format!("relay-peer\0{}/.s.PGSQL.{port}\0", folder.display());
+    let pids = std::fs::read_dir("/proc").expect("procfs").flatten();
+    let pids = pids.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|c| c.ends_with(&of))).collect()
+}
+
+/// As what nobody connected may be seen any more, within two seconds.
+async fn nobody_of_ours(admin: &mut PgConnection, server: &Postgres) {
+    for _ in 0..40 {
+        if ours(admin).await == 0 && relays(server).is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("{} connections and the relays {:?} are left", ours(admin).await, relays(server));
 }
 
 async fn connect(url: &str) -> PgConnection {
@@ -265,5 +290,193 @@ async fn text_that_is_no_utf8_does_not_cost_the_look() {
         activity(&mut seen, "the session of the other database", |a| a.sessions.iter().any(|s| s.db == "latin")).await;
     let s = look.sessions.iter().find(|s| s.db == "latin").expect("found");
     assert!(s.query.contains("caf\u{fffd}"), "{}", s.query);
+    seen.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_superuser_is_reached_by_peer_authentication_through_a_relay_that_ends_with_the_connection() {
+    let server = Postgres::start_peer("max_connections = 10\nsuperuser_reserved_connections = 3\n");
+    let user = owner_name();
+    let mut admin = connect(&server.url(&user)).await;
+    let (folder, port) = server.socket();
+    let url = format!("postgres:///postgres?host={}&port={port}&user={user}", folder.display());
+    // A copy that the server's user may run, wherever this was built.
+    let bin = tempfile::Builder::new().prefix("warroom-bin-").tempdir().expect("a temp folder");
+    let program = bin.path().join("warroom");
+    std::fs::copy(env!("CARGO_BIN_EXE_warroom"), &program).expect("a copy of the program");
+    for path in [bin.path(), &program] {
+        let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(path, all).expect("anybody may run it");
+    }
+    let postgres = PostgresConfig { name: None, url: SecretUrl(url.clone()), peer: Some(user.clone()), interval: 1.0 };
+    let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
+    let roots = Roots { program, ..Roots::default() };
+    let peer = || {
+        out::start(
+            sources(&config, &roots).into_iter().find(|s| s.decl.detail.starts_with("postgres:")).expect("it").source,
+        )
+    };
+
+    let mut seen = peer();
+    let info = seen
+        .until("server information", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::ServerInfo(i)) => Some(i.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!((info.role.as_str(), info.superuser, info.local_port), (user.as_str(), true, Some(port)));
+    activity(&mut seen, "a look", |a| a.counts.clients == 1).await;
+    assert_eq!(ours(&mut admin).await, 1);
+    if is_root() {
+        let pids = relays(&server);
+        assert_eq!(pids.len(), 1, "one relay for one connection");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", pids[0])).expect("its status");
+        let line = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or_default().trim().to_owned();
+        let account = roots.account(&user).expect("the user");
+        assert_eq!(line("Uid:").split('\t').collect::<Vec<_>>(), vec![account.uid.to_string(); 4]);
+        assert_eq!(line("Groups:"), "", "root's groups are given up");
+    }
+    seen.stop().await;
+    nobody_of_ours(&mut admin, &server).await;
+
+    // Without a free slot the superuser still gets in; with the server gone, the sentence says so.
+    run(&mut admin, "CREATE ROLE app LOGIN").await;
+    let mut app = Vec::new();
+    while let Ok(c) = PgConnection::connect(&server.url("app")).await {
+        app.push(c);
+    }
+    let mut seen = peer();
+    let look = activity(&mut seen, "a look at the full server", |_| true).await;
+    assert_eq!(look.counts.clients, look.max_connections - look.reserved, "{look:?}");
+    server.stop();
+    let error =
+        tokio::time::timeout(LIMIT, &mut seen.task).await.expect("it ends").expect("no panic").expect_err("it is gone");
+    assert!(error.retry, "{error}");
+    let seen = peer();
+    let error =
+        tokio::time::timeout(LIMIT, seen.task).await.expect("it ends").expect("no panic").expect_err("still gone");
+    assert!(error.retry && error.message.contains("is the server running"), "{error}");
+    assert!(relays(&server).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_program_that_is_killed_leaves_no_relay_and_no_connection() {
+    let server = Postgres::start_peer("max_connections = 10\n");
+    let user = owner_name();
+    let mut admin = connect(&server.url(&user)).await;
+    let (folder, port) = server.socket();
+    let home = Home::new();
+    home.configure(&format!(
+        "[[database.postgres]]\nname = \"test\"\npeer = \"{user}\"\n\
+         url = \"postgres:///postgres?host={}&port={port}&user={user}\"\n",
+        folder.display()
+    ));
+    let mut child =
+        home.command(&["record", "-o", "x.wr"]).stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let mut connected = false;
+    for _ in 0..200 {
+        connected = connected || ours(&mut admin).await == 1;
+        if connected {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(connected, "it connects");
+    assert_eq!(relays(&server).len(), usize::from(is_root()));
+    child.kill().expect("killed");
+    child.wait().expect("gone");
+    nobody_of_ours(&mut admin, &server).await;
+}
+
+/// The pane as text, over a history, at its end.
+fn pane(history: &DatabaseHistory, facts: &Facts, now: Ts) -> String {
+    let theme = Theme::monochrome();
+    let cx = PaneCx {
+        theme: &theme,
+        glyphs: &Glyphs::UNICODE,
+        now,
+        zone: &jiff::tz::TimeZone::UTC,
+        facts,
+        focused: false,
+        zoomed: false,
+        cursor: 0,
+        live: true,
+    };
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 200, 14));
+    warroom::signals::database::pane::draw(history, &cx, buffer.area, &mut buffer);
+    warroom::ui::frame::to_text(&buffer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_counted_from_process_titles_without_a_connection_also_when_no_slot_is_free() {
+    let server = Postgres::start("max_connections = 12\nsuperuser_reserved_connections = 3\n");
+    let url = server.url("test");
+    let (_, port) = server.socket();
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE ROLE app LOGIN").await;
+    run(&mut admin, "CREATE TABLE orders (id int PRIMARY KEY, n int); INSERT INTO orders VALUES (1, 0)").await;
+    run(&mut admin, "GRANT ALL ON orders TO app").await;
+    let app = server.url("app");
+    let mut holder = connect(&app).await;
+    run(&mut holder, "BEGIN; UPDATE orders SET n = 1").await;
+    let mut waiter = connect(&app).await;
+    let waiting = tokio::spawn(async move { run(&mut waiter, "UPDATE orders SET n = 2").await });
+
+    let mut seen = out::start(titles::declared(&Roots::default()).source);
+    let mut history = DatabaseHistory::default();
+    let ours = |t: &Titles| t.servers.iter().find(|s| s.port == Some(port)).cloned();
+    let look = seen
+        .until("a waiting session", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Titles(t)) => ours(t).filter(|s| s.counts.waiting == 1),
+            _ => None,
+        })
+        .await;
+    assert_eq!((look.counts.clients, look.counts.idle_in_tx, look.counts.active), (3, 1, 1), "{look:#?}");
+    assert!(!look.version.is_empty());
+    let first: Vec<_> = look.groups.iter().map(|g| (g.state.as_str(), g.user.as_str(), g.db.as_str())).collect();
+    assert_eq!(first[..2], [("UPDATE waiting", "app", "postgres"), ("idle in transaction", "app", "postgres")]);
+    let only = |s: TitledServer| DatabaseEvent::Titles(Titles { servers: vec![s], cost_ms: 0.0 });
+    history.apply(1, SourceId(9), Ts(1), &only(look));
+    let text = pane(&history, &Facts { offered: vec![port], ..Facts::default() }, Ts(1));
+    let want = format!(
+        "on :{port}, 3 backends, 1 idle in transaction, 1 waiting for a lock, 1 active (from process titles); not connected"
+    );
+    assert!(text.lines().next().is_some_and(|l| l.contains(&want)), "{text}");
+    assert!(text.contains("[Enter] connect as …"), "{text}");
+
+    // The last slot goes; then we are refused, and the titles go on telling.
+    let mut all = Vec::new();
+    while let Ok(c) = PgConnection::connect(&app).await {
+        all.push(c);
+    }
+    let mut refused_us = out::start(source(&app));
+    let refused = refused_us
+        .until("a refusal", LIMIT, |e| match e {
+            Event::Database(e @ DatabaseEvent::Refused(r)) if r.sqlstate == "53300" => Some(e.clone()),
+            _ => None,
+        })
+        .await;
+    let look = seen
+        .until("a full server", LIMIT, |e| match e {
+            Event::Database(DatabaseEvent::Titles(t)) => ours(t).filter(|s| s.counts.idle as usize >= all.len()),
+            _ => None,
+        })
+        .await;
+    history.apply(2, SourceId(1), Ts(2), &refused);
+    history.apply(3, SourceId(9), Ts(3), &only(look));
+    let text = pane(&history, &Facts::default(), Ts(3));
+    let verdict = text.lines().next().expect("a verdict");
+    assert!(verdict.contains("server refuses connections: 53300"), "{text}");
+    assert!(verdict.contains("1 idle in transaction, 1 waiting for a lock, 1 active"), "{text}");
+    assert!(text.contains(&format!("{} idle  app@postgres from 127.0.0.1", all.len())), "{text}");
+
+    run(&mut holder, "COMMIT").await;
+    waiting.await.expect("goes on");
+    server.stop();
+    seen.until("a server that is gone", LIMIT, |e| match e {
+        Event::Database(DatabaseEvent::Titles(t)) if ours(t).is_none() => Some(()),
+        _ => None,
+    })
+    .await;
     seen.stop().await;
 }

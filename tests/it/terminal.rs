@@ -227,7 +227,7 @@ fn sigterm_and_a_lost_terminal_save_the_recording_and_give_the_terminal_back() {
         kill(tty.pid(), signal);
         assert_eq!(tty.ended(), code);
         tty.is_given_back();
-        let text = tty.wait_for("the recording so far is saved as");
+        let text = tty.wait_for("the recording so far is saved");
         let folder = home.path("state/warroom/recordings");
         let [name] = &names(&folder)[..] else { panic!("one recording: {:?}\n{text}", names(&folder)) };
         let recording = folder.join(name);
@@ -334,6 +334,88 @@ fn a_panic_gives_the_terminal_back_and_its_message_is_on_the_normal_screen() {
         && s.mouse_protocol_mode() == vt100::MouseProtocolMode::None));
     tty.keys("echo typed and seen\r");
     tty.wait("an echo and an answer", |text| text.matches("typed and seen").count() == 2);
+}
+
+/// Started by the test below: a live screen whose main thread panics when a file appears.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_live_and_panics_when_asked_to() {
+    let Some(sign) = std::env::var_os("WARROOM_TEST_PANIC_LIVE") else { return };
+    let (config, _) = warroom::config::Config::find(None).expect("a configuration");
+    let live = warroom::runtime::live::Live {
+        config,
+        files: vec!["api.log".into()],
+        commands: Vec::new(),
+        discover: false,
+        record: None,
+        filter: warroom::timeline::Filter::default(),
+        screen: Default::default(),
+        demo: false,
+    };
+    let fault = async {
+        while !Path::new(&sign).exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("a fault on purpose");
+    };
+    tokio::select! {
+        _ = warroom::runtime::live::run(live) => {}
+        () = fault => {}
+    }
+}
+
+#[test]
+fn a_panic_saves_the_recording_and_the_next_start_offers_it() {
+    let home = Home::new();
+    let log = home.file("api.log", &lines());
+    let mut tty = Tty::shell(&home, (110, 30));
+    let test = std::env::current_exe().expect("this program");
+    let name = "terminal::runs_live_and_panics_when_asked_to";
+    tty.keys(&format!(
+        "clear; WARROOM_TEST_PANIC_LIVE=now RUST_BACKTRACE=0 '{}' --exact {name} --nocapture\r",
+        test.display()
+    ));
+    tty.wait_for("broken 5");
+    append(&log, &line(0, "error", ONE, "the last words"));
+    tty.wait_for("the last words");
+    home.file("now", "");
+    let text = tty.wait_for("the recording so far is saved");
+    assert!(text.contains("a fault on purpose"), "{text}");
+    tty.wait("the shell", |text| text.trim_end().ends_with("ready>"));
+    assert!(tty.screen(|s| !s.alternate_screen() && !s.hide_cursor()));
+    let folder = home.path("state/warroom/recordings");
+    let [name] = &names(&folder)[..] else { panic!("one recording: {:?}\n{text}", names(&folder)) };
+    let recording = folder.join(name);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&recording.metadata().expect("a file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let path = recording.to_str().expect("UTF-8");
+    let frame = home.run(&["screen", path, "--size", "100x30"]).good();
+    assert!(frame.contains("REPLAY") && frame.contains("the last words"), "{frame}");
+
+    // The next start points it out, lists it among the sources, and so does `check`.
+    let mut next = Tty::start(&home, &["api.log"], (160, 30));
+    next.wait_for("broken 5");
+    next.wait_for("ago and was saved: warroom replay");
+    next.keys("s");
+    let text = next.wait_for("saved  ");
+    assert!(text.contains(name.as_str()), "{text}");
+    next.keys("\x1b");
+    next.wait_gone("saved  ");
+    next.keys("q");
+    assert_eq!(next.ended(), 0);
+    let check = home.run(&["check", "api.log"]);
+    assert!(check.out.contains("saved recording") && check.out.contains(name.as_str()), "{check:?}");
+}
+
+#[test]
+fn sigterm_right_after_the_terminal_was_taken_is_not_lost() {
+    let home = Home::new();
+    home.file("api.log", &lines());
+    let mut tty = Tty::start(&home, &["api.log"], (100, 30));
+    let taken = b"\x1b[?1049h";
+    until("the terminal is taken", PATIENCE, || tty.raw().windows(taken.len()).any(|w| w == taken));
+    kill(tty.pid(), Signal::TERM);
+    assert_eq!(tty.ended(), 143);
+    tty.is_given_back();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,8 +16,8 @@ pub enum Typed {
     Cancelled,
     /// Up or Down, for whoever shows a list above.
     Move(i32),
-    /// Tab, for whoever completes.
-    Complete,
+    /// Tab, or back with Shift-Tab, for whoever completes.
+    Complete(isize),
 }
 
 /// A line being typed, with what was typed before.
@@ -58,6 +58,16 @@ impl Line {
         self.area.insert_str(text.replace(['\r', '\n'], " ").trim_end());
     }
 
+    /// Brings back what was typed before (`-1`), or goes on towards the newest; behind that stands an empty line.
+    pub fn recall(&mut self, by: i32) {
+        let at = (self.at as i64 + i64::from(by)).clamp(0, self.before.len() as i64) as usize;
+        if at != self.at {
+            self.at = at;
+            let text = self.before.get(at).cloned().unwrap_or_default();
+            self.set(&text);
+        }
+    }
+
     /// One key. `^A ^E ^W ^U ^K` edit, `^R` brings back what was typed before, `^C` cancels the line.
     pub fn key(&mut self, key: Key) -> Typed {
         match (key.code, key.ctrl) {
@@ -65,7 +75,8 @@ impl Line {
             (KeyCode::Esc, _) | (KeyCode::Char('c'), true) => Typed::Cancelled,
             (KeyCode::Up, _) => Typed::Move(-1),
             (KeyCode::Down, _) => Typed::Move(1),
-            (KeyCode::Tab, _) => Typed::Complete,
+            (KeyCode::Tab, _) => Typed::Complete(1),
+            (KeyCode::BackTab, _) => Typed::Complete(-1),
             (KeyCode::Char('u'), true) => {
                 self.area.delete_line_by_head();
                 Typed::Changed

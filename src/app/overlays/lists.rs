@@ -1,8 +1,9 @@
 //! List keys inside an overlay: move, open, back.
 
 use super::top::{Answer, TopValues};
-use super::{Overlay, rates};
+use super::{Overlay, rates, terms};
 use crate::app::action::Action;
+use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::filtering;
 use crate::app::input;
@@ -29,6 +30,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         _ => return Vec::new(),
     };
     let offers = state.own.offers.len();
+    let terms = terms::terms(state).len();
     let sources = rates::len(state);
     let (columns, mutes) = (looking::choices(state).len(), looking::mutable(state).len());
     let shift =
@@ -40,6 +42,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
         Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
+        Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
         Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
         Some(Overlay::Columns { cursor }) => *cursor = shift(*cursor, columns),
         Some(Overlay::Mutes { cursor }) => *cursor = shift(*cursor, mutes),
@@ -49,9 +52,13 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
+    if let Some(Overlay::Terms { cursor }) = state.view.overlays.last() {
+        let cursor = *cursor;
+        return terms::toggle(state, cursor);
+    }
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
-        Some(Overlay::Offers { cursor }) if cursor < state.own.offers.len() => vec![Effect::Connect(cursor)],
+        Some(Overlay::Offers { cursor }) => take(state, cursor),
         Some(Overlay::Top(top)) => open_top(state, top),
         Some(Overlay::Rates { cursor }) => rates::open(state, cursor),
         // The list stays: one column hardly ever is all.
@@ -61,6 +68,18 @@ fn open(state: &mut State) -> Vec<Effect> {
         }
         Some(Overlay::Mutes { cursor }) => looking::mute(state, cursor),
         _ => Vec::new(),
+    }
+}
+
+/// An offer was chosen: taken at once, or asked about first.
+fn take(state: &mut State, offer: usize) -> Vec<Effect> {
+    match state.own.offers.get(offer) {
+        None => Vec::new(),
+        Some(OfferRow { taken: false, hindrance: None, consent: Some(consent), .. }) => {
+            state.view.overlays.push(Overlay::Consent { offer, consent: consent.clone() });
+            Vec::new()
+        }
+        Some(_) => vec![Effect::Connect(offer)],
     }
 }
 

@@ -2,17 +2,20 @@
 
 pub mod compare;
 pub mod detail;
+pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
 pub mod rates;
+pub mod terms;
 pub mod top;
 
 use crate::app::effect::WriteAs;
-use crate::timeline::Filter;
+use crate::config::discover::Consent;
 use crate::ui::{Role, Selected};
 
 use self::detail::Detail;
+use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
 use self::top::TopValues;
@@ -30,14 +33,12 @@ pub enum Overlay {
         /// Evidence.
         selected: Option<Selected>,
     },
-    /// The filter being edited; `error` is shown while it cannot be read.
-    Filter {
-        /// The text.
-        line: Line,
-        /// Why it cannot be read yet.
-        error: Option<String>,
-        /// The filter to return to on Esc.
-        before: Filter,
+    /// The filter being edited.
+    Filter(Box<FilterLine>),
+    /// Its terms, to be switched off and on.
+    Terms {
+        /// The line under the cursor.
+        cursor: usize,
     },
     /// A search.
     Search(Line),
@@ -102,6 +103,13 @@ pub enum Overlay {
         /// The line under the cursor.
         cursor: usize,
     },
+    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
+    Consent {
+        /// Its place among the offers.
+        offer: usize,
+        /// What it means.
+        consent: Consent,
+    },
     /// Log sources with their rates.
     Rates {
         /// The source under the cursor.
@@ -158,12 +166,12 @@ impl Overlay {
     pub fn line(&mut self) -> Option<&mut Line> {
         match self {
             Overlay::Note { line, .. }
-            | Overlay::Filter { line, .. }
             | Overlay::Search(line)
             | Overlay::Time { line, .. }
             | Overlay::Path { line, .. }
             | Overlay::Confirm { line, .. } => Some(line),
             Overlay::Palette(p) => Some(&mut p.line),
+            Overlay::Filter(f) => Some(&mut f.line),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 
-use super::ScreenLayout;
+use super::{ScreenLayout, above};
 use crate::app::action::Action;
 use crate::app::overlays::Overlay;
 use crate::app::overlays::line::Line;
@@ -27,17 +27,35 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             };
             typing(cx, area, buf, out, "note: ", line, &with);
         }
-        Some(Overlay::Filter { line, error, .. }) => {
-            let hint =
-                error.clone().unwrap_or_else(|| "level>=warn status>=500 source=api /re/ -word request_id=…".into());
-            typing(cx, area, buf, out, "filter: ", line, &hint);
+        Some(Overlay::Filter(f)) => {
+            let hint = match &f.error {
+                Some(_) => "",
+                None if !f.completion.items.is_empty() => "Tab completes",
+                None => "level>=warn status>=500 source=api /re/ -word request_id=…",
+            };
+            let start = typing(cx, area, buf, out, "filter: ", &f.line, hint);
+            above::draw(cx, f, Rect { y: area.y.saturating_sub(1), ..area }, start, buf);
         }
-        Some(Overlay::Search(line)) => typing(cx, area, buf, out, "/", line, "text, or /regex/; n next, N previous"),
+        Some(Overlay::Terms { .. }) => {
+            text::put(
+                buf,
+                area.x + 1,
+                area.y,
+                area.width.saturating_sub(1),
+                "Enter or space switches a term off and on   - forgets it   & edits   Esc back",
+                cx.theme.style(Role::KeyHint),
+            );
+        }
+        Some(Overlay::Search(line)) => {
+            typing(cx, area, buf, out, "/", line, "text, or /regex/; n next, N previous");
+        }
         Some(Overlay::Time { line, error }) => {
             let hint = error.clone().unwrap_or_else(|| "14:02  -15m  yesterday 15:00  or a pasted stamp".into());
             typing(cx, area, buf, out, "go to: ", line, &hint);
         }
-        Some(Overlay::Path { line, .. }) => typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten"),
+        Some(Overlay::Path { line, .. }) => {
+            typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten");
+        }
         Some(Overlay::Palette(p)) => {
             let hint = p.chosen().map_or("no such command".to_owned(), |(a, _)| a.row().sentence.to_owned());
             typing(cx, area, buf, out, ":", &p.line, &hint);
@@ -78,8 +96,17 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     }
 }
 
-/// Prompt, text with the cursor in view, and a dim hint where there is room.
-fn typing(cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, prompt: &str, line: &Line, hint: &str) {
+/// Prompt, text with the cursor in view, and a dim hint where there is room. Gives the column of the text's first
+/// character, which is left of the screen when the text is longer than it.
+fn typing(
+    cx: &PaneCx,
+    area: Rect,
+    buf: &mut Buffer,
+    out: &mut ScreenLayout,
+    prompt: &str,
+    line: &Line,
+    hint: &str,
+) -> i32 {
     let style = cx.theme.style(Role::Input);
     for x in area.left()..area.right() {
         buf[(x, area.y)].set_symbol(" ").set_style(style);
@@ -93,6 +120,7 @@ fn typing(cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, pro
         skip += 1;
     }
     let head: String = before.chars().skip(skip).collect();
+    let first = i32::from(x) - skip as i32;
     let tail: String = line.text().chars().skip(line.cursor()).collect();
     x += text::put(buf, x, area.y, area.right() - x, &head, style);
     out.cursor = Some(Position { x: x.min(area.right() - 1), y: area.y });
@@ -110,6 +138,7 @@ fn typing(cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout, pro
                 .patch(ratatui::style::Style::new().remove_modifier(ratatui::style::Modifier::BOLD)),
         );
     }
+    first
 }
 
 /// The keys that matter on this pane.

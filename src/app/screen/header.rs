@@ -44,7 +44,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     if let Some(incident) = incident::pane::header(&state.timeline.incident, cx) {
         parts.push((incident, if live { Role::Header } else { Role::HeaderPast }));
     } else {
-        let host = state.timeline.host_name();
+        let host = state.timeline.host_at(cx.now).0;
         if !host.is_empty() {
             parts.push((host.to_owned(), if live { Role::Header } else { Role::HeaderPast }));
         }
@@ -53,6 +53,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
         parts.push((
             format!(" {} {} ", shortened(state, &chip), if cx.glyphs.ellipsis == "…" { "×" } else { "x" }),
             Role::Chip,
+        ));
+    }
+    for term in &state.view.suspended {
+        parts.push((
+            format!("({})", shortened(state, &term.to_string())),
+            if live { Role::Header } else { Role::HeaderPast },
         ));
     }
     let mut x = area.left() + 1;
@@ -91,7 +97,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
 
 /// What this program costs: percent of one core, resident bytes.
 fn own_cost(state: &State) -> Option<(f32, u64)> {
-    let cost = state.timeline.host.own_cost(state.now())?;
+    let cost = state.timeline.host_at(state.now()).1.own_cost(state.now())?;
     Some((cost.cpu_pct_of_one_core, cost.rss_bytes))
 }
 

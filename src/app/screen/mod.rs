@@ -1,5 +1,6 @@
 //! The whole screen, pure: state, theme and playhead in, cells out. Draws only the visible window.
 
+mod above;
 mod bottom;
 mod facts_line;
 mod header;

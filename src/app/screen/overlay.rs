@@ -10,10 +10,11 @@ use crate::app::action::ACTIONS;
 use crate::app::keymap::Context;
 use crate::app::looking::{self, Choice};
 use crate::app::overlays::detail::Detail;
-use crate::app::overlays::{BoxLine, MenuKind, Overlay, compare, rates};
+use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
 use crate::app::state::State;
+use crate::config::discover::Consent;
 use crate::timeline::Filter;
-use crate::ui::{PaneCx, Role, text};
+use crate::ui::{PaneCx, Role, pieces, text};
 
 /// Draws the topmost overlay, where it is a box.
 pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -70,6 +71,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Compare { top }) => {
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
             list(cx, room, buf, &title, &lines, None, *top);
+        }
+        Some(Overlay::Terms { cursor }) => {
+            let lines = terms(state);
+            low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
+        }
+        Some(Overlay::Consent { consent, .. }) => {
+            let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
+            list(cx, room, buf, &consent.question, &lines, None, 0);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -158,6 +167,19 @@ fn columns(state: &State, cx: &PaneCx) -> Vec<BoxLine> {
         .collect()
 }
 
+fn terms(state: &State) -> Vec<BoxLine> {
+    let all = overlays::terms::terms(state);
+    if all.is_empty() {
+        return vec![vec![(Role::Dim, "none; & writes a filter".into())]];
+    }
+    all.into_iter()
+        .map(|(term, is_on)| {
+            let role = if is_on { Role::Text } else { Role::Dim };
+            vec![(Role::Key, if is_on { "on   " } else { "off  " }.into()), (role, term.to_string())]
+        })
+        .collect()
+}
+
 fn mutes(state: &State) -> Vec<BoxLine> {
     let mut lines: Vec<BoxLine> = Vec::new();
     for m in looking::mutable(state) {
@@ -228,15 +250,44 @@ fn detail(state: &State, cx: &PaneCx, detail: &Detail, room: Rect, buf: &mut Buf
     }
 }
 
+/// What an offer means, and at the end the key that takes it.
+fn consent_lines(consent: &Consent, width: usize) -> Vec<BoxLine> {
+    let name_width = consent.lines.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0);
+    let mut lines: Vec<BoxLine> = Vec::new();
+    for (name, value) in &consent.lines {
+        let room = width.saturating_sub(name_width + 2);
+        let parts = value.lines().flat_map(|l| pieces::cut(l, room, 100).0);
+        for (i, part) in parts.enumerate() {
+            let shown = if i == 0 { name.as_str() } else { "" };
+            lines.push(vec![(Role::Dim, format!("{shown:<name_width$}  ")), (Role::Text, part)]);
+        }
+    }
+    lines.push(Vec::new());
+    lines.push(vec![(Role::Key, "y  ".into()), (Role::Text, consent.act.clone())]);
+    lines.push(vec![(Role::Dim, "any other key leaves it".into())]);
+    lines
+}
+
 /// Offers first (they are chosen by the cursor), then what is watched and what cannot be seen.
 fn offers(state: &State) -> Vec<BoxLine> {
     let mut lines: Vec<BoxLine> = Vec::new();
     for o in &state.own.offers {
-        let mark = if o.taken { "watched   " } else { "[Enter]   " };
+        let mark = match o {
+            o if o.taken => "watched   ",
+            o if o.hindrance.is_some() => "not so    ",
+            _ => "[Enter]   ",
+        };
         lines.push(vec![
             (Role::Key, mark.into()),
             (Role::Text, format!("{}  ", o.what)),
             (Role::Dim, o.reason.clone()),
+        ]);
+    }
+    for r in &state.own.recordings {
+        let ago = crate::timeline::time::short(state.player.clock.since(r.at));
+        lines.push(vec![
+            (Role::Text, format!("saved     {ago} ago, {}  ", super::header::bytes(r.bytes))),
+            (Role::Dim, format!("warroom replay {}", r.path.display())),
         ]);
     }
     for source in state.timeline.sources.values() {

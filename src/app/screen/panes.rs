@@ -8,9 +8,7 @@ use super::layout::Places;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
-use crate::timeline::SourceState;
 use crate::timeline::facts::MarkKind;
-use crate::timeline::time::short;
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
 
 /// Draws all panes that have a place.
@@ -70,8 +68,13 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
 }
 
 fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
-    let names: Vec<&str> =
-        state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()).map(|s| s.decl.name.as_str()).collect();
+    let mut names: Vec<&str> = Vec::new();
+    for source in state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()) {
+        // A log that several runs followed is one.
+        if !names.contains(&source.decl.name.as_str()) {
+            names.push(&source.decl.name);
+        }
+    }
     match pane {
         Pane::Logs => {
             let sources = match names.len() {
@@ -85,7 +88,10 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
                 None => format!("{sources} · {how}"),
             }
         }
-        Pane::Host => state.timeline.host_name().to_owned(),
+        Pane::Host => match (state.timeline.host_at(cx.now).0, state.timeline.other_hosts()) {
+            (host, 0) => host.to_owned(),
+            (host, n) => format!("{host} of {} hosts", n + 1),
+        },
         Pane::Database => database::pane::title(&state.timeline.database, cx),
         Pane::Deploys if names.len() > 2 => format!("{} sources", names.len()),
         Pane::Deploys => names.join(", "),
@@ -94,23 +100,22 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
     }
 }
 
-/// Sources of the pane that do not work: one line each, at most three, with why, since when and the next try.
+/// Sources of the pane that do not work: one line each, at most three, with why, since when and the next try. What the
+/// pane's verdict says already is not said again.
 fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> Rect {
+    let troubles: Vec<_> = cx.facts.troubles.iter().filter(|t| t.kind == pane.kind()).collect();
+    if troubles.is_empty() && pane != Pane::Logs {
+        return area;
+    }
+    let verdict = match pane {
+        Pane::Database => database::pane::verdict(&state.timeline.database, cx).text,
+        Pane::Health => health::pane::verdict(&state.timeline.health, cx).text,
+        _ => String::new(),
+    };
     let mut lines: Vec<(Role, String)> = Vec::new();
-    for (source, (since, what)) in state.timeline.troubled(pane.kind(), cx.now) {
-        let age = short(cx.now.since(*since));
-        lines.push(match what {
-            SourceState::Failed { why, next_try } => {
-                let next = match next_try {
-                    Some(t) if *t > cx.now => format!(", next try in {}", short(t.since(cx.now))),
-                    Some(_) => ", trying".to_owned(),
-                    None => String::new(),
-                };
-                (Role::Bad, format!("{} {}: {why} ({age}{next})", cx.glyphs.fail, source.decl.name))
-            }
-            SourceState::Degraded { why } => (Role::Dim, format!("{}: {why}", source.decl.name)),
-            _ => continue,
-        });
+    for t in troubles.into_iter().filter(|t| !verdict.contains(&t.why)) {
+        let said = t.sentence(cx.now);
+        lines.push(if t.failed { (Role::Bad, format!("{} {said}", cx.glyphs.fail)) } else { (Role::Dim, said) });
     }
     if pane == Pane::Logs {
         // A source that says nothing is as bad as one that cannot be read.
@@ -141,7 +146,7 @@ fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     let t = &state.timeline;
     match pane {
         Pane::Logs => logs::pane::draw(&t.logs, &state.logs, cx, area, buf),
-        Pane::Host => host::pane::draw(&t.host, cx, area, buf),
+        Pane::Host => host::pane::draw(t.host_at(cx.now).1, cx, area, buf),
         Pane::Database => database::pane::draw(&t.database, cx, area, buf),
         Pane::Deploys => deploys::pane::draw(&t.deploys, cx, area, buf),
         Pane::Health => health::pane::draw(&t.health, cx, area, buf),
@@ -154,15 +159,17 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
     let t = &state.timeline;
     let mut glance = match pane {
         Pane::Logs => logs::pane::glance(&t.logs, cx),
-        Pane::Host => host::pane::glance(&t.host, cx),
+        Pane::Host => host::pane::glance(t.host_at(cx.now).1, cx),
         Pane::Database => database::pane::glance(&t.database, cx),
         Pane::Deploys => deploys::pane::glance(&t.deploys, cx),
         Pane::Health => health::pane::glance(&t.health, cx),
         Pane::Incident => incident::pane::glance(&t.incident, cx),
     };
-    let failed = t.troubled(pane.kind(), cx.now).any(|(_, (_, what))| matches!(what, SourceState::Failed { .. }));
-    if failed && glance.level < Level::Warn {
-        glance = Glance { level: Level::Warn, text: format!("{} {}", glance.text, cx.glyphs.fail) };
+    let failed = cx.facts.failing(pane.kind()).is_some();
+    // One that has nothing to tell but its failure is bad by itself, and shows as little why.
+    if failed && (glance.level < Level::Warn || glance.text.ends_with('-')) {
+        let text = format!("{} {}", glance.text, cx.glyphs.fail);
+        glance = Glance { level: glance.level.max(Level::Warn), text };
     }
     glance
 }
@@ -172,7 +179,7 @@ pub fn select(state: &State, cx: &PaneCx, pane: Pane) -> Option<Selected> {
     let t = &state.timeline;
     match pane {
         Pane::Logs => logs::pane::select(&state.logs),
-        Pane::Host => host::pane::select(&t.host, cx),
+        Pane::Host => host::pane::select(t.host_at(cx.now).1, cx),
         Pane::Database => database::pane::select(&t.database, cx),
         Pane::Deploys => deploys::pane::select(&t.deploys, cx),
         Pane::Health => health::pane::select(&t.health, cx),

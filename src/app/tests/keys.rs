@@ -2,11 +2,16 @@
 
 use super::world::{World, outage, t, two_requests};
 use crate::app::action::{ACTIONS, Action};
+use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
 use crate::app::input::Input;
 use crate::app::pane::Pane;
 use crate::app::update::update;
+use crate::config::discover::Consent;
+use crate::signals::Event;
+use crate::signals::database::event::{DatabaseEvent, TitledServer, Titles};
 use crate::signals::deploys::config::Rollback;
+use crate::timeline::{SourceId, SourceKind, SourceState};
 
 #[test]
 fn esc_takes_away_one_thing_at_a_time_and_never_quits() {
@@ -189,4 +194,69 @@ fn help_lists_every_key_of_the_table() {
     }
     assert_eq!(Action::named("help"), Some(Action::Help));
     assert!(t("14:00:00") < w.state.now());
+}
+
+#[test]
+fn an_offer_of_superuser_rights_says_so_and_is_taken_by_one_key_only() {
+    let mut w = World::live("14:00:00").sized(100, 30);
+    let consent = Consent {
+        question: "Connect as postgres, a superuser?".into(),
+        lines: vec![("role".into(), "postgres: a superuser".into())],
+        act: "connect as the superuser postgres".into(),
+    };
+    let plain = OfferRow { what: "postgres on :5432".into(), ..OfferRow::default() };
+    let peer = OfferRow { what: "postgres on :5432 as postgres".into(), consent: Some(consent), ..OfferRow::default() };
+    let hindered = OfferRow { hindrance: Some("sudo -u postgres warroom".into()), ..peer.clone() };
+    w.state.own.offers = vec![plain, peer, hindered];
+    assert!(matches!(w.press("s enter")[..], [Effect::Connect(0)]), "what asks for nothing is taken at once");
+    assert!(w.press("s down enter").is_empty());
+    assert_eq!(w.overlays(), ["consent"]);
+    let text = w.text();
+    assert!(
+        text.contains("Connect as postgres, a superuser?") && text.contains("y  connect as the superuser"),
+        "{text}"
+    );
+    assert!(w.press("enter").is_empty() && w.overlays().is_empty(), "Enter once too often connects nothing");
+    assert!(matches!(w.press("s down enter y")[..], [Effect::Connect(1)]));
+    // What cannot be taken is not asked about: the answer says what to type.
+    assert!(matches!(w.press("s down down enter")[..], [Effect::Connect(2)]));
+    assert_eq!(w.overlays(), [""; 0]);
+}
+
+#[test]
+fn enter_on_a_database_nobody_is_connected_to_leads_to_the_ways_to_connect() {
+    let mut w = World::live("14:00:00").sized(120, 36);
+    let server = TitledServer { pid: 50, version: "15".into(), port: Some(5432), ..TitledServer::default() };
+    let titles = Titles { servers: vec![server], cost_ms: 0.0 };
+    w.source(t("13:59:58"), SourceId(7), SourceKind::Database, "process titles", "/proc");
+    w.event(SourceId(7), t("13:59:59"), Event::Database(DatabaseEvent::Titles(titles)));
+    w.state.own.offers = vec![
+        OfferRow { what: "redis".into(), ..OfferRow::default() },
+        OfferRow { what: "postgres on :5432".into(), port: Some(5432), ..OfferRow::default() },
+    ];
+    w.press("3 z");
+    assert!(w.text().contains("postgres 15 on :5432, 0 backends (from process titles); not connected"), "{}", w.text());
+    w.press("enter");
+    assert_eq!(w.overlays(), ["offers"]);
+    assert!(matches!(w.press("enter")[..], [Effect::Connect(1)]));
+}
+
+#[test]
+fn a_failing_source_is_said_once_and_no_advice_with_it() {
+    let mut w = World::live("14:00:00").sized(160, 45);
+    for (id, kind, name) in [(7, SourceKind::Database, "orders"), (8, SourceKind::Health, "api")] {
+        w.source(t("13:59:50"), SourceId(id), kind, name, "somewhere");
+        let why = format!("{name} cannot be reached");
+        w.source_state(t("13:59:52"), SourceId(id), SourceState::Failed { why, next_try: None });
+    }
+    w.press("z");
+    for (pane, why) in [("3", "orders: orders cannot be reached (8.0 s)"), ("5", "api: api cannot be reached (8.0 s)")]
+    {
+        w.press(pane);
+        let text = w.text();
+        assert_eq!(text.matches(why).count(), 1, "{text}");
+        for advice in ["[[database.postgres]]", "[[health.probe]]", "nothing probed", "no database watched"] {
+            assert!(!text.contains(advice), "{text}");
+        }
+    }
 }

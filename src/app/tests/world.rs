@@ -97,6 +97,7 @@ impl World {
             boot_id: "b".into(),
             zone: "Europe/Berlin".into(),
             version: "0".into(),
+            run: 0,
         };
         self.event(SourceId(0), at, Event::Stream(origin));
     }
@@ -262,7 +263,8 @@ impl World {
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
             Overlay::Note { .. } => "note",
-            Overlay::Filter { .. } => "filter",
+            Overlay::Filter(_) => "filter",
+            Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",
             Overlay::Time { .. } => "time",
             Overlay::Palette(_) => "palette",
@@ -274,6 +276,7 @@ impl World {
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",
+            Overlay::Consent { .. } => "consent",
             Overlay::Rates { .. } => "rates",
             Overlay::Columns { .. } => "columns",
             Overlay::Mutes { .. } => "mutes",

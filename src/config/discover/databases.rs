@@ -2,9 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::Offer;
 use super::procs::{Proc, Procs};
 use super::sockets::{Sockets, Tcp};
+use super::{Consent, Offer};
+use crate::signals::Roots;
+use crate::signals::database::event::SessionCounts;
+use crate::signals::database::titles;
+
+/// The system's user whom a packaged PostgreSQL lets in as the superuser of the same name.
+const SUPERUSER: &str = "postgres";
 
 /// What we know how to watch, or will: by name of the process that listens, and by usual port where that cannot be seen.
 const KINDS: [(&str, &[&str], u16); 4] = [
@@ -15,7 +21,7 @@ const KINDS: [(&str, &[&str], u16); 4] = [
 ];
 
 /// One offer for each kind and port, in the order of kinds, then by port.
-pub fn offers(procs: &Procs, sockets: &Sockets) -> Vec<Offer> {
+pub fn offers(procs: &Procs, sockets: &Sockets, roots: &Roots) -> Vec<Offer> {
     let mut found: BTreeMap<(usize, u16), (Option<&Proc>, &Tcp)> = BTreeMap::new();
     for t in sockets.listening() {
         let owner = procs.of_socket(t.inode);
@@ -28,111 +34,116 @@ pub fn offers(procs: &Procs, sockets: &Sockets) -> Vec<Offer> {
             found.entry((kind, t.local.port)).or_insert((owner, t));
         }
     }
-    let backends = backends(procs);
     let mut out: Vec<Offer> = Vec::new();
+    let mut titles = Titles::new(procs);
     for ((kind, port), (owner, _)) in &found {
         let (name, _, _) = KINDS[*kind];
-        let mut what = format!("{name} on :{port}");
-        let first = !out.iter().any(|o| o.what.starts_with("postgres"));
-        if name == "postgres" && first && backends.total > 0 {
-            what.push_str(&format!(", {backends} (from process titles)"));
-        }
         let reason = match owner {
             Some(p) => format!("{} (pid {}) listens", p.name, p.pid),
             None => "its usual port listens and such a process runs".into(),
         };
-        out.push(Offer { what: format!("{what}; not connected"), reason, snippet: snippet(name, *port, None) });
+        if name == "postgres" {
+            let folder = sockets.unix.iter().find_map(|(path, _)| {
+                let (folder, n) = path.split_once("/.s.PGSQL.")?;
+                (n.parse() == Ok(*port)).then_some(folder)
+            });
+            out.extend(postgres(*port, &format!(":{port}"), &reason, folder, &titles.next(), roots));
+        } else {
+            let what = format!("{name} on :{port}; not connected");
+            out.push(Offer { what, reason, snippet: snippet(name, *port), ..Offer::default() });
+        }
     }
-    for (path, _) in sockets.unix.iter().filter(|(path, _)| path.contains("/.s.PGSQL.")) {
-        let Some((dir, port)) = path.split_once("/.s.PGSQL.") else { continue };
+    // Servers that listen on a socket only.
+    for (path, _) in &sockets.unix {
+        let Some((folder, port)) = path.split_once("/.s.PGSQL.") else { continue };
         let Ok(port) = port.parse::<u16>() else { continue };
-        let reason = format!(
-            "socket {path}: also as the system's user postgres, through peer authentication, which is a superuser"
-        );
-        match out.iter_mut().find(|o| o.what.starts_with("postgres") && o.what.contains(&format!(":{port}"))) {
-            Some(known) => {
-                known.reason = format!("{}; {reason}", known.reason);
-                known.snippet = snippet("postgres", port, Some(dir));
-            }
-            None => {
-                let titles =
-                    if backends.total > 0 { format!(", {backends} (from process titles)") } else { String::new() };
-                let what = format!("postgres on {path}{titles}; not connected");
-                out.push(Offer { what, reason, snippet: snippet("postgres", port, Some(dir)) });
-            }
+        if !out.iter().any(|o| o.port == Some(port)) {
+            out.extend(postgres(port, path, "listens on that socket only", Some(folder), &titles.next(), roots));
         }
     }
     out
 }
 
-fn snippet(kind: &str, port: u16, socket_dir: Option<&str>) -> String {
-    let url = match (kind, socket_dir) {
-        ("postgres", Some(dir)) => {
-            let dir = dir.replace('/', "%2F");
-            format!("postgres:///postgres?host={dir}&port={port}")
-        }
-        ("pgbouncer", _) => format!("postgres://localhost:{port}/pgbouncer"),
-        (kind, _) => format!("{kind}://localhost:{port}/"),
-    };
-    if kind == "redis" {
-        return format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n");
+/// What the titles say, told once: with several servers the titles are told of the first.
+struct Titles(Option<String>);
+
+impl Titles {
+    fn new(procs: &Procs) -> Titles {
+        let backends = backends(procs);
+        Titles((backends.clients > 0).then(|| format!(", {} (from process titles)", titles::told(&backends))))
     }
-    format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{url}\"\n")
-}
 
-/// Client backends of PostgreSQL by state, as their titles say.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Backends {
-    /// Client backends in all.
-    pub total: u32,
-    /// `idle`, `idle in transaction`, `idle in transaction (aborted)`, else the command: `SELECT`, `UPDATE waiting`.
-    pub by_state: BTreeMap<String, u32>,
-}
-
-/// `97 backends, 31 idle in transaction, 12 active, 4 waiting for a lock`.
-impl std::fmt::Display for Backends {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let of =
-            |pick: &dyn Fn(&str) -> bool| self.by_state.iter().filter(|(s, _)| pick(s)).map(|(_, n)| n).sum::<u32>();
-        let in_transaction = of(&|s| s.starts_with("idle in transaction"));
-        let idle = of(&|s| s == "idle");
-        let waiting = of(&|s| s.ends_with(" waiting"));
-        write!(f, "{} backends", self.total)?;
-        for (n, word) in [
-            (in_transaction, "idle in transaction"),
-            (self.total - in_transaction - idle, "active"),
-            (waiting, "waiting for a lock"),
-        ] {
-            if n > 0 {
-                write!(f, ", {n} {word}")?;
-            }
-        }
-        Ok(())
+    fn next(&mut self) -> String {
+        self.0.take().unwrap_or_default()
     }
 }
 
-/// Counts PostgreSQL's client backends from titles like `postgres: 14/main: shop orders 10.0.0.4(51234) SELECT`.
-/// Background processes (`checkpointer`, `walwriter`, …) have no host and are left out.
-pub fn backends(procs: &Procs) -> Backends {
-    let mut out = Backends::default();
-    for p in &procs.list {
-        if let Some(state) = p.title.strip_prefix("postgres: ").and_then(state_of) {
-            out.total += 1;
-            *out.by_state.entry(state).or_default() += 1;
-        }
+/// The two ways in: as ourselves, and as the user whom the server trusts with everything.
+fn postgres(port: u16, place: &str, reason: &str, folder: Option<&str>, titles: &str, roots: &Roots) -> Vec<Offer> {
+    let mut out = Vec::new();
+    let own_uid = roots.own_uid();
+    let account = roots.account(SUPERUSER);
+    // Who is that user already has one way in, not two.
+    if account.is_none() || own_uid != account.as_ref().map(|a| a.uid) {
+        let url = match folder {
+            Some(folder) => format!("postgres:///postgres?host={}&port={port}", folder.replace('/', "%2F")),
+            None => format!("postgres://localhost:{port}/postgres"),
+        };
+        out.push(Offer {
+            what: format!("postgres on {place}{titles}; not connected"),
+            reason: format!("as the role of your own name; {reason}"),
+            snippet: format!("[[database.postgres]]\nname = \"postgres\"\nurl = \"{url}\"\n"),
+            port: Some(port),
+            ..Offer::default()
+        });
     }
+    let (Some(folder), Some(account)) = (folder, account) else { return out };
+    let url = format!("postgres:///postgres?host={}&port={port}&user={SUPERUSER}", folder.replace('/', "%2F"));
+    let how = format!("through {folder}/.s.PGSQL.{port}, as the system's user {SUPERUSER} (uid {})", account.uid);
+    let hindrance = (own_uid != Some(0) && own_uid != Some(account.uid))
+        .then(|| format!("only root and {SUPERUSER} itself may be {SUPERUSER}: sudo -u {SUPERUSER} warroom"));
+    let relayed =
+        if own_uid == Some(0) { ": a child of warroom under that user passes bytes and ends with it" } else { "" };
+    let lines = [
+        ("role", format!("{SUPERUSER}: a superuser, to whom the server allows everything")),
+        ("how", format!("{how}{relayed}; no password")),
+        ("session", "read-only; a statement ends after 1 s, waits 0.1 s for a lock; one connection".into()),
+        ("slot", "on a full server it takes one of the slots kept for superusers, until warroom ends".into()),
+        ("changes", "nothing: no extension, no setting, no file".into()),
+    ];
+    out.push(Offer {
+        what: format!("postgres on {place}{} as the superuser {SUPERUSER}", if out.is_empty() { titles } else { "" }),
+        reason: match &hindrance {
+            Some(why) => why.clone(),
+            None => format!("peer authentication: the system's user {SUPERUSER} needs no password; asks first"),
+        },
+        snippet: format!("[[database.postgres]]\nname = \"postgres\"\nurl = \"{url}\"\npeer = \"{SUPERUSER}\"\n"),
+        port: Some(port),
+        consent: Some(Consent {
+            question: format!("Connect as {SUPERUSER}, a superuser?"),
+            lines: lines.map(|(name, text)| (name.to_owned(), text)).to_vec(),
+            act: format!("connect as the superuser {SUPERUSER}"),
+        }),
+        hindrance,
+    });
     out
 }
 
-/// The state after user, database and host. The host, `[local]` or `address(port)`, is what marks a client backend.
-fn state_of(title: &str) -> Option<String> {
-    let words: Vec<&str> = title.split_whitespace().collect();
-    let host =
-        words.iter().position(|w| *w == "[local]" || (w.ends_with(')') && w.contains('(') && !w.starts_with('(')))?;
-    // Cluster name, user and database stand before; a walsender has a host too, but is no client.
-    if host < 2 || words[0] == "walsender" || words.iter().take(host).any(|w| *w == "walsender") {
-        return None;
+fn snippet(kind: &str, port: u16) -> String {
+    match kind {
+        "redis" => format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n"),
+        "pgbouncer" => {
+            format!("[[database.postgres]]\nname = \"pgbouncer\"\nurl = \"postgres://localhost:{port}/pgbouncer\"\n")
+        }
+        kind => format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{kind}://localhost:{port}/\"\n"),
     }
-    let state = words[host + 1..].join(" ");
-    Some(if state.is_empty() { "starting".into() } else { state })
+}
+
+/// Client sessions of PostgreSQL by state, from the titles of its processes.
+pub fn backends(procs: &Procs) -> SessionCounts {
+    let mut counts = SessionCounts::default();
+    for t in procs.list.iter().filter_map(|p| titles::parse(&p.title)) {
+        titles::count(&mut counts, t.state);
+    }
+    counts
 }

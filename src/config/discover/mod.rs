@@ -73,7 +73,7 @@ pub struct FoundCheckout {
 }
 
 /// Something that connects, offered and never done unasked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Offer {
     /// What it is, with what is known without connecting: `postgres on :5432, 97 backends, 31 idle in transaction`.
     pub what: String,
@@ -81,6 +81,23 @@ pub struct Offer {
     pub reason: String,
     /// Configuration that takes it up, in TOML.
     pub snippet: String,
+    /// The port of a database server of this box.
+    pub port: Option<u16>,
+    /// What must be agreed to first, because it comes with more rights than looking needs.
+    pub consent: Option<Consent>,
+    /// Why it cannot be taken as things are, and what would help.
+    pub hindrance: Option<String>,
+}
+
+/// What taking an offer means, said before it is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// The question: `Connect as postgres, a superuser?`
+    pub question: String,
+    /// Name and meaning, line by line.
+    pub lines: Vec<(String, String)>,
+    /// What the key does: `connect as the superuser postgres`.
+    pub act: String,
 }
 
 /// What was found.
@@ -113,7 +130,7 @@ pub fn look_around(roots: &Roots, deadline: Instant) -> Found {
         commands: logs::commands(roots),
         units: units::units(&procs),
         checkouts: git::checkouts(&procs),
-        databases: databases::offers(&procs, &sockets),
+        databases: databases::offers(&procs, &sockets, roots),
         peers: peers::offers(&procs, &sockets),
         cannot_see: Vec::new(),
         logs,

@@ -69,5 +69,6 @@ fn offer(end: End, n: u32, who: &BTreeSet<&str>) -> Offer {
         },
         reason: format!("{connections}{from}"),
         snippet: format!("[[health.probe]]\nname = \"{name}\"\ntcp = \"{end}\"\n"),
+        ..Offer::default()
     }
 }

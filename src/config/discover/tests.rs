@@ -101,11 +101,28 @@ fn postgres_is_offered_with_what_its_process_titles_say_and_is_not_connected_to(
     b.put("proc/net/unix", "Num RefCount\n0: 00000002 00000000 00010000 0001 01 778 /run/postgresql/.s.PGSQL.5432\n");
     let f = b.look();
     assert_eq!(f.databases.len(), 1, "{:?}", f.databases);
+    b.put("etc/passwd", "root:x:0:0::/root:/bin/sh\npostgres:x:26:26::/var/lib/postgresql:/bin/sh\n");
+    b.put("proc/self/status", "Name:\twarroom\nUid:\t0\t0\t0\t0\n");
+    let f = b.look();
     let o = &f.databases[0];
-    let what = "postgres on :5432, 4 backends, 1 idle in transaction, 2 active, 1 waiting for a lock (from process titles); not connected";
+    let what = "postgres on :5432, 4 backends, 1 idle in transaction, 1 waiting for a lock, 2 active (from process titles); not connected";
     assert_eq!(o.what, what);
-    assert!(o.reason.contains("peer authentication, which is a superuser"), "{}", o.reason);
-    assert!(crate::config::Config::parse(&o.snippet, std::path::Path::new("offer")).is_ok(), "{}", o.snippet);
+    assert!(o.consent.is_none() && o.reason.starts_with("as the role of your own name"), "{}", o.reason);
+    let peer = &f.databases[1];
+    assert_eq!(peer.what, "postgres on :5432 as the superuser postgres");
+    let consent = peer.consent.as_ref().expect("a superuser is asked about first");
+    assert!(consent.lines.iter().any(|(_, text)| text.contains("superuser")), "{consent:?}");
+    for o in &f.databases {
+        let config = crate::config::Config::parse(&o.snippet, std::path::Path::new("offer")).expect("a configuration");
+        assert_eq!(config.database.postgres[0].peer.is_some(), o.consent.is_some(), "{}", o.snippet);
+    }
+    assert!(peer.hindrance.is_none());
+    b.put("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\n");
+    let why = b.look().databases[1].hindrance.clone();
+    assert!(why.is_some_and(|w| w.contains("sudo -u postgres warroom")), "who is not root is told what to type");
+    b.put("proc/self/status", "Uid:\t26\t26\t26\t26\n");
+    let f = b.look();
+    assert_eq!((f.databases.len(), f.databases[0].consent.is_some()), (1, true), "postgres itself has one way in");
 }
 
 #[test]

@@ -33,6 +33,10 @@ pub struct PostgresConfig {
     pub name: Option<String>,
     /// `postgres://user:password@host:port/db`; a password may stand in `~/.pgpass` or `PGPASSWORD` instead.
     pub url: SecretUrl,
+    /// Connect as this user of the operating system, whom the server knows without a password (peer authentication).
+    /// The url must name the folder of the server's socket (`host=/run/postgresql`). Needs root, or being that user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
     /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
     #[serde(default = "one_second")]
     pub interval: f64,
@@ -99,6 +103,16 @@ impl SecretUrl {
         if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
     }
 
+    /// Whether it leads to this box: a socket, or the loopback interface.
+    pub fn is_local(&self) -> bool {
+        let socket = ["host=/", "host=%2F", "host=%2f"].iter().any(|w| self.0.contains(w));
+        let shown = self.shown();
+        let host = shown.split_once("://").map_or(shown.as_str(), |(_, r)| r).split('/').next().unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+        let socket = socket || name.starts_with("%2F") || name.starts_with("%2f");
+        socket || name.is_empty() || name == "localhost" || name == "::1" || name.starts_with("127.")
+    }
+
     /// The name a server goes by when none is given: `orders@db-1`.
     pub fn short(&self) -> String {
         let shown = self.shown();
@@ -128,5 +142,19 @@ mod tests {
             assert_eq!(url.short(), "orders@db-1");
         }
         assert_eq!(SecretUrl("postgres:///orders?host=/run/postgresql".into()).short(), "orders@local");
+    }
+
+    #[test]
+    fn a_socket_and_the_loopback_are_this_box_and_nothing_else_is() {
+        let local = |url: &str| SecretUrl(url.into()).is_local();
+        for url in [
+            "postgres:///x?host=%2Frun",
+            "postgres://u:p@localhost:5433/x",
+            "postgres://u@127.0.0.1/x",
+            "postgres://[::1]:5432/x",
+        ] {
+            assert!(local(url), "{url}");
+        }
+        assert!(!local("postgres://u:p@db-1:5432/x") && !local("postgres://10.0.0.1/x"));
     }
 }

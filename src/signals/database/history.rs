@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::{Activity, DatabaseEvent, PoolFigures, PoolFrom, Refused, ServerInfo, Session, Statements};
+use super::event::{Activity, DatabaseEvent, PoolFigures, PoolFrom, Refused, ServerInfo, Session, Statements, Titles};
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
@@ -24,6 +24,10 @@ const INTERVALS: usize = 720;
 const SLOW: usize = 8_000;
 /// Statements known by number.
 const TEXTS: usize = 5_000;
+/// Looks at process titles kept: two hours at one in 2 s.
+const TITLES: usize = 3_600;
+/// Older titles say nothing of now.
+const TITLES_FRESH: Duration = Duration::from_secs(15);
 /// Pools known by name.
 const POOLS: usize = 64;
 
@@ -183,6 +187,8 @@ pub struct DatabaseHistory {
     pub slow: History<Slow>,
     /// Connections turned away or cut, by whom (a server's source, or a log's).
     pub refused: History<(SourceId, Refused)>,
+    /// What process titles said of the servers of this box.
+    pub titles: History<Titles>,
     /// Lines that told something but were too many to carry.
     pub unread: History<u32>,
     /// Pools beyond those that can be kept.
@@ -199,6 +205,7 @@ impl Default for DatabaseHistory {
             pools: BTreeMap::new(),
             slow: History::new(SLOW),
             refused: History::new(500),
+            titles: History::new(TITLES),
             unread: History::new(1_000),
             pools_refused: 0,
             texts: BTreeMap::new(),
@@ -238,6 +245,7 @@ impl DatabaseHistory {
                 };
                 self.slow.push(s.at.unwrap_or(observed), observed, seq, slow);
             }
+            DatabaseEvent::Titles(t) => self.titles.push(observed, observed, seq, t.clone()),
             DatabaseEvent::Unread { lines } => self.unread.push(observed, observed, seq, *lines),
         }
     }
@@ -309,7 +317,13 @@ impl DatabaseHistory {
         self.texts.get(&(source, queryid)).filter(|t| t.observed <= now).map(|t| &t.statement)
     }
 
-    /// Whether anything was ever said by `now`.
+    /// What process titles say at `now`; nothing when they have not been read for a while.
+    pub fn titles(&self, now: Ts) -> &[super::event::TitledServer] {
+        let fresh = self.titles.latest(now).filter(|e| now.since(e.at) < TITLES_FRESH);
+        fresh.map_or(&[], |e| e.value.servers.as_slice())
+    }
+
+    /// Whether anything was ever said by `now`, the titles of processes aside.
     pub fn is_silent(&self, now: Ts) -> bool {
         self.servers.values().all(|s| s.look(now).is_none())
             && self.pools.values().all(|p| p.figures.latest(now).is_none())
@@ -334,6 +348,13 @@ impl DatabaseHistory {
             }
         }
         found.map(|(at, r, _)| (at, r))
+    }
+
+    /// The newest refusal of our own connection to one server, when the server has said nothing since.
+    pub fn refused_to(&self, source: SourceId, now: Ts) -> Option<&Refused> {
+        let ours = |e: &&crate::timeline::Entry<(SourceId, Refused)>| e.value.0 == source && e.value.1.from.is_none();
+        let last = self.refused.upto(now).filter(ours).last()?;
+        self.stands(source, &last.value.1, last.at, now).then_some(&last.value.1)
     }
 
     fn stands(&self, source: SourceId, refused: &Refused, at: Ts, now: Ts) -> bool {

@@ -15,4 +15,5 @@ pub mod pane;
 pub mod pools;
 pub mod slow;
 pub mod sources;
+pub mod titles;
 pub mod verdict;

@@ -29,6 +29,11 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
             let f = &look.figures;
             format!("db {}/{}", f.counts.clients, f.max_connections.saturating_sub(f.reserved))
         }
+        (None, None) if !now.outside.is_empty() => {
+            let n: u32 = now.outside.iter().map(|s| s.counts.clients).sum();
+            let tx: u32 = now.outside.iter().map(|s| s.counts.idle_in_tx + s.counts.aborted).sum();
+            if tx > 0 { format!("db {n} seen, {tx} idle in tx") } else { format!("db {n} seen") }
+        }
         (None, None) if history.is_silent(cx.now) => return Glance { level: Level::Unknown, text: "db -".into() },
         (None, None) => "db".into(),
     };
@@ -50,7 +55,9 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     let now = conclusions::now(history, cx);
     let Some((server, look)) = now.server else { return String::new() };
     let f = &look.figures;
-    let mut text = format!("{} · {:.0} ms/poll", server.name(cx.now), f.cost_ms);
+    let superuser = server.info.latest(cx.now).is_some_and(|i| i.value.superuser);
+    let role = if superuser { "superuser · " } else { "" };
+    let mut text = format!("{} · {role}{:.0} ms/poll", server.name(cx.now), f.cost_ms);
     if f.every_ms > 1_000 {
         text += &format!(" every {} s", f.every_ms / 1_000);
     }
@@ -134,6 +141,17 @@ fn draw_row(row: &Row, selected: bool, cx: &PaneCx, line: Rect, buf: &mut Buffer
 
 fn dim(area: Rect, cx: &PaneCx, buf: &mut Buffer) {
     buf.set_style(area, cx.theme.style(Role::Dim));
+}
+
+/// Whether the row under the cursor stands for a server of this box that could be connected to; its port where it is
+/// known.
+pub fn connectable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Option<u16>> {
+    let now = conclusions::now(history, cx);
+    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    match picked {
+        rows::Picked::Outside(i) => now.outside.get(i).map(|s| s.port),
+        _ => None,
+    }
 }
 
 /// The row under the cursor.

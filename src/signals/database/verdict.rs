@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::blocked::{self, Root};
-use super::event::SessionCounts;
+use super::event::{SessionCounts, TitledServer};
 use super::history::{DatabaseHistory, Look, Server};
 use super::pools::{self, PoolNow};
 use super::slow::{self, Ask, SlowRow};
-use crate::timeline::Ts;
+use super::titles;
 use crate::timeline::time::short;
+use crate::timeline::{SourceKind, Ts};
 use crate::ui::{Level, PaneCx, Verdict};
 
 /// An open transaction in which nothing happens is a leak from here on, and a grave one from there on.
@@ -27,6 +28,8 @@ pub struct Now<'a> {
     pub pools: Vec<PoolNow>,
     /// Trees of who waits for whom.
     pub roots: Vec<Root<'a>>,
+    /// Servers of this box that we are not connected to, as the titles of their processes tell of them.
+    pub outside: Vec<&'a TitledServer>,
     /// The slow list.
     pub slow: Vec<SlowRow>,
     /// The one sentence.
@@ -56,15 +59,61 @@ pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
         server,
         pools: pools::pools(history, t),
         roots: server.filter(|_| stale.is_none()).map(|(_, l)| blocked::roots(l)).unwrap_or_default(),
+        outside: outside(history, cx),
         slow: slow::list(history, t, ask),
         verdict: Verdict::new(Level::Unknown, ""),
         stale,
     };
-    now.verdict = decide(history, t, &now);
+    now.verdict = decide(history, cx, &now);
     now
 }
 
-fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
+/// Servers of this box that nobody tells us of from inside: not connected, refused, or cut off.
+fn outside<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Vec<&'a TitledServer> {
+    let t = cx.now;
+    let inside: Vec<u16> = history
+        .servers
+        .iter()
+        .filter(|(id, server)| {
+            let fresh = server.look(t).is_some_and(|l| t.since(l.at) < Duration::from_secs(15));
+            fresh && history.refused_to(**id, t).is_none()
+        })
+        .filter_map(|(_, server)| server.info.latest(t)?.value.local_port)
+        .collect();
+    let known = |s: &TitledServer| s.port.map_or(!inside.is_empty(), |port| inside.contains(&port));
+    history.titles(t).iter().filter(|s| !known(s)).collect()
+}
+
+/// `postgres 14 on :5432, 97 backends, 31 idle in transaction, 4 waiting for a lock (from process titles)`.
+pub fn from_titles(s: &TitledServer) -> String {
+    let version = if s.version.is_empty() { String::new() } else { format!(" {}", s.version) };
+    let place = s.port.map_or(format!("(pid {})", s.pid), |port| format!("on :{port}"));
+    format!("postgres{version} {place}, {} (from process titles)", titles::told(&s.counts))
+}
+
+/// Of a server that is seen from outside only. That sessions wait for locks is wrong only once it lasts.
+fn seen_from_outside(s: &TitledServer) -> Verdict {
+    let waits = s.groups.iter().any(|g| g.rank() == 0 && g.longest_s >= 2);
+    let leaks = s.groups.iter().any(|g| g.rank() == 1 && g.longest_s >= LEAK_MS.1 / 1_000);
+    let level = if waits || leaks { Level::Warn } else { Level::Unknown };
+    Verdict::new(level, format!("{}; not connected", from_titles(s)))
+}
+
+fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
+    let t = cx.now;
+    if history.is_silent(t) {
+        if let Some(failing) = cx.facts.failing(SourceKind::Database) {
+            return Verdict::new(Level::Bad, failing.sentence(t));
+        }
+        if let Some(s) = now.outside.first() {
+            return seen_from_outside(s);
+        }
+        if history.is_silent(Ts::MAX)
+            && let Some(name) = cx.facts.awaited(SourceKind::Database)
+        {
+            return Verdict::new(Level::Unknown, format!("{name}: no answer yet"));
+        }
+    }
     if history.is_silent(t) && !history.is_silent(Ts::MAX) {
         return Verdict::new(Level::Unknown, "nothing observed yet at this time");
     }
@@ -82,7 +131,11 @@ fn decide(history: &DatabaseHistory, t: Ts, now: &Now) -> Verdict {
             (None, false, true) => "server cut the connection".into(),
             (None, false, false) => "server refuses connections".into(),
         };
-        return Verdict::new(Level::Bad, format!("{what}: {code}{}, for {}", r.message, short(t.since(since))));
+        let mut text = format!("{what}: {code}{}, for {}", r.message, short(t.since(since)));
+        if let Some(s) = now.outside.first() {
+            text += &format!("; {}", titles::told(&s.counts));
+        }
+        return Verdict::new(Level::Bad, text);
     }
     let look = now.server.filter(|_| now.stale.is_none()).map(|(_, l)| l);
     let cause = cause(now, look);
@@ -257,6 +310,9 @@ fn calm(now: &Now, look: Option<&Look>) -> Verdict {
         }
         (None, Some(usage)) => format!("{usage}, nothing slow"),
         (None, None) => {
+            if let Some(s) = now.outside.first() {
+                return seen_from_outside(s);
+            }
             return match now.stale {
                 Some(age) => Verdict::new(Level::Unknown, format!("last seen {} ago", short(age))),
                 None => Verdict::new(Level::Unknown, "nothing slow in the last 60 s of log lines; pool not seen"),

@@ -7,7 +7,7 @@ use ratatui::layout::Rect;
 
 use super::history::{HealthHistory, ProbeHistory, ProbeState};
 use crate::timeline::time::short;
-use crate::timeline::{TimeRange, Ts};
+use crate::timeline::{SourceKind, TimeRange, Ts};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, text};
 
 /// A certificate that ends within this is worth a look.
@@ -34,10 +34,18 @@ pub fn verdict(history: &HealthHistory, cx: &PaneCx) -> Verdict {
 
 fn judge(history: &HealthHistory, states: &[ProbeState<'_>], cx: &PaneCx) -> Verdict {
     let all = states.len();
+    if all == 0
+        && let Some(failing) = cx.facts.failing(SourceKind::Health)
+    {
+        return Verdict::new(Level::Bad, failing.sentence(cx.now));
+    }
     if all == 0 && !history.is_empty() {
         return Verdict::new(Level::Unknown, "nothing observed yet at this time");
     }
     if all == 0 {
+        if let Some(name) = cx.facts.awaited(SourceKind::Health) {
+            return Verdict::new(Level::Unknown, format!("{name}: no answer yet"));
+        }
         return Verdict::new(Level::Unknown, "nothing probed");
     }
     let fresh: Vec<_> = states.iter().filter(|s| !s.stale()).collect();
@@ -153,7 +161,8 @@ pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) 
     text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
     let lines = usize::from(area.height) - 1;
     if states.is_empty() {
-        if lines > 0 && history.is_empty() {
+        let sourced = |kind| cx.facts.failing(kind).is_some() || cx.facts.awaited(kind).is_some();
+        if lines > 0 && history.is_empty() && !sourced(SourceKind::Health) {
             let hint = "add [[health.probe]] with url = \"http://…\" or tcp = \"host:port\"";
             text::put(buf, area.x + 1, area.y + 1, inner, hint, cx.theme.style(Role::Dim));
         }

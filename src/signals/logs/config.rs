@@ -15,6 +15,9 @@ pub struct LogsConfig {
     /// How much of the past is counted at the start, as `30m`, `90s`, `2h`.
     #[serde(with = "span_text")]
     pub seed: Duration,
+    /// Megabytes that the index of log files may take; above that it becomes coarser. Never over 256, a quarter of the
+    /// control group's limit, or a quarter of what is available.
+    pub index_memory_mb: u32,
     /// Sources that need more than a path: `[[logs.source]]`.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<LogSourceConfig>,
@@ -22,7 +25,8 @@ pub struct LogsConfig {
 
 impl Default for LogsConfig {
     fn default() -> LogsConfig {
-        LogsConfig { enabled: true, files: Vec::new(), seed: Duration::from_secs(30 * 60), sources: Vec::new() }
+        let (seed, index_memory_mb) = (Duration::from_secs(30 * 60), 64);
+        LogsConfig { enabled: true, files: Vec::new(), seed, index_memory_mb, sources: Vec::new() }
     }
 }
 

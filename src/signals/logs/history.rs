@@ -51,6 +51,8 @@ pub struct SourceLines {
     words: LastWords,
     /// Format from when on.
     formats: Vec<(Ts, CompactString)>,
+    /// When the run that followed it ended: silence from then on says nothing.
+    ended: Option<Ts>,
     /// Lines observed since the start.
     pub lines: u64,
     /// Of these, lines that no format knew.
@@ -125,6 +127,13 @@ impl LogsHistory {
         }
     }
 
+    /// The run that followed `source` has ended.
+    pub fn ended(&mut self, source: SourceId, at: Ts) {
+        if let Some(s) = self.sources.get_mut(&source) {
+            s.ended = Some(at);
+        }
+    }
+
     /// Lines and errors observed since the start, whatever the playhead.
     pub fn totals(&self) -> (u64, u64) {
         (self.lines, self.errors)
@@ -193,7 +202,7 @@ impl LogsHistory {
             let (since, rate) = s.quiet(now)?;
             Some(Quiet { source: *id, name: self.name(*id), since, rate })
         };
-        self.sources.iter().filter_map(quiet).collect()
+        self.sources.iter().filter(|(_, s)| s.ended.is_none_or(|at| at > now)).filter_map(quiet).collect()
     }
 
     /// A source has a name from now on.

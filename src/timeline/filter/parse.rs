@@ -5,9 +5,9 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::compare::Value;
-use super::{FilterError, Op, Pattern, Request, Term, Test, Words};
+use super::{Clock, FilterError, Op, Pattern, Request, Term, Test, Words};
 use crate::timeline::request_id::is_id_key;
-use crate::timeline::{RequestId, Severity, Ts};
+use crate::timeline::{RequestId, Severity, Ts, time_text};
 
 /// Longest filter and deepest nesting that are read.
 const LONGEST: usize = 16 * 1024;
@@ -19,6 +19,7 @@ pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    clock: Option<Clock<'a>>,
 }
 
 type Parsed<T> = Result<T, FilterError>;
@@ -38,8 +39,8 @@ struct Piece {
 }
 
 impl<'a> Parser<'a> {
-    pub(super) fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, at: 0, depth: 0 }
+    pub(super) fn new(text: &'a str, clock: Option<Clock<'a>>) -> Parser<'a> {
+        Parser { text, at: 0, depth: 0, clock }
     }
 
     pub(super) fn filter(mut self) -> Parsed<Vec<Term>> {
@@ -307,16 +308,42 @@ impl<'a> Parser<'a> {
         if is_order && values.len() > 1 {
             return self.fail(at, "one value only behind < and >; for several write (a>1 OR b>2)");
         }
-        if name.eq_ignore_ascii_case("time") {
-            // A field of that name that holds no such time is compared like any other.
-            if let [one] = values.as_slice()
-                && let Ok(t) = one.parse::<jiff::Timestamp>()
-            {
-                return Ok((Test::Time { op, at: Ts::from_jiff(t) }, false));
-            }
+        if name.eq_ignore_ascii_case("time")
+            && let [one] = values.as_slice()
+            && let Some(test) = self.time(op, one, at)?
+        {
+            return Ok((test, false));
         }
         let values = values.into_iter().map(Value::new).collect();
         Ok((Test::Field { name: name.to_owned(), op, values }, false))
+    }
+
+    /// A comparison with a time, or `FROM..TO`. `None` is a field of that name that holds no such thing: it is compared
+    /// like any other.
+    fn time(&self, op: Op, value: &str, at: usize) -> Parsed<Option<Test>> {
+        let is_order = !matches!(op, Op::Equal | Op::NotEqual);
+        let one = |text: &str| {
+            if let Ok(t) = text.parse::<jiff::Timestamp>() {
+                return Ok(Ts::from_jiff(t));
+            }
+            match self.clock {
+                Some(clock) => time_text::parse_near(text, clock.now, clock.zone),
+                None => Err(format!("`{text}` is no time; write RFC 3339: 2026-11-20T14:02:00Z")),
+            }
+        };
+        if op == Op::Equal
+            && let Some((from, to)) = value.split_once("..")
+        {
+            let from = one(from).or_else(|why| self.fail(at, why))?;
+            let to = one(to).or_else(|why| self.fail(at, why))?;
+            let term = |op, at| Term { negated: false, test: Test::Time { op, at } };
+            return Ok(Some(Test::Any(vec![vec![term(Op::MoreEqual, from), term(Op::Less, to)]])));
+        }
+        match one(value) {
+            Ok(t) => Ok(Some(Test::Time { op, at: t })),
+            Err(why) if is_order => self.fail(at, why),
+            Err(_) => Ok(None),
+        }
     }
 
     fn field_pattern(&mut self, name: &str, at: usize) -> Parsed<Test> {

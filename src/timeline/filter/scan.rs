@@ -28,6 +28,12 @@ impl Filter {
         }
     }
 
+    /// The most bytes of a hit that [`Filter::next_candidate`] finds, so that a reader in pieces lets them overlap by as
+    /// much. `None` when it finds nothing of its own, or when a hit may span two records.
+    pub fn reach(&self) -> Option<usize> {
+        reach(self.terms.iter().filter(|t| rank(t) > 0).max_by_key(|t| rank(t))?)
+    }
+
     /// Whether any record in `block` can pass, judged by its bytes alone. May say yes where none does.
     pub fn could_match(&self, block: &[u8]) -> bool {
         self.terms.iter().all(|t| rank(t) == 0 || candidate(t, block, 0).is_some())
@@ -51,6 +57,20 @@ fn rank(term: &Term) -> usize {
         | Test::FieldPattern { .. }
         | Test::Severity { .. }
         | Test::Time { .. } => 0,
+    }
+}
+
+fn reach(term: &Term) -> Option<usize> {
+    match &term.test {
+        // What stands round a spelling is looked at, too.
+        Test::Request(ids) => ids.iter().flat_map(|r| r.matcher.spellings()).map(|s| s.len() + 8).max(),
+        // In another case a letter may take up to three times its bytes.
+        Test::Text(w) => w.words.iter().try_fold(0, |most, w| (!w.contains('\n')).then_some(most.max(w.len() * 3 + 8))),
+        Test::Any(lists) => lists
+            .iter()
+            .map(|terms| terms.iter().filter(|t| rank(t) > 0).max_by_key(|t| rank(t)).and_then(reach))
+            .try_fold(0, |most, r| Some(most.max(r?))),
+        _ => None,
     }
 }
 

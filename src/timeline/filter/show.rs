@@ -106,6 +106,17 @@ fn alternatives<T>(
     Ok(())
 }
 
+/// A value as it stands behind an operator.
+pub(super) fn quoted(text: &str) -> String {
+    struct Shown<'a>(&'a str);
+    impl fmt::Display for Shown<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            quoted_unless(f, self.0, is_bare_value(self.0))
+        }
+    }
+    Shown(text).to_string()
+}
+
 fn quoted_unless(f: &mut fmt::Formatter<'_>, text: &str, bare: bool) -> fmt::Result {
     if bare {
         return f.write_str(text);

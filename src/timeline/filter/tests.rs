@@ -290,3 +290,33 @@ fn a_time_is_compared_as_a_time_and_a_record_without_one_does_not_pass() {
     assert!(!filter.matches(&At(None)));
     assert_eq!(Filter::parse(&filter.to_string()).unwrap(), filter);
 }
+
+#[test]
+fn a_typed_time_is_seen_from_the_playhead_and_becomes_an_instant() {
+    let zone = TimeZone::get("Europe/Berlin").unwrap();
+    let now = Ts::from_jiff("2026-03-14T14:00:00Z".parse().unwrap());
+    let clock = Clock { now, zone: &zone };
+    let shown = |text: &str| Filter::parse_at(text, clock).unwrap_or_else(|e| panic!("{text}: {e}")).to_string();
+    assert_eq!(shown("time>=14:02"), "time>=2026-03-14T13:02:00Z");
+    assert_eq!(shown("time>=-15m level>=warn"), "time>=2026-03-14T13:45:00Z level>=warn");
+    assert_eq!(shown("time<\"yesterday 15:00\""), "time<2026-03-13T14:00:00Z");
+    let range = shown("time=14:02..14:05");
+    assert_eq!(range, "(time>=2026-03-14T13:02:00Z time<2026-03-14T13:05:00Z)");
+    assert_eq!(Filter::parse(&range).unwrap().to_string(), range);
+    let e = Filter::parse_at("a time>=brunch", clock).unwrap_err();
+    assert!(e.column == 9 && e.message.contains("yesterday"), "{e}");
+    assert!(Filter::parse("time>=brunch").unwrap_err().message.contains("RFC 3339"));
+    assert_eq!(shown("time=dinner"), "time=dinner", "a field may have that name");
+}
+
+#[test]
+fn terms_taken_apart_and_put_together_are_the_same_filter() {
+    let f = Filter::parse("level>=warn -health (a OR b) path=\"/a b\"").unwrap();
+    let again = f.terms().iter().fold(Filter::default(), |all, t| all.and(t));
+    assert_eq!(again, f);
+    assert_eq!(f.without(&Filter::parse("-health").unwrap()).to_string(), "level>=warn (a OR b) path=\"/a b\"");
+    assert_eq!(
+        (Filter::quoted("/orders/81"), Filter::quoted("two words")),
+        ("/orders/81".into(), "\"two words\"".into())
+    );
+}

@@ -121,12 +121,18 @@ impl IdMatcher {
 /// Whether the bytes around `range` end a token. Long IDs may stand inside composed ones (`traceparent`, `prefix_…`);
 /// short ones may not, else `12` would be found in every date.
 fn is_token(text: &[u8], range: &std::ops::Range<usize>) -> bool {
-    let before = range.start.checked_sub(1).map(|i| text[i]);
+    let mut before = range.start.checked_sub(1).map(|i| text[i]);
     let after = text.get(range.end).copied();
-    if before.is_some_and(|b| b.is_ascii_alphanumeric()) || after.is_some_and(|b| b.is_ascii_alphanumeric()) {
+    if after.is_some_and(|b| b.is_ascii_alphanumeric()) {
+        return false;
+    }
+    if before.is_some_and(|b| b.is_ascii_alphanumeric()) {
         // `\n` or `\t` in front, as JSON writes them, is no part of a token.
         let escaped = range.start >= 2 && text[range.start - 2] == b'\\' && matches!(before, Some(b'n' | b't' | b'r'));
-        return escaped && !after.is_some_and(|b| b.is_ascii_alphanumeric());
+        if !escaped {
+            return false;
+        }
+        before = None;
     }
     if range.len() >= 16 {
         return true;
@@ -178,7 +184,7 @@ mod tests {
         for text in ["req=12 ok", "[12]", "12", "id:12,", "done 12."] {
             assert!(occurs("12", text), "{text}");
         }
-        for text in ["2026-12-01", "x12", "1.12", "12.5", "a_12", "12-b", "112"] {
+        for text in ["2026-12-01", "x12", "1.12", "12.5", "a_12", "12-b", "112", "\\n12-b"] {
             assert!(!occurs("12", text), "{text}");
         }
     }

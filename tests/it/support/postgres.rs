@@ -20,6 +20,16 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster and starts it with `extra` lines of configuration.
     pub fn start(extra: &str) -> Postgres {
+        Postgres::start_as("test", "trust", extra)
+    }
+
+    /// One that lets in, through its socket, only the user of the operating system that a role is named after: its
+    /// superuser is named after the user it runs as.
+    pub fn start_peer(extra: &str) -> Postgres {
+        Postgres::start_as(&owner_name(), "peer", extra)
+    }
+
+    fn start_as(superuser: &str, local: &str, extra: &str) -> Postgres {
         let bin = binaries();
         let dir = tempfile::Builder::new().prefix("warroom-pg-").tempdir().expect("a temp folder");
         if is_root() {
@@ -28,7 +38,8 @@ impl Postgres {
         }
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let data = dir.path().join("data");
-        let args = ["-A", "trust", "-N", "--no-locale", "-E", "UTF8", "-U", "test", "-D"];
+        let local = format!("--auth-local={local}");
+        let args = ["--auth-host=trust", &local, "-N", "--no-locale", "-E", "UTF8", "-U", superuser, "-D"];
         ran(&bin, "initdb", args.iter().map(OsStr::new).chain([data.as_os_str()]));
         let preload = if library(&bin) { "shared_preload_libraries = 'pg_stat_statements'\n" } else { "" };
         let settings = format!(
@@ -88,6 +99,11 @@ impl Postgres {
         format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The folder of its socket, and its port.
+    pub fn socket(&self) -> (&Path, u16) {
+        (self.dir.path(), self.port)
+    }
+
     /// Whether statement statistics can be had from this installation.
     pub fn has_statements(&self) -> bool {
         library(&self.bin)
@@ -100,7 +116,18 @@ impl Drop for Postgres {
     }
 }
 
-fn is_root() -> bool {
+/// The user that servers run as.
+pub fn owner_name() -> String {
+    if is_root() {
+        return "postgres".into();
+    }
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").expect("the users of this box");
+    let own = users.lines().find(|l| l.split(':').nth(2) == Some(&uid));
+    own.and_then(|l| l.split(':').next()).expect("we have a name").to_owned()
+}
+
+pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 

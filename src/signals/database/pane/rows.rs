@@ -1,10 +1,11 @@
 //! The rows of the pane, top to bottom, as pieces of text with their roles.
 
 use crate::signals::database::blocked::Root;
+use crate::signals::database::event::TitledServer;
 use crate::signals::database::history::{DatabaseHistory, Look, Seen};
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
-use crate::signals::database::verdict::{Now, leaks, millis, state_of};
+use crate::signals::database::verdict::{Now, from_titles, leaks, millis, state_of};
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::ui::text::width as cells;
@@ -35,6 +36,10 @@ pub enum Picked {
     Waiter(usize, usize),
     /// An open transaction, by process number.
     Leak(i32),
+    /// A server seen from outside, by its place in the list.
+    Outside(usize),
+    /// Sessions alike of a server seen from outside: which server, which place below it.
+    Group(usize, usize),
 }
 
 /// A row.
@@ -68,6 +73,9 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+    }
+    for (i, s) in now.outside.iter().enumerate() {
+        outside(s, i, now, cx, &mut out);
     }
     let mut waiting = Vec::new();
     for (i, root) in now.roots.iter().enumerate() {
@@ -219,6 +227,45 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
         pieces.push(say(format!("  {} ago", short(age)), Role::Dim));
     }
     row(Some(Picked::Server), pieces)
+}
+
+/// A server that tells us nothing itself: what the titles of its processes say, and the key that would connect.
+fn outside(s: &TitledServer, index: usize, now: &Now, cx: &PaneCx, out: &mut Vec<Row>) {
+    let mut pieces = Vec::new();
+    // First, so that no narrow pane cuts the way out.
+    if s.port.map_or(!cx.facts.offered.is_empty(), |port| cx.facts.offered.contains(&port)) {
+        pieces.push(say("[Enter]", Role::Key));
+        pieces.push(say(" connect as …  ", Role::Dim));
+    }
+    // The verdict may have said it.
+    let text = from_titles(s);
+    if !now.verdict.text.starts_with(&text) {
+        pieces.push(say(text, Role::Text));
+    }
+    if !pieces.is_empty() {
+        out.push(row(Some(Picked::Outside(index)), pieces));
+    }
+    for (i, g) in s.groups.iter().enumerate() {
+        let role = match g.rank() {
+            0 => Role::Bad,
+            1 if g.longest_s >= 10 => Role::Warn,
+            1 | 2 => Role::Text,
+            _ => Role::Dim,
+        };
+        let state = if g.state.is_empty() { "starting" } else { &g.state };
+        let mut pieces = vec![
+            column(g.count.to_string(), Role::Text, 5),
+            say(format!(" {state}"), role),
+            say(format!("  {}@{} from {}", g.user, g.db, g.client), Role::Dim),
+        ];
+        if g.longest_s >= 2 && g.rank() != 4 {
+            pieces.push(say(format!("  at least {}", millis(g.longest_s as f64 * 1e3)), role));
+        }
+        out.push(row(Some(Picked::Group(index, i)), pieces));
+    }
+    if s.unlisted > 0 {
+        out.push(row(None, vec![say(format!("{} more sessions not listed", s.unlisted), Role::Dim)]));
+    }
 }
 
 fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {

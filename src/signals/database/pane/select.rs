@@ -4,7 +4,7 @@ use super::rows::Picked;
 use crate::signals::database::event::LineRef;
 use crate::signals::database::history::Seen;
 use crate::signals::database::slow::Basis;
-use crate::signals::database::verdict::{Now, blocked_by, millis, state_of};
+use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of};
 use crate::ui::{PaneCx, Selected};
 
 #[derive(Default)]
@@ -111,6 +111,35 @@ pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
         Picked::Waiter(i, j) => {
             now.roots.get(*i).and_then(|r| r.waiters.get(*j)).map(|w| session(w.seen, now, &source))
         }
+        Picked::Outside(i) => now.outside.get(*i).map(|s| {
+            let mut f = Fields::default();
+            f.put("pid", s.pid);
+            f.put("version", &s.version);
+            f.maybe("port", s.port);
+            f.put("clients", s.counts.clients);
+            f.put("active", s.counts.active);
+            f.put("idle", s.counts.idle);
+            f.put("idle_in_transaction", s.counts.idle_in_tx + s.counts.aborted);
+            f.put("waiting_for_locks", s.counts.waiting);
+            Selected {
+                at: Some(cx.now),
+                source: "process titles".into(),
+                text: from_titles(s),
+                request_id: None,
+                fields: f.0,
+            }
+        }),
+        Picked::Group(i, j) => now.outside.get(*i).and_then(|s| s.groups.get(*j)).map(|g| {
+            let mut f = Fields::default();
+            f.put("sessions", g.count);
+            f.put("state", &g.state);
+            f.put("user", &g.user);
+            f.put("database", &g.db);
+            f.put("client", &g.client);
+            f.put("longest_at_least_s", g.longest_s);
+            let text = format!("{} × {} {}@{} from {}", g.count, g.state, g.user, g.db, g.client);
+            Selected { at: Some(cx.now), source: "process titles".into(), text, request_id: None, fields: f.0 }
+        }),
         Picked::Leak(pid) => now
             .server
             .and_then(|(_, l)| l.sessions.iter().find(|s| s.session.pid == *pid))

@@ -5,8 +5,8 @@ use jiff::tz::TimeZone;
 use super::*;
 use crate::signals::database::event::*;
 use crate::signals::database::fingerprint::fingerprint;
-use crate::timeline::facts::Facts;
-use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
+use crate::timeline::facts::{Facts, Trouble};
+use crate::timeline::{RequestId, SourceId, SourceKind, TimeRange, Ts};
 use crate::ui::{Glyphs, Theme};
 
 static ZONE: TimeZone = TimeZone::UTC;
@@ -255,4 +255,99 @@ fn every_row_can_be_reached_and_the_pane_draws_in_any_rectangle() {
         let frame = draw(&blocked(), &cx, area, &mut Buffer::empty(area));
         assert!(frame.rows.iter().any(|r| r.index == cursor), "row {cursor} of {total} is not on the screen");
     }
+}
+
+fn titled() -> DatabaseEvent {
+    let group = |state: &str, client: &str, count, longest_s| TitleGroup {
+        state: state.into(),
+        user: "shop".into(),
+        db: "orders".into(),
+        client: client.into(),
+        count,
+        longest_s,
+    };
+    let counts =
+        SessionCounts { clients: 97, active: 12, idle: 54, idle_in_tx: 31, waiting: 4, ..SessionCounts::default() };
+    DatabaseEvent::Titles(Titles {
+        servers: vec![TitledServer {
+            pid: 50,
+            version: "14".into(),
+            port: Some(5432),
+            counts,
+            groups: vec![
+                group("UPDATE waiting", "10.0.0.4", 4, 38),
+                group("idle in transaction", "10.0.0.4", 30, 312),
+                group("idle in transaction", "[local]", 1, 0),
+                group("SELECT", "10.0.0.4", 8, 1),
+                group("idle", "10.0.0.4", 54, 600),
+            ],
+            unlisted: 0,
+        }],
+        cost_ms: 1.0,
+    })
+}
+
+#[test]
+fn a_server_nobody_is_connected_to_is_shown_from_outside_with_the_key_that_connects() {
+    let h = history(vec![(0, titled())]);
+    let offered = Facts { offered: vec![5432], ..Facts::default() };
+    let all: Vec<String> =
+        SIZES.iter().map(|s| format!("{}x{}\n{}", s.0, s.1, screen(&h, &offered, 5, *s, None))).collect();
+    insta::assert_snapshot!("outside", all.join("\n"));
+    let theme = Theme::monochrome();
+    let mut cx = cx(&theme, &offered, 5);
+    assert_eq!(connectable(&h, &cx), Some(Some(5432)));
+    cx.cursor = 1;
+    assert_eq!(connectable(&h, &cx), None);
+    assert_eq!(select(&h, &cx).unwrap().text, "4 × UPDATE waiting shop@orders from 10.0.0.4");
+    assert_eq!(glance(&h, &cx).text, "db 97 seen, 31 idle in tx");
+    // What was seen a while ago is not told of now.
+    cx.now = Ts::from_secs(T0 + 60);
+    assert_eq!(connectable(&h, &cx), None);
+}
+
+#[test]
+fn a_connected_server_is_not_told_of_twice_and_one_that_refuses_is_seen_from_outside() {
+    let local = DatabaseEvent::ServerInfo(ServerInfo { local_port: Some(5432), ..ServerInfo::default() });
+    let refused = DatabaseEvent::Refused(Refused {
+        sqlstate: "53300".into(),
+        message: "sorry, too many clients already".into(),
+        ..Refused::default()
+    });
+    let h = history(vec![(0, local), (1, look(vec![], 3)), (2, titled()), (3, refused), (4, titled())]);
+    assert!(!picture(&h, &Facts::default(), 2).contains("process titles"));
+    let text = picture(&h, &Facts::default(), 5);
+    assert!(
+        text.lines().next().unwrap().ends_with("97 backends, 31 idle in transaction, 4 waiting for a lock, 12 active"),
+        "{text}"
+    );
+    assert!(text.contains("postgres 14 on :5432, 97 backends"), "{text}");
+}
+
+#[test]
+fn a_source_that_has_only_failed_says_why_where_advice_would_stand() {
+    let trouble = Trouble {
+        kind: SourceKind::Database,
+        name: "orders".into(),
+        why: "postgres://db-1/orders: password authentication failed; check user and password".into(),
+        since: Ts::from_secs(T0),
+        next_try: None,
+        failed: true,
+    };
+    let failing = Facts { troubles: vec![trouble], ..Facts::default() };
+    let first =
+        |h: &DatabaseHistory, facts: &Facts| picture(h, facts, 12).lines().next().unwrap().trim_end().to_owned();
+    let said = first(&DatabaseHistory::default(), &failing);
+    assert_eq!(said, "orders: postgres://db-1/orders: password authentication failed; check user and password (12 s)");
+    // Also when the same server can be seen from outside, which is told below.
+    assert_eq!(first(&history(vec![(11, titled())]), &failing), said);
+    let awaited = Facts { starting: vec![(SourceKind::Database, "orders".into())], ..Facts::default() };
+    assert_eq!(first(&DatabaseHistory::default(), &awaited), "orders: no answer yet");
+}
+
+fn picture(h: &DatabaseHistory, facts: &Facts, t: i64) -> String {
+    let theme = Theme::monochrome();
+    let mut buf = Buffer::empty(Rect::new(0, 0, 160, 12));
+    draw(h, &cx(&theme, facts, t), buf.area, &mut buf);
+    crate::ui::frame::to_text(&buf)
 }

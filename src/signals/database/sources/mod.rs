@@ -2,14 +2,14 @@
 
 pub mod metrics;
 pub mod postgres;
+pub mod titles;
 
 use super::config::DatabaseConfig;
 use crate::signals::{Declared, Roots};
 use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
-/// The sources that the configuration asks for, servers first.
+/// The sources that the configuration asks for, servers first, then pages, then what is seen without a connection.
 pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
-    let _ = roots;
     if !config.enabled {
         return Vec::new();
     }
@@ -17,12 +17,17 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
         |name: String, detail: String| SourceDecl { id: SourceId::default(), kind: SourceKind::Database, name, detail };
     let servers = config.postgres.iter().map(|c| {
         let name = c.name.clone().unwrap_or_else(|| c.url.short());
-        let source = postgres::PostgresSource::new(&name, c.clone());
+        let source = postgres::PostgresSource::new(&name, c.clone(), roots);
         Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
     });
     let pages = config.metrics.iter().map(|c| Declared {
         decl: decl(c.name.clone(), c.url.shown()),
         source: Box::new(metrics::MetricsSource::new(c.clone())),
     });
-    servers.chain(pages).collect()
+    let mut all: Vec<Declared> = servers.chain(pages).collect();
+    // What refuses a connection can still be looked at from outside.
+    if config.postgres.iter().any(|c| c.url.is_local()) {
+        all.push(titles::declared(roots));
+    }
+    all
 }

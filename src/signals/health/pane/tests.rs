@@ -3,7 +3,7 @@ use jiff::tz::TimeZone;
 use super::super::event::{HealthEvent, Probe};
 use super::*;
 use crate::timeline::SourceId;
-use crate::timeline::facts::Facts;
+use crate::timeline::facts::{Facts, Trouble};
 use crate::ui::{Glyphs, Theme};
 
 const SIZES: [(u16, u16); 4] = [(80, 8), (52, 6), (40, 5), (3, 1)];
@@ -165,4 +165,28 @@ fn a_flood_of_hostile_names_stays_in_its_lines_and_the_cursor_in_sight() {
         assert_eq!(frame.total, 64);
         assert!(h < 2 || w == 0 || frame.rows.iter().any(|r| r.index == 40), "{w}x{h}");
     }
+}
+
+#[test]
+fn a_probe_that_has_only_failed_to_start_says_why_where_advice_would_stand() {
+    let trouble = Trouble {
+        kind: SourceKind::Health,
+        name: "api".into(),
+        why: "htp://api is no address that can be probed; write http://…".into(),
+        since: t("14:00:00"),
+        next_try: None,
+        failed: true,
+    };
+    let facts = Facts { troubles: vec![trouble], ..Facts::default() };
+    let draw = |facts: &Facts| {
+        Scene::at("14:00:12").with(|history, cx| {
+            let cx = PaneCx { theme: cx.theme, glyphs: cx.glyphs, zone: cx.zone, facts, ..*cx };
+            let mut buf = Buffer::empty(Rect::new(0, 0, 90, 3));
+            super::draw(history, &cx, buf.area, &mut buf);
+            crate::ui::frame::to_text(&buf).lines().map(str::trim).collect::<Vec<_>>().join("|")
+        })
+    };
+    assert_eq!(draw(&facts), "api: htp://api is no address that can be probed; write http://… (12 s)|");
+    let awaited = Facts { starting: vec![(SourceKind::Health, "api".into())], ..Facts::default() };
+    assert_eq!(draw(&awaited), "api: no answer yet|");
 }

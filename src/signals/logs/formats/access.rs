@@ -50,12 +50,17 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     {
         return None;
     }
-    let status = status.iter().fold(0, |n, c| n * 10 + u16::from(c - b'0'));
+    let status = self::status(status);
     Some(Line { before, stamp, request: &b[start..close], status, rest: close + 5 })
 }
 
+/// Three digits as a number.
+pub(super) fn status(digits: &[u8; 3]) -> u16 {
+    digits.iter().fold(0, |n, c| n * 10 + u16::from(c.wrapping_sub(b'0') % 10))
+}
+
 /// The position of the quote that closes a string which begins at `at`.
-fn quote_end(b: &[u8], mut at: usize) -> Option<usize> {
+pub(super) fn quote_end(b: &[u8], mut at: usize) -> Option<usize> {
     loop {
         let i = memchr::memchr3(b'"', b'\\', b'\n', b.get(at..)?)?;
         match b[at + i] {
@@ -109,6 +114,41 @@ impl Format for Access {
         enrich::finish(&mut p);
         Some(p)
     }
+}
+
+/// A request with its status inside a line of text.
+pub(super) struct Requested<'a> {
+    /// Who asked; may be empty.
+    pub client: &'a [u8],
+    /// Between the quotes.
+    pub request: &'a [u8],
+    /// What it got.
+    pub status: u16,
+}
+
+/// The text of uvicorn (`10.0.0.9:5000 - "GET / HTTP/1.1" 200 OK`) and of Django's server (`"GET / HTTP/1.1" 200 17`).
+#[inline]
+pub(super) fn requested(text: &[u8]) -> Option<Requested<'_>> {
+    let len = match text.first()? {
+        b'"' => 0,
+        b'0'..=b'9' | b'a'..=b'f' | b'[' => {
+            text.iter().take(64).take_while(|c| c.is_ascii_hexdigit() || matches!(c, b'.' | b':' | b'[' | b']')).count()
+        }
+        _ => return None,
+    };
+    let client = &text[..len];
+    let start = len + if len == 0 { 1 } else { text[len..].starts_with(b" - \"").then_some(4)? };
+    let close = quote_end(text, start)?;
+    let request = &text[start..close];
+    let status: &[u8; 3] = text.get(close + 2..)?.first_chunk()?;
+    let fits = text[close + 1] == b' '
+        && status.iter().all(u8::is_ascii_digit)
+        && (b'1'..=b'5').contains(&status[0])
+        && !text.get(close + 5).is_some_and(u8::is_ascii_digit)
+        && request.first().is_some_and(u8::is_ascii_uppercase)
+        && memchr::memmem::rfind(request, b" HTTP/").is_some();
+    let status = self::status(status);
+    fits.then_some(Requested { client, request, status })
 }
 
 /// `GET /path?query HTTP/1.1` as fields; what it says without the protocol.

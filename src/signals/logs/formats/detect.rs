@@ -7,6 +7,8 @@ const LINES: usize = 512;
 const BYTES: usize = 256 * 1024;
 /// A format that fits nearly as many lines as the best one wins when it tells more.
 const NEARLY: f32 = 0.95;
+/// The same against "some stamp, some level", which fits nearly everything that has a time.
+const RATHER: f32 = 0.7;
 /// Below this share of lines nothing is claimed.
 const LEAST: f32 = 0.1;
 
@@ -20,6 +22,8 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
     let rows = &FORMATS[..FORMATS.len() - 1];
     let mut fits = vec![0.0f32; rows.len()];
     let mut known = vec![0.0f32; rows.len()];
+    // whether the line before belongs to a record that the format has begun
+    let mut open = vec![false; rows.len()];
     let mut lines = 0.0f32;
     let mut before: &[u8] = b"";
     let mut rest = sample;
@@ -45,6 +49,7 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
             match format.head(line, cx) {
                 // what has no time could be many things, except for JSON
                 Some(head) => {
+                    open[i] = true;
                     known[i] += 1.0;
                     fits[i] += if head.time.is_some() || format.name() == "json" || format.name() == "logfmt" {
                         1.0
@@ -52,19 +57,21 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
                         0.5
                     };
                 }
-                None if format.continues(before, line, cx) => {
+                None if open[i] && format.continues(before, line, cx) => {
                     known[i] += 1.0;
                     fits[i] += 1.0;
                 }
-                None => {}
+                None => open[i] = false,
             }
         }
         before = line;
     }
     let best = fits.iter().copied().fold(0.0, f32::max);
     if best > 0.0 && best >= lines * LEAST {
+        let generic = rows.len() - 1;
         for (i, format) in rows.iter().enumerate() {
-            if fits[i] >= best * NEARLY {
+            let others = if fits[generic] == best && i < generic { RATHER } else { NEARLY };
+            if fits[i] >= best * others {
                 return (*format, (known[i] / lines).min(1.0));
             }
         }

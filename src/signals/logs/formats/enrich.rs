@@ -27,8 +27,19 @@ const STACKS: &[&str] = &[
 ];
 
 /// Fields that name an exception type.
-const TYPES: &[&str] =
-    &["error.type", "exception.type", "err.type", "error.class", "exception.class", "exception_class", "thrown.name"];
+const TYPES: &[&str] = &[
+    "error.type",
+    "exception.type",
+    "err.type",
+    "error.class",
+    "exception.class",
+    "exception_class",
+    "thrown.name",
+    "exception.exceptionType",
+    "context.exception.class",
+    "err.name",
+    "error.name",
+];
 
 /// Adds `exception` and `frame` where the record has a stack trace, and the request ID.
 pub(super) fn finish(parsed: &mut Parsed) {
@@ -43,6 +54,11 @@ pub(super) fn finish(parsed: &mut Parsed) {
     }
     if exception.is_none() && frame.is_none() && parsed.message.contains('\n') {
         (exception, frame) = stack::find(&parsed.message);
+    }
+    if exception.is_none()
+        && let Some(list) = parsed.fields.iter().find(|(n, _)| n == "exception").and_then(|(_, v)| v.as_array())
+    {
+        (exception, frame) = listed(list);
     }
     if exception.is_none() {
         exception = parsed.fields.iter().find(|(n, _)| TYPES.contains(&n.as_str())).and_then(|(_, v)| match v {
@@ -64,6 +80,16 @@ pub(super) fn finish(parsed: &mut Parsed) {
     }
     parsed.message.truncate(parsed.message.trim_end().len());
     parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
+}
+
+/// structlog's exceptions as objects: the last frame is where it happened.
+fn listed(list: &[Value]) -> (Option<String>, Option<String>) {
+    let text = |v: &Value, key: &str| v.get(key).and_then(Value::as_str).map(str::to_owned);
+    let Some(first) = list.first() else { return (None, None) };
+    let frame = first.get("frames").and_then(Value::as_array).and_then(|f| f.last());
+    let place = frame
+        .and_then(|f| Some(format!("{}:{} in {}", text(f, "filename")?, f.get("lineno")?.as_i64()?, text(f, "name")?)));
+    (text(first, "exc_type"), place)
 }
 
 fn set(parsed: &mut Parsed, name: &'static str, value: String) {

@@ -54,6 +54,7 @@ fn every_folder_of_examples_reads_as_it_should() {
         let want = name.split('.').next().unwrap();
         if format.name() != want || share < 0.2 {
             wrong.push(format!("{name}: detected as {} ({share:.2})", format.name()));
+            eprintln!("{name}: detected as {} ({share:.2})", format.name());
         }
         let got: Vec<String> =
             records(&input, format, &cx).map(|s| written(&s, &input[s.range.clone()], format, &cx)).collect();

@@ -1,8 +1,8 @@
 //! What stands inside a wrapper: the line that Docker, Kubernetes, the journal or syslog carry for somebody else.
 
 use super::{
-    Context, Format, Head, Parsed, access, apache_error, enrich, json, logfmt, lossy, nginx_error, pairs, postgres,
-    stack, stamped,
+    Context, Format, Head, Parsed, access, apache_error, enrich, envoy, haproxy, json, logfmt, lossy, nginx_error,
+    pairs, postgres, stack, stamped,
 };
 use crate::timeline::Severity;
 
@@ -10,6 +10,8 @@ use crate::timeline::Severity;
 static INNER: &[&dyn Format] = &[
     &json::Json,
     &access::Access,
+    &envoy::Envoy,
+    &haproxy::Haproxy,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
     &postgres::Postgres,
@@ -27,7 +29,15 @@ pub(super) fn continues(before: &[u8], line: &[u8], cx: &Context) -> bool {
     if stack::is_traceback(line) {
         return head(before, cx).severity.is_none_or(|s| s >= Severity::Warn);
     }
-    stack::follows(before, line)
+    if stack::follows(before, line) {
+        return true;
+    }
+    if stack::starts_with_exception(line) {
+        // an exception that stands alone is not explained by the next one
+        let above = head(before, cx);
+        return above.severity.is_some_and(|s| s >= Severity::Warn) && stack::crash(before).is_none();
+    }
+    false
 }
 
 /// The whole of a wrapped record, as text with its pairs when no format fits.

@@ -10,8 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::keys::{self, Role};
+use super::roles::Found;
 use super::scan::{Members, unquoted};
-use super::{Context, Format, Head, Parsed, enrich, lossy, time, words};
+use super::{Context, Format, Head, Parsed, enrich, lossy, template, time, words};
 use crate::timeline::{Severity, Ts};
 
 /// Any JSON object.
@@ -35,6 +36,9 @@ impl Format for Json {
         let found = found(record, cx)?;
         let (fields, rest) = flatten(record);
         let mut parsed = assemble(found, fields);
+        if found.level_key.is(b"error_severity") {
+            super::postgres::duration(&mut parsed);
+        }
         let rest = lossy(rest);
         if !rest.trim().is_empty() {
             parsed.message.push_str(&rest);
@@ -42,15 +46,6 @@ impl Format for Json {
         enrich::finish(&mut parsed);
         Some(parsed)
     }
-}
-
-/// What the shallow scan saw.
-#[derive(Debug, Default)]
-pub(super) struct Found<'a> {
-    pub head: Head,
-    time_key: Option<&'a [u8]>,
-    level_key: Option<&'a [u8]>,
-    level_text: Option<&'a [u8]>,
 }
 
 /// How much of a line is scanned for a time and a severity that do not come early.
@@ -61,118 +56,170 @@ const FAR: usize = 256 * 1024;
 pub(super) fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
     let line = &line[..line.len().min(FAR)];
     let mut members = Members::new(line)?;
-    let mut found = Found::default();
-    let (mut time_rank, mut level_rank) = (u8::MAX, u8::MAX);
-    let (mut status, mut request, mut clef, mut any) = (None, false, false, false);
+    let mut found = Found::new();
+    let mut inner: [Option<(&[u8], &[u8])>; 2] = [None, None];
+    let (mut template, mut any) = (false, false);
     for (key, value) in members.by_ref() {
         any = true;
-        match keys::role(key) {
-            None => {}
-            Some(Role::Time(rank)) if rank < time_rank => {
-                if let Some((time, inferred)) = time::value(unquoted(value), cx) {
-                    (found.head.time, found.head.inferred) = (Some(time), inferred);
-                    (found.time_key, time_rank) = (Some(key), rank);
+        match found.take(key, unquoted(value), cx) {
+            None => {
+                if found.complete() {
+                    break;
                 }
             }
-            Some(Role::Level(rank)) if rank < level_rank => {
-                let text = unquoted(value);
-                if let Some(severity) = words::severity(text) {
-                    found.head.severity = Some(severity);
-                    (found.level_key, found.level_text, level_rank) = (Some(key), Some(text), rank);
-                }
-            }
-            Some(Role::PythonLevel | Role::OtelLevel) if level_rank > 1 => {
-                let n = std::str::from_utf8(unquoted(value)).ok().and_then(|s| s.parse().ok());
-                let read = if key == b"levelno" { words::python_number } else { words::otel_number };
-                if let Some(severity) = n.and_then(read) {
-                    found.head.severity = Some(severity);
-                    (found.level_key, found.level_text, level_rank) = (Some(key), Some(unquoted(value)), 1);
-                }
-            }
-            Some(Role::EcsLog) if level_rank > 0 && value.first() == Some(&b'{') => {
-                for (inner, value) in Members::new(value).into_iter().flatten().filter(|(k, _)| *k == b"level") {
-                    let _ = inner;
-                    if let Some(severity) = words::severity(unquoted(value)) {
-                        found.head.severity = Some(severity);
-                        (found.level_key, found.level_text, level_rank) =
-                            (Some(b"log.level".as_slice()), Some(unquoted(value)), 0);
+            Some(Role::Template) => template = true,
+            Some(role) if value.first() == Some(&b'{') => match role {
+                Role::Time(rank) => time_object(&mut found, key, value, rank, cx),
+                Role::Level(rank) => level_object(&mut found, key, value, rank),
+                _ => {
+                    if let Some(free) = inner.iter_mut().find(|i| i.is_none()) {
+                        *free = Some((key, value));
                     }
                 }
-            }
-            Some(Role::Instant) if time_rank > 0 => {
-                if let Some(time) = instant(value) {
-                    found.head.time = Some(time);
-                    (found.time_key, time_rank) = (Some(b"instant".as_slice()), 0);
-                }
-            }
-            Some(Role::ClefTemplate) => clef = true,
-            Some(Role::Status) => {
-                status = status.or_else(|| std::str::from_utf8(unquoted(value)).ok()?.parse::<u16>().ok());
-            }
-            Some(Role::Request) => request = true,
+            },
             Some(_) => {}
-        }
-        if time_rank == 0 && level_rank == 0 {
-            break;
         }
     }
     if !any && !members.closed() && !members.at_key() && !line.trim_ascii().eq(b"{") {
         return None;
     }
+    for (key, object) in inner.into_iter().flatten() {
+        if found.head.time.is_none() || found.head.severity.is_none() {
+            within(&mut found, key, object, cx);
+        }
+    }
     if found.head.severity.is_none() {
-        if clef && found.time_key == Some(b"@t") {
+        if template && found.time_key.is(b"@t") {
             found.head.severity = Some(Severity::Info);
-        } else if request {
-            found.head.severity = status.filter(|s| (100..600).contains(s)).map(Severity::from_http_status);
+        } else if found.request {
+            found.head.severity = found.status_severity();
         }
     }
     Some(found)
 }
 
-/// log4j2's `{"epochSecond":1700000000,"nanoOfSecond":123000000}`.
-fn instant(value: &[u8]) -> Option<Ts> {
-    let (mut secs, mut nanos) = (None, 0);
-    for (key, value) in Members::new(value)? {
-        let n: Option<i64> = std::str::from_utf8(value).ok().and_then(|s| s.parse().ok());
-        match key {
-            b"epochSecond" => secs = n,
-            b"nanoOfSecond" => nanos = n.unwrap_or(0),
+/// What a record says one level deeper: ECS' `log.level`, loguru's `record`, NLog's `nested`.
+fn within<'a>(found: &mut Found<'a>, outer: &'a [u8], object: &'a [u8], cx: &Context) {
+    let (status, request) = (found.status, found.request);
+    found.step_into(outer);
+    for (key, value) in Members::new(object).into_iter().flatten() {
+        let role = found.take(key, unquoted(value), cx);
+        if value.first() == Some(&b'{') {
+            match role {
+                Some(Role::Time(rank)) => time_object(found, key, value, rank, cx),
+                Some(Role::Level(rank)) => level_object(found, key, value, rank),
+                _ => {}
+            }
+        }
+    }
+    (found.status, found.request) = (status, request);
+}
+
+/// A time that is an object: log4j2's `epochSecond` and `nanoOfSecond`, Google's `seconds` and `nanos`, MongoDB's
+/// `$date`, PHP's `date` with its `timezone`, loguru's `repr`.
+fn time_object<'a>(found: &mut Found<'a>, key: &'a [u8], value: &'a [u8], rank: u8, cx: &Context) {
+    let (mut secs, mut nanos, mut text, mut zone) = (None, 0, None, None);
+    for (name, value) in Members::new(value).into_iter().flatten() {
+        let value = unquoted(value);
+        let number = || -> Option<i64> { std::str::from_utf8(value).ok()?.parse().ok() };
+        match name {
+            b"epochSecond" | b"seconds" => secs = number(),
+            b"nanoOfSecond" | b"nanos" => nanos = number().unwrap_or(0),
+            b"$date" | b"date" | b"repr" | b"iso" => text = Some(value),
+            b"timezone" => zone = std::str::from_utf8(value).ok(),
             _ => {}
         }
     }
-    secs.map(|s| Ts(Ts::from_secs(s).0.saturating_add(nanos)))
+    let at = match (secs, text) {
+        (Some(s), _) => Some((Ts(Ts::from_secs(s).0.saturating_add(nanos)), false)),
+        (None, Some(text)) => match zone.and_then(named_zone) {
+            Some(zone) => time::value(text, &Context { zone, near: cx.near }).map(|(t, _)| (t, false)),
+            None => time::value(text, cx),
+        },
+        _ => None,
+    };
+    if let Some(at) = at {
+        found.time(key, rank, at);
+    }
+}
+
+/// `UTC`, `+02:00`, `Europe/Berlin`.
+fn named_zone(name: &str) -> Option<jiff::tz::TimeZone> {
+    use jiff::tz::TimeZone;
+    if matches!(name, "UTC" | "Z" | "+00:00") {
+        return Some(TimeZone::UTC);
+    }
+    if name.starts_with(['+', '-']) {
+        let hours: i8 = name.get(..3)?.parse().ok()?;
+        let minutes: i32 = name.get(3..)?.trim_start_matches(':').parse().unwrap_or(0);
+        let seconds = i32::from(hours) * 3_600 + minutes * 60 * if name.starts_with('-') { -1 } else { 1 };
+        return jiff::tz::Offset::from_seconds(seconds).ok().map(TimeZone::fixed);
+    }
+    TimeZone::get(name).ok()
+}
+
+/// A level that is an object: its name, else its number.
+fn level_object<'a>(found: &mut Found<'a>, key: &'a [u8], value: &'a [u8], rank: u8) {
+    let mut number = None;
+    for (name, value) in Members::new(value).into_iter().flatten() {
+        let text = unquoted(value);
+        match name {
+            b"name" | b"levelStr" | b"label" => {
+                if let Some(severity) = words::severity(text) {
+                    return found.level(key, text, rank, severity);
+                }
+            }
+            b"value" | b"no" => number = Some(text),
+            _ => {}
+        }
+    }
+    if let Some((text, severity)) = number.and_then(|n| Some((n, words::severity(n)?))) {
+        found.level(key, text, rank, severity);
+    }
 }
 
 /// A record from its flat fields: the time and level fields that the head was read from go, the message is taken out.
 pub(super) fn assemble(found: Found<'_>, fields: Vec<(CompactString, Value)>) -> Parsed {
     let mut parsed = Parsed { head: found.head, ..Parsed::default() };
     parsed.severity_text = found.level_text.map(|t| lossy(t).as_ref().into());
-    let message = fields
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, v))| !v.is_null())
-        .filter_map(|(i, (name, _))| Some((keys::message_rank(name)?, i)))
-        .min()
-        .map(|(_, i)| i);
-    let is_time = |name: &str| match found.time_key {
-        Some(b"instant") => name.starts_with("instant."),
-        Some(key) => name.as_bytes() == key,
-        None => false,
-    };
-    for (i, (name, value)) in fields.into_iter().enumerate() {
-        if Some(i) == message {
-            parsed.message = match value {
-                Value::String(s) => s,
-                other => other.to_string(),
-            };
-        } else if !is_time(&name) && found.level_key != Some(name.as_bytes()) {
-            parsed.fields.push((name, value));
+    parsed.fields = fields;
+    parsed.fields.retain(|(name, _)| !found.time_key.holds(name) && !found.level_key.holds(name));
+    attributes(&mut parsed.fields);
+    if let Some((name, message)) = keys::take_message(&mut parsed.fields) {
+        if matches!(name.as_str(), "@mt" | "MessageTemplate") {
+            parsed.message = template::render(&message, &parsed.fields);
+            if parsed.message != message {
+                parsed.fields.push((name, Value::String(message)));
+            }
+        } else {
+            parsed.message = message;
         }
     }
     if parsed.message.is_empty() {
         parsed.message = request_line(&parsed.fields);
     }
     parsed
+}
+
+/// OpenTelemetry's lists of attributes, `[{"key":…,"value":{"stringValue":…}}]`, as fields of their own.
+fn attributes(fields: &mut Vec<(CompactString, Value)>) {
+    let is_list = |v: &Value| v.as_array().is_some_and(|l| l.first().is_some_and(|f| f.get("key").is_some()));
+    while let Some(i) = fields.iter().position(|(_, v)| is_list(v)) {
+        let (name, Value::Array(list)) = fields.remove(i) else { return };
+        let pairs = list.into_iter().filter_map(|mut pair| {
+            let key = format_compact!("{name}.{}", pair.get("key")?.as_str()?);
+            let value = match pair.get_mut("value")?.take() {
+                Value::Object(typed) => typed.into_iter().next().map_or(Value::Null, |(kind, v)| match v {
+                    Value::String(s) if kind == "intValue" => enrich::value(&s),
+                    v => v,
+                }),
+                v => v,
+            };
+            (!is_list(&value)).then_some((key, value))
+        });
+        let pairs: Vec<_> = pairs.collect();
+        fields.splice(i..i, pairs);
+    }
 }
 
 /// `GET /path 503` for records that are HTTP requests and have no message.
@@ -183,10 +230,43 @@ fn request_line(fields: &[(CompactString, Value)]) -> String {
             other => other.to_string(),
         })
     };
-    let target = get(&["path", "uri", "url", "request_uri", "RequestPath", "request", "http.url", "url.path"]);
+    let target = get(&[
+        "path",
+        "uri",
+        "url",
+        "request_uri",
+        "RequestPath",
+        "request",
+        "http.url",
+        "url.path",
+        "requestURI",
+        "httpRequest.requestUrl",
+        "httpRequest.uri",
+        "request.uri",
+    ]);
     let Some(target) = target else { return String::new() };
-    let method = get(&["method", "request_method", "http_method", "RequestMethod", "http.method"]);
-    let status = get(&["status", "status_code", "statusCode", "http_status", "DownstreamStatus"]);
+    let method = get(&[
+        "method",
+        "request_method",
+        "http_method",
+        "RequestMethod",
+        "http.method",
+        "httpMethod",
+        "verb",
+        "httpRequest.requestMethod",
+        "httpRequest.httpMethod",
+        "request.method",
+    ]);
+    let status = get(&[
+        "status",
+        "status_code",
+        "statusCode",
+        "http_status",
+        "DownstreamStatus",
+        "response_code",
+        "httpRequest.status",
+        "responseStatus.code",
+    ]);
     [method, Some(target), status].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 

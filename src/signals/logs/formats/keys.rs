@@ -16,12 +16,16 @@ pub(super) enum Role {
     PythonLevel,
     /// OpenTelemetry's scale of numbers.
     OtelLevel,
-    /// ECS, nested: `"log":{"level":…}`.
-    EcsLog,
-    /// log4j2: `"instant":{"epochSecond":…,"nanoOfSecond":…}`.
-    Instant,
-    /// Serilog's message template: a record without a level is information.
-    ClefTemplate,
+    /// Seconds since the epoch, with the nanoseconds in another field.
+    Seconds,
+    /// Those nanoseconds.
+    Nanos,
+    /// One letter, as MongoDB writes its levels.
+    Letter,
+    /// An object that may hold what the record itself does not say: ECS' `log`, loguru's `record`, NLog's `nested`.
+    Container,
+    /// Serilog's message or its template: a record without a level is information.
+    Template,
     /// An HTTP status.
     Status,
     /// What makes a record with a status an access log: method, path, URI.
@@ -46,10 +50,27 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         | b"time_unix_nano"
         | b"__REALTIME_TIMESTAMP"
         | b"eventTime"
+        | b"instant"
         | b"datetime" => Role::Time(0),
-        b"timeMillis" | b"logged_at" | b"log_time" | b"logTime" | b"dt" | b"_time" | b"date_time" | b"DateTime"
-        | b"time_local" | b"time_iso8601" | b"msec" | b"StartUTC" | b"start_time" | b"_ts" => Role::Time(1),
+        b"timeMillis"
+        | b"logged_at"
+        | b"log_time"
+        | b"logTime"
+        | b"dt"
+        | b"_time"
+        | b"date_time"
+        | b"DateTime"
+        | b"time_local"
+        | b"time_iso8601"
+        | b"msec"
+        | b"StartUTC"
+        | b"start_time"
+        | b"startTime"
+        | b"requestTime"
+        | b"requestReceivedTimestamp"
+        | b"_ts" => Role::Time(1),
         b"t"
+        | b"T"
         | b"date"
         | b"Date"
         | b"created_at"
@@ -59,13 +80,22 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         | b"when" => Role::Time(2),
         b"level" | b"severity" | b"lvl" | b"log.level" | b"@l" | b"Level" | b"LEVEL" | b"levelname"
         | b"severityText" | b"SeverityText" | b"severity_text" | b"log_level" | b"loglevel" | b"logLevel"
-        | b"LogLevel" | b"level_name" | b"Severity" | b"levelName" => Role::Level(0),
-        b"PRIORITY" | b"priority" | b"level_value" | b"syslog.severity.name" | b"l" | b"status_level" => Role::Level(2),
+        | b"LogLevel" | b"level_name" | b"Severity" | b"levelName" | b"@level" | b"error_severity" => Role::Level(0),
+        b"PRIORITY"
+        | b"priority"
+        | b"level_value"
+        | b"syslog.severity.name"
+        | b"l"
+        | b"L"
+        | b"status_level"
+        | b"logLevelName" => Role::Level(2),
         b"levelno" => Role::PythonLevel,
         b"severityNumber" | b"SeverityNumber" | b"severity_number" => Role::OtelLevel,
-        b"log" => Role::EcsLog,
-        b"instant" => Role::Instant,
-        b"@m" | b"@mt" => Role::ClefTemplate,
+        b"timestampSeconds" => Role::Seconds,
+        b"timestampNanos" => Role::Nanos,
+        b"s" => Role::Letter,
+        b"log" | b"record" | b"nested" | b"_meta" | b"meta" | b"payload" | b"entry" | b"@fields" => Role::Container,
+        b"@m" | b"@mt" => Role::Template,
         b"status"
         | b"status_code"
         | b"statusCode"
@@ -73,9 +103,10 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
         | b"http_status"
         | b"OriginStatus"
         | b"DownstreamStatus"
+        | b"response_code"
         | b"code" => Role::Status,
         b"method" | b"request_method" | b"path" | b"uri" | b"url" | b"request" | b"request_uri" | b"http_method"
-        | b"httpRequest" | b"RequestMethod" | b"RequestPath" => Role::Request,
+        | b"httpRequest" | b"httpMethod" | b"RequestMethod" | b"RequestPath" => Role::Request,
         _ => return None,
     })
 }
@@ -83,7 +114,7 @@ pub(super) fn role(key: &[u8]) -> Option<Role> {
 /// How good a name is for the message; smaller wins. Names of nested fields are joined by dots.
 pub(super) fn message_rank(key: &str) -> Option<u8> {
     Some(match key {
-        "message" | "msg" | "@m" | "fields.message" | "MESSAGE" | "Message" => 0,
+        "message" | "msg" | "@m" | "fields.message" | "MESSAGE" | "Message" | "@message" => 0,
         "short_message"
         | "RenderedMessage"
         | "renderedMessage"
@@ -94,11 +125,27 @@ pub(super) fn message_rank(key: &str) -> Option<u8> {
         | "body.stringValue"
         | "Body.stringValue"
         | "State.Message"
+        | "record.message"
+        | "nested.message"
+        | "payload.message"
+        | "log.message"
         | "message.message" => 1,
         "event" | "@mt" | "MessageTemplate" | "log" | "text" | "event.message" => 2,
-        "full_message" | "description" | "error" | "err" | "error.message" | "err.message" => 3,
+        "full_message" | "description" | "error" | "err" | "error.message" | "err.message" | "M" | "0" | "data" => 3,
         _ => return None,
     })
+}
+
+/// Takes the message out of the fields: name and text of the best of them that has a value.
+pub(super) fn take_message(fields: &mut Vec<(CompactString, Value)>) -> Option<(CompactString, String)> {
+    let ranked = fields.iter().enumerate().filter(|(_, (_, v))| !v.is_null());
+    let (_, i) = ranked.filter_map(|(i, (name, _))| Some((message_rank(name)?, i))).min()?;
+    let (name, value) = fields.remove(i);
+    let text = match value {
+        Value::String(s) => s,
+        other => other.to_string(),
+    };
+    Some((name, text))
 }
 
 /// How good a name is for a request ID; smaller wins. Case, dashes, dots and underscores do not matter.
@@ -113,6 +160,9 @@ pub(super) fn request_id_rank(key: &str) -> Option<u8> {
         len += 1;
     }
     let flat = &flat[..len];
+    if key == "@tr" {
+        return Some(2);
+    }
     let ends = |suffix: &[u8]| flat.ends_with(suffix);
     Some(match flat {
         _ if ends(b"requestid") => 0,
@@ -133,17 +183,32 @@ const FAR: usize = 4_096;
 pub(super) fn request_id_of(fields: &[(CompactString, Value)], message: &str) -> Option<RequestId> {
     let mut best: Option<(u8, &Value)> = None;
     for (name, value) in fields {
-        if let Some(rank) = request_id_rank(name)
-            && best.is_none_or(|(b, _)| rank < b)
-            && usable(value)
-        {
-            best = Some((rank, value));
+        consider(name, value, &mut best);
+        // the spans of tracing, the scopes of .NET: the innermost comes last
+        if let Value::Array(list) = value {
+            for (name, value) in list.iter().rev().take(16).filter_map(Value::as_object).flatten() {
+                consider(name, value, &mut best);
+            }
         }
     }
     match best {
         Some((_, Value::String(s))) => Some(RequestId(clean(s).into())),
         Some((_, other)) => Some(RequestId(other.to_string().into())),
         None => best_id(&message.as_bytes()[..message.floor_char_boundary(FAR)]),
+    }
+}
+
+fn consider<'a>(name: &str, value: &'a Value, best: &mut Option<(u8, &'a Value)>) {
+    // headers are written as lists of values
+    let value = match value {
+        Value::Array(list) if list.len() == 1 => &list[0],
+        v => v,
+    };
+    if let Some(rank) = request_id_rank(name)
+        && best.is_none_or(|(b, _)| rank < b)
+        && usable(value)
+    {
+        *best = Some((rank, value));
     }
 }
 
@@ -161,6 +226,7 @@ fn usable(value: &Value) -> bool {
 /// The trace part of a `traceparent`, the last part of Google's `projects/…/traces/…`, the root of AWS's header.
 fn clean(s: &str) -> &str {
     let s = s.trim();
+    let s = s.strip_prefix("0x").unwrap_or(s);
     let b = s.as_bytes();
     if b.len() == 55 && b[2] == b'-' && b[35] == b'-' && b[52] == b'-' {
         return s.get(3..35).unwrap_or(s);

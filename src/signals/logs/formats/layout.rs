@@ -39,6 +39,11 @@ pub(super) fn colour_end(b: &[u8], at: usize) -> Option<usize> {
     (b.get(at + 2 + params) == Some(&b'm')).then_some(at + 3 + params)
 }
 
+/// Steps over one colour.
+fn after_colour(b: &[u8], at: usize) -> usize {
+    colour_end(b, at).unwrap_or(at)
+}
+
 /// Steps over blanks and colours.
 #[inline]
 fn blanks(b: &[u8], mut at: usize) -> usize {
@@ -72,6 +77,7 @@ fn closer(open: u8) -> u8 {
         b'(' => b')',
         b'<' => b'>',
         b'{' => b'}',
+        b'*' => b'*',
         _ => b'|',
     }
 }
@@ -92,8 +98,19 @@ pub(super) fn layout(b: &[u8], cx: &Context) -> Option<Layout> {
     {
         return Some(after_stamp(b, start, stamp, Layout::default()));
     }
-    if !(first.is_ascii_alphanumeric() || matches!(first, b'[' | b'(' | b'<' | b'|' | b'#')) {
+    if !(first.is_ascii_alphanumeric() || matches!(first, b'[' | b'(' | b'<' | b'|' | b'#' | b'=')) {
         return None;
+    }
+    if first == b'<'
+        && b.get(start + 2) == Some(&b'>')
+        && let Some(n @ b'0'..=b'7') = b.get(start + 1)
+    {
+        // the prefix that systemd takes off what services print
+        let l = Layout { message: start + 3, between: start + 3..start + 3, ..Layout::default() };
+        return Some(Layout { severity: Some(Severity::from_syslog(n - b'0')), level: start + 1..start + 2, ..l });
+    }
+    if first == b'=' {
+        return erlang_report(b, start, cx);
     }
     if first.is_ascii_uppercase() {
         if let Some(stamp) = time::klog(&b[start..], cx) {
@@ -116,6 +133,26 @@ pub(super) fn layout(b: &[u8], cx: &Context) -> Option<Layout> {
     before_stamp(b, start, cx)
 }
 
+/// `=ERROR REPORT==== 20-Nov-2026::14:02:35 ===` of Erlang's older releases.
+fn erlang_report(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
+    let len = word_len(b, start + 1);
+    let level = start + 1..start + 1 + len;
+    let severity = words::telling(&b[level.clone()])?;
+    let rest = b.get(level.end..)?.strip_prefix(b" REPORT==== ")?;
+    let at = b.len() - rest.len();
+    let stamp = time::stamp(rest, cx)?;
+    let end = at + stamp.len;
+    let message = end + b[end..].iter().take_while(|c| matches!(c, b' ' | b'=')).count();
+    Some(Layout {
+        stamp: Some(stamp),
+        severity: Some(severity),
+        level,
+        before: start..start,
+        between: end..end,
+        message,
+    })
+}
+
 /// The line begins with something that is no time: brackets, a level, the name of a service.
 fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
     if let Some(severity) = stack::crash(&b[start..]) {
@@ -126,6 +163,7 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
     let mut at = start;
     let mut without_time = None;
     let mut ruby = false;
+    let mut bracketed = false;
     for index in 0..=BEFORE {
         at = blanks(b, at);
         let Some(&c) = b.get(at) else { break };
@@ -148,7 +186,7 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
         let word = &b[inside..inside + len];
         let mut end = inside + len;
         let level = (l.level.is_empty() && len > 0).then(|| first_word(word)).flatten();
-        let next = b.get(end).copied();
+        let next = b.get(after_colour(b, end)).copied();
         if let Some(severity) = level {
             let closed = open && blanks(b, end) < b.len() && b[blanks(b, end)] == closer(c);
             let upper = word.iter().all(u8::is_ascii_uppercase);
@@ -174,14 +212,19 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
                     l.message = blanks(b, end + 2 + digits);
                     return Some(l);
                 }
-                let mut m = end;
+                let mut m = after_colour(b, end);
                 while matches!(b.get(m), Some(b':' | b']' | b')' | b'|')) {
                     m += 1;
                 }
                 l.message = m;
                 l.between = m..m;
                 l.before = start..l.level.start.min(at);
-                if index == 0 {
+                while b.get(m..m + 3) == Some(b" : ") {
+                    m += 3;
+                }
+                l.message = m;
+                // `INFO : text`, and `[main] INFO com.acme.Main - text`
+                if index == 0 || index == 1 && bracketed {
                     without_time = Some(l.clone());
                 }
                 at = m;
@@ -201,6 +244,7 @@ fn before_stamp(b: &[u8], start: usize, cx: &Context) -> Option<Layout> {
                 Some(i) => at += i + 2,
                 None => break,
             }
+            bracketed = c == b'[';
             continue;
         }
         // `web-1  | 2026-…`, `app: 2026-…`, `1:M 20 Nov 2026 …`
@@ -232,7 +276,23 @@ const PLAIN: usize = 3;
 /// The stamp stands at `at`; looks for the level behind it, unless `l` has one already.
 fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout {
     l.stamp = Some(stamp);
-    let end = at + stamp.len;
+    let mut end = at + stamp.len;
+    if at > 0 && b[at - 1] == b'[' && b.get(end) == Some(&b' ') {
+        end = zone_name(b, end);
+    }
+    if l.before.len() > 2
+        && let Some(sign @ (b'*' | b'#' | b'-' | b'.')) = b.get(end + 1)
+        && b.get(end + 2) == Some(&b' ')
+    {
+        // Redis marks its levels with one sign
+        l.severity = Some(match sign {
+            b'*' => Severity::Info,
+            b'#' => Severity::Warn,
+            _ => Severity::Debug,
+        });
+        (l.level, l.between, l.message) = (end + 1..end + 2, end..end, end + 3);
+        return l;
+    }
     let begin = punctuation(b, end);
     l.between = end..end;
     l.message = begin;
@@ -243,16 +303,47 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
     if known && !repeats_level(b, begin) {
         return l;
     }
+    if b.get(begin..begin + 4) == Some(b"PHP ") {
+        l.severity = stack::crash(&b[begin..]);
+        return l;
+    }
+    let mut pairs = false;
     for index in 0..AFTER {
         at = punctuation_inside(b, at);
         let Some(&c) = b.get(at) else { break };
-        let open = matches!(c, b'[' | b'(' | b'<' | b'|');
+        let open = matches!(c, b'[' | b'(' | b'<' | b'|' | b'*');
         let inside = if open { blanks(b, at + 1) } else { at };
         let len = word_len(b, inside);
         let word = &b[inside..inside + len];
         let next = b.get(inside + len).copied();
+        if !open
+            && next == Some(b':')
+            && let Some(dot) = memchr::memrchr(b'.', word)
+            && word[dot + 1..].iter().all(u8::is_ascii_uppercase)
+            && let Some(severity) = words::telling(&word[dot + 1..])
+        {
+            // Monolog: `channel.LEVEL: text`
+            l.severity = Some(severity);
+            (l.level, l.between) = (inside + dot + 1..inside + len, end..inside + dot);
+            l.message = punctuation(b, inside + len);
+            return l;
+        }
+        if plain == 0
+            && let Some(slash) = memchr::memchr(b'/', word)
+            && word[..slash].iter().all(u8::is_ascii_uppercase)
+            && let Some(severity) = words::telling(&word[..slash])
+        {
+            // Celery: `ERROR/ForkPoolWorker-1] text`
+            l.severity = Some(severity);
+            (l.level, l.between) = (inside..inside + slash, inside + slash + 1..inside + len);
+            l.message = punctuation(b, inside + len);
+            return l;
+        }
         let follows = blanks(b, inside + len);
         let closed = open && b.get(follows) == Some(&closer(c));
+        if pairs && !(closed || next == Some(b':') && word.iter().all(u8::is_ascii_uppercase)) && next != Some(b'=') {
+            break;
+        }
         let boxed = closed || at > end && preceded_by_bar(b, at) && b.get(follows) == Some(&b'|');
         if let Some(severity) = level_at(word, boxed, next, plain, index, numbers_only) {
             l.severity = Some(severity);
@@ -273,6 +364,14 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
                 let from = inside + len + 1;
                 let from = from + usize::from(b.get(from) == Some(&b'"'));
                 l.severity = words::severity(&b[from.min(b.len())..(from + word_len(b, from)).min(b.len())]);
+                break;
+            }
+            // Sidekiq and Elixir write pairs before the level
+            pairs = true;
+            at = inside + len + 1;
+            at += b[at..].iter().take(200).take_while(|c| !matches!(c, b' ' | b'"' | b'\n')).count();
+            if matches!(b.get(at), Some(b' ')) {
+                continue;
             }
             break;
         }
@@ -286,18 +385,6 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
             continue;
         }
         if len == 0 || matches!(c, b'"' | b'{') {
-            // Redis marks its levels with one sign
-            if index == 0 && b.get(at + 1) == Some(&b' ') && l.before.len() > 2 {
-                l.severity = match c {
-                    b'*' => Some(Severity::Info),
-                    b'#' => Some(Severity::Warn),
-                    _ => None,
-                };
-                if l.severity.is_some() {
-                    l.level = at..at + 1;
-                    l.message = at + 2;
-                }
-            }
             break;
         }
         if !word.iter().all(u8::is_ascii_digit) {
@@ -320,6 +407,14 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
     l
 }
 
+/// After ` Europe/Berlin` before a closing bracket.
+fn zone_name(b: &[u8], at: usize) -> usize {
+    let len = b[at + 1..].iter().take(40).take_while(|c| c.is_ascii_alphanumeric() || matches!(c, b'/' | b'_')).count();
+    let name = &b[at + 1..at + 1 + len];
+    let fits = b.get(at + 1 + len) == Some(&b']') && memchr::memchr(b'/', name).is_some();
+    if fits { at + 1 + len } else { at }
+}
+
 /// Whether a level that stood before the time stands behind it once more, as in Ruby's logger.
 fn repeats_level(b: &[u8], at: usize) -> bool {
     let near = &b[at.min(b.len())..b.len().min(at + 24)];
@@ -340,11 +435,15 @@ fn level_at(word: &[u8], boxed: bool, next: Option<u8>, plain: usize, index: usi
             .then(|| words::letter(c))
             .flatten();
     }
+    // MySQL's everyday words
+    if boxed && matches!(word, b"Note" | b"System") {
+        return Some(Severity::Info);
+    }
     let severity = words::telling(word)?;
     let upper = word.iter().all(u8::is_ascii_uppercase);
     let ends = matches!(
         next,
-        None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'=')
+        None | Some(b' ' | b'\t' | b':' | b']' | b')' | b'>' | b'|' | b',' | b'-' | b'\r' | 0x1b | b'[' | b'=' | b'/')
     );
     let fits = boxed || upper && ends || ends && (plain == 0 || next == Some(b':') && plain <= 1 && next != Some(b'-'));
     fits.then_some(severity)

@@ -1,10 +1,8 @@
 //! logfmt: `time=… level=… msg="…" key=value`, as of logrus, slog's text handler, go-kit, Heroku's router.
 
-use serde_json::Value;
-
 use super::pairs::{self, Words};
-use super::{Context, Format, Head, Parsed, enrich, keys, time, words};
-use crate::timeline::Severity;
+use super::roles::Found;
+use super::{Context, Format, Head, Parsed, enrich, keys, words};
 
 /// Lines made of `key=value` pairs.
 #[derive(Debug)]
@@ -27,7 +25,6 @@ impl Format for Logfmt {
         let found = found(record, cx)?;
         let first_end = memchr::memchr(b'\n', record).unwrap_or(record.len());
         let mut parsed = Parsed { head: found.head, ..Parsed::default() };
-        let mut message: Option<(u8, usize)> = None;
         let mut bare = String::new();
         for word in Words::new(&record[..first_end], 0) {
             let Some(raw) = word.value else {
@@ -37,27 +34,17 @@ impl Format for Logfmt {
                 bare.push_str(&super::lossy(word.key));
                 continue;
             };
-            if found.time_key == Some(word.key) {
+            let name = super::lossy(word.key);
+            if found.time_key.holds(&name) {
                 continue;
             }
-            if found.level_key == Some(word.key) {
+            if found.level_key.holds(&name) {
                 parsed.severity_text = Some(pairs::text(raw).as_ref().into());
                 continue;
             }
-            let name = super::lossy(word.key);
-            if let Some(rank) = keys::message_rank(&name)
-                && message.is_none_or(|(best, _)| rank < best)
-            {
-                message = Some((rank, parsed.fields.len()));
-            }
             parsed.fields.push((name.as_ref().into(), pairs::value(raw)));
         }
-        if let Some((_, i)) = message {
-            parsed.message = match parsed.fields.remove(i).1 {
-                Value::String(s) => s,
-                other => other.to_string(),
-            };
-        }
+        parsed.message = keys::take_message(&mut parsed.fields).map(|(_, m)| m).unwrap_or_default();
         if !bare.is_empty() {
             if !parsed.message.is_empty() {
                 parsed.message.push(' ');
@@ -70,12 +57,6 @@ impl Format for Logfmt {
     }
 }
 
-struct Found<'a> {
-    head: Head,
-    time_key: Option<&'a [u8]>,
-    level_key: Option<&'a [u8]>,
-}
-
 /// Words that are looked at for the head.
 const MOST: usize = 64;
 
@@ -85,9 +66,8 @@ fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
     if !matches!(line.first()?, b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'@') {
         return None;
     }
-    let mut found = Found { head: Head::default(), time_key: None, level_key: None };
-    let (mut time_rank, mut level_rank) = (u8::MAX, u8::MAX);
-    let (mut pairs, mut bare, mut status) = (0, 0, None);
+    let mut found = Found::new();
+    let (mut pairs, mut bare) = (0, 0);
     for word in Words::new(line, 0).take(MOST) {
         let Some(raw) = word.value else {
             bare += 1;
@@ -101,35 +81,20 @@ fn found<'a>(line: &'a [u8], cx: &Context) -> Option<Found<'a>> {
         }
         pairs += 1;
         let text = super::scan::unquoted(raw);
-        match keys::role(word.key) {
-            Some(keys::Role::Time(rank)) if rank < time_rank => {
-                if let Some((time, inferred)) = time::value(text, cx) {
-                    (found.head.time, found.head.inferred) = (Some(time), inferred);
-                    (found.time_key, time_rank) = (Some(word.key), rank);
-                }
-            }
-            Some(keys::Role::Level(rank)) if rank < level_rank => {
-                if let Some(severity) = words::severity(text) {
-                    found.head.severity = Some(severity);
-                    (found.level_key, level_rank) = (Some(word.key), rank);
-                }
-            }
-            Some(keys::Role::Status) => status = std::str::from_utf8(text).ok().and_then(|s| s.parse::<u16>().ok()),
-            // Heroku's router names its level so
-            None if word.key == b"at" && level_rank > 1 => {
-                if let Some(severity) = words::telling(text) {
-                    found.head.severity = Some(severity);
-                    (found.level_key, level_rank) = (Some(word.key), 1);
-                }
-            }
-            _ => {}
+        found.take(word.key, text, cx);
+        // Heroku's router names its level so
+        if word.key == b"at"
+            && found.wants_level(1)
+            && let Some(severity) = words::telling(text)
+        {
+            found.level(word.key, text, 1, severity);
         }
-        if time_rank == 0 && level_rank == 0 {
+        if found.complete() {
             return Some(found);
         }
     }
     if found.head.severity.is_none() {
-        found.head.severity = status.filter(|s| (100..600).contains(s)).map(Severity::from_http_status);
+        found.head.severity = found.status_severity();
     }
-    (pairs >= 2 && pairs > bare || pairs == 1 && bare == 0 && (time_rank == 0 || level_rank == 0)).then_some(found)
+    (pairs >= 2 && pairs > bare || pairs == 1 && bare == 0 && found.telling()).then_some(found)
 }

@@ -10,26 +10,35 @@ pub mod cri;
 mod detect;
 pub mod docker;
 mod enrich;
+pub mod envoy;
 #[cfg(test)]
 mod fixtures;
 mod fold;
+pub mod haproxy;
 #[cfg(test)]
 mod hostile;
 mod inner;
 pub mod journal;
 pub mod json;
+pub mod kernel;
 mod keys;
 mod layout;
 pub mod logfmt;
+pub mod mysql_slow;
 pub mod nginx_error;
 mod pairs;
 pub mod plain;
 pub mod postgres;
+pub mod postgres_csv;
+pub mod rails;
+mod roles;
 mod scan;
+mod separated;
 mod stack;
 pub mod stamped;
 pub mod syslog3164;
 pub mod syslog5424;
+mod template;
 pub mod time;
 mod words;
 
@@ -108,9 +117,15 @@ pub static FORMATS: &[&dyn Format] = &[
     &json::Json,
     &syslog5424::Syslog5424,
     &access::Access,
+    &envoy::Envoy,
+    &haproxy::Haproxy,
     &nginx_error::NginxError,
     &apache_error::ApacheError,
+    &postgres_csv::PostgresCsv,
     &postgres::Postgres,
+    &mysql_slow::MysqlSlow,
+    &kernel::Kernel,
+    &rails::Rails,
     &syslog3164::Syslog3164,
     &logfmt::Logfmt,
     &stamped::Stamped,

@@ -129,13 +129,13 @@ fn prefix(text: &str, p: &mut Parsed) {
 }
 
 /// `duration: 1234.567 ms  statement: …` as fields; the message stays whole.
-fn duration(p: &mut Parsed) {
+pub(super) fn duration(p: &mut Parsed) {
     let Some(rest) = p.message.strip_prefix("duration: ") else { return };
     let Some((ms, rest)) = rest.split_once(" ms") else { return };
     let Some(ms) = ms.parse().ok().and_then(serde_json::Number::from_f64) else { return };
     let statement = rest.split_once(": ").map(|(_, s)| s.to_owned());
     p.fields.push(("duration_ms".into(), Value::Number(ms)));
-    if let Some(s) = statement {
+    if let Some(s) = statement.filter(|_| !p.fields.iter().any(|(n, _)| n == "statement")) {
         p.fields.push(("statement".into(), Value::String(s)));
     }
 }

@@ -158,7 +158,9 @@ fn fixed(line: &[u8]) -> bool {
         b'n' => starts(b"note: run with `RUST_BACKTRACE") || starts(b"note: Some details are omitted"),
         b'g' => starts(b"goroutine ") && line.trim_ascii_end().ends_with(b":"),
         b'c' => starts(b"created by "),
-        b'[' => starts(b"[signal SIG"),
+        b'[' => starts(b"[signal SIG") || starts(b"[stacktrace]") || starts(b"[previous exception]"),
+        b'"' => line.trim_ascii_end() == b"\"}",
+        b'*' => starts(b"** (") && memchr::memchr(b')', &line[..line.len().min(128)]).is_some(),
         b'#' => {
             line.get(1).is_some_and(u8::is_ascii_digit) && memchr::memchr(b' ', &line[..line.len().min(6)]).is_some()
         }
@@ -208,8 +210,8 @@ fn exception_len(line: &[u8]) -> Option<usize> {
     (ENDS.iter().any(|e| word.ends_with(e)) && word[0].is_ascii_alphabetic()).then_some(word.len())
 }
 
-fn starts_with_exception(line: &[u8]) -> bool {
-    line[0].is_ascii_alphabetic() && exception_len(line).is_some()
+pub(super) fn starts_with_exception(line: &[u8]) -> bool {
+    line.first().is_some_and(u8::is_ascii_alphabetic) && exception_len(line).is_some()
 }
 
 /// Lines of a trace that are looked at.
@@ -223,8 +225,10 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
     let mut python = false;
     let mut go: Option<&str> = None;
     let mut in_go = false;
+    let mut above = "";
     for line in text.lines().take(MOST) {
         let bare = line.trim();
+        let before = std::mem::replace(&mut above, line);
         if bare.starts_with("Traceback (most recent call last)") {
             (python, exception, frame) = (true, None, None);
             continue;
@@ -274,6 +278,20 @@ pub(super) fn find(text: &str) -> (Option<String>, Option<String>) {
             bare.strip_prefix("at ").filter(|_| line.starts_with([' ', '\t']) || bare.contains('('))
         {
             frame = frame.or_else(|| Some(place.to_owned()));
+        } else if frame.is_none()
+            && line.starts_with('\t')
+            && bare.contains(".go:")
+            && !before.starts_with(['\t', ' '])
+            && !before.is_empty()
+        {
+            // zap's and pkg/errors' traces have no goroutine
+            frame = Some(format!("{before} ({bare})"));
+        } else if exception.is_none()
+            && let Some((name, _)) = bare.strip_prefix("** (").and_then(|r| r.split_once(')'))
+        {
+            exception = Some(name.to_owned());
+        } else if frame.is_none() && line.starts_with("    (") && (bare.contains(".ex:") || bare.contains(".erl:")) {
+            frame = bare.split_once(") ").map(|(_, place)| place.to_owned());
         } else if frame.is_none() && bare.starts_with("#0 ") {
             frame = Some(bare[3..].to_owned());
         } else if frame.is_none() && bare.contains(".rb:") && bare.contains(":in ") {

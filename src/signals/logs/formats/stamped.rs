@@ -4,10 +4,13 @@
 //! `layout` finds time and level and runs on every line; the thorough half takes thread, logger, process and
 //! `key=value` pairs out of what is left.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 
 use super::layout::{Layout, layout};
-use super::{Context, Format, Head, Parsed, enrich, json, lossy, pairs};
+use super::{Context, Format, Head, Parsed, access, enrich, json, lossy, pairs};
+use crate::timeline::Severity;
 
 /// Any line with a time stamp or a level at its beginning.
 #[derive(Debug)]
@@ -24,6 +27,16 @@ impl Format for Stamped {
     }
 
     fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
+        if line.first() == Some(&b'[') {
+            return same_tag(before, line) && layout(line, cx).is_none_or(|l| l.stamp.is_none());
+        }
+        if line.starts_with(b"Trace[") {
+            // klog's traces of slow calls
+            return memchr::memmem::find(&before[..before.len().min(160)], b"Trace[").is_some();
+        }
+        if before.first() == Some(&b'=') && before.ends_with(b"===") {
+            return layout(before, cx).is_some() && layout(line, cx).is_none();
+        }
         // java.util.logging writes time and place on one line, level and message on the next
         line.first().is_some_and(u8::is_ascii_uppercase)
             && half_day(before)
@@ -64,7 +77,16 @@ impl Format for Stamped {
             enrich::finish(&mut p);
             return Some(p);
         }
-        text = trailing_object(text, &mut p);
+        if let Some(r) = access::requested(text) {
+            if !r.client.is_empty() {
+                enrich::text(&mut p, "client", r.client);
+            }
+            access::request(r.request, &mut p);
+            p.fields.push((CompactString::const_new("status"), r.status.into()));
+        }
+        while let Some(shorter) = trailing_object(text, &mut p) {
+            text = shorter;
+        }
         if text.starts_with(b"{\"")
             && let Some(inner) = json::found(text, cx)
         {
@@ -93,10 +115,38 @@ impl Format for Stamped {
         {
             nothing_but_pairs(&mut p);
         }
+        let rest = without_tags(first, rest);
+        let rest = if p.message.is_empty() { rest.strip_prefix(b"\n").unwrap_or(&rest) } else { &rest };
         p.message.push_str(&lossy(rest));
         enrich::finish(&mut p);
         Some(p)
     }
+}
+
+/// What follows the first line, without the tag that Rails repeats on each.
+fn without_tags<'a>(first: &[u8], rest: &'a [u8]) -> Cow<'a, [u8]> {
+    let tag =
+        rest.strip_prefix(b"\n[").and_then(|r| memchr::memchr(b']', &r[..r.len().min(64)])).map(|i| &rest[1..i + 3]);
+    match tag {
+        Some(tag) if same_tag(first, tag) => {
+            let mut out = Vec::with_capacity(rest.len());
+            for line in rest[1..].split(|c| *c == b'\n') {
+                out.push(b'\n');
+                let bare = line.strip_prefix(tag).unwrap_or(line);
+                out.extend_from_slice(bare.strip_prefix(b" ").unwrap_or(bare));
+            }
+            Cow::Owned(out)
+        }
+        _ => Cow::Borrowed(rest),
+    }
+}
+
+/// Whether a line begins with the tag, in brackets, that stands in the one before: Rails tags every line of an exception.
+fn same_tag(before: &[u8], line: &[u8]) -> bool {
+    let Some(close) = memchr::memchr(b']', &line[..line.len().min(64)]).filter(|c| *c > 8) else { return false };
+    let near = &before[..before.len().min(128)];
+    near.starts_with(&line[..=close])
+        || memchr::memmem::find(near, b"-- : ").is_some_and(|i| near[i + 5..].starts_with(&line[..=close]))
 }
 
 /// The two lines of java.util.logging: `class method` behind the stamp, then `LEVEL: message`.
@@ -125,21 +175,25 @@ fn dotnet<'a>(first: &'a [u8], rest: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
     fits.then(|| (name, rest.trim_ascii()))
 }
 
-/// Takes the JSON object off the end of a line, as zap's console encoder and Monolog write it.
-fn trailing_object<'a>(text: &'a [u8], p: &mut Parsed) -> &'a [u8] {
+/// Takes the JSON object off the end of a line, as zap's console encoder and Monolog (two of them) write it.
+fn trailing_object<'a>(text: &'a [u8], p: &mut Parsed) -> Option<&'a [u8]> {
+    if let Some(before) = text.strip_suffix(b" []") {
+        return Some(before.trim_ascii_end());
+    }
     if !text.ends_with(b"}") {
-        return text;
+        return None;
     }
-    let Some(at) = memchr::memmem::find(text, b"{\"").filter(|at| *at > 0 && matches!(text[at - 1], b' ' | b'\t'))
-    else {
-        return text;
-    };
-    let (fields, after) = json::flatten(&text[at..]);
-    if fields.is_empty() || !after.is_empty() {
-        return text;
+    // the first object that ends where the line ends; a few are tried
+    for at in
+        memchr::memmem::find_iter(text, b"{\"").filter(|at| *at > 0 && matches!(text[at - 1], b' ' | b'\t')).take(3)
+    {
+        let (fields, after) = json::flatten(&text[at..]);
+        if !fields.is_empty() && after.is_empty() {
+            p.fields.extend(fields);
+            return Some(text[..at].trim_ascii_end());
+        }
     }
-    p.fields.extend(fields);
-    text[..at].trim_ascii_end()
+    None
 }
 
 /// A stamp and then logfmt: the message is the pair of that name, and the level is no field.
@@ -169,6 +223,11 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
     {
         severity =
             layout(line[end + 1..].split(|c| *c == b'\n').next().unwrap_or_default(), cx).and_then(|l| l.severity);
+    }
+    if severity.is_none_or(|s| s == Severity::Info)
+        && let Some(r) = line.get(l.message..).and_then(access::requested)
+    {
+        severity = Some(Severity::from_http_status(r.status));
     }
     let (time, inferred) = l.stamp.map_or((None, false), |s| (Some(s.time), s.inferred));
     Head { time, inferred, severity }
@@ -236,12 +295,26 @@ fn has(p: &Parsed, name: &str) -> bool {
 /// One word or bracket of the origin under the name that fits.
 fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
     let word = word.trim_ascii();
+    if let [pid @ .., b':', role @ (b'M' | b'S' | b'C' | b'X')] = word
+        && !pid.is_empty()
+        && pid.iter().all(u8::is_ascii_digit)
+    {
+        // Redis: process, and what it is
+        p.fields.push((CompactString::const_new("pid"), enrich::value(&lossy(pid))));
+        return enrich::text(p, "role", &[*role]);
+    }
     let digits = word.strip_prefix(b"#").unwrap_or(word);
     if word.is_empty() || word.iter().all(|c| matches!(c, b'-' | b'.' | b'*' | b'#')) {
         return;
     }
     if bracketed && word.split(|c| *c == b',').any(is_id) {
         for id in word.split(|c| *c == b',').map(<[u8]>::trim_ascii).filter(|id| is_id(id)) {
+            if let (49, Some(span)) = (id.len(), id.get(33..)) {
+                // Micrometer: trace and span with a dash
+                enrich::text(p, "trace_id", &id[..32]);
+                enrich::text(p, "span_id", span);
+                continue;
+            }
             let name = if memchr::memchr(b'-', id).is_some() {
                 "request_id"
             } else if !has(p, "trace_id") {
@@ -284,6 +357,7 @@ fn is_id(word: &[u8]) -> bool {
     let hex = |w: &[u8]| w.iter().all(u8::is_ascii_hexdigit);
     match word.len() {
         16 | 32 => hex(word) && word.iter().any(u8::is_ascii_digit),
+        49 => word[32] == b'-' && hex(&word[..32]) && hex(&word[33..]),
         36 => [8, 13, 18, 23].iter().all(|i| word[*i] == b'-') && word.split(|c| *c == b'-').all(hex),
         _ => false,
     }
@@ -346,11 +420,16 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
             at += len + 1;
             if matches!(line.get(at), Some(b':')) {
                 at += 1;
+            } else if line[at..].starts_with(b" - ") {
+                return at + 3;
             }
             continue;
         }
-        let len =
-            line[at..].iter().take(120).take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"' | b'{')).count();
+        let len = line[at..]
+            .iter()
+            .take(120)
+            .take_while(|c| !matches!(c, b' ' | b'\t' | b']' | b'=' | b'"' | b'{' | b'|'))
+            .count();
         let word = &line[at..at + len];
         let after = &line[at + len..];
         if word.is_empty() {
@@ -409,6 +488,10 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
         {
             named(&word[..i], false, p);
             return at + i + 1;
+        }
+        if dotted && after.starts_with(b"|") {
+            named(name, false, p);
+            return at + len + 1;
         }
         let rule = if after.starts_with(b" - ") || after.starts_with(b" : ") {
             3

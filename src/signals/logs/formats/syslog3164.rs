@@ -1,7 +1,7 @@
 //! Traditional syslog: `<34>Oct 11 22:14:15 host program[123]: message`, with or without the priority, also with the
 //! ISO stamp that rsyslog and newer distributions write into the same files.
 
-use super::{Context, Format, Head, Parsed, enrich, inner, time, words};
+use super::{Context, Format, Head, Parsed, enrich, inner, stack, time, words};
 use crate::timeline::Severity;
 
 /// Lines of `/var/log/syslog`, `messages`, `auth.log`, `kern.log`.
@@ -31,7 +31,7 @@ pub(super) fn priority(line: &[u8]) -> Option<(u16, usize)> {
 fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     let (priority, start) = match b.first()? {
         b'<' => priority(b).map(|(p, at)| (Some(p), at))?,
-        b'A'..=b'Z' | b'2' => (None, 0),
+        b'A'..=b'Z' | b'1' | b'2' => (None, 0),
         _ => return None,
     };
     let stamp = time::stamp(&b[start..], cx)?;
@@ -48,14 +48,19 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
         if priority.is_none() || !host.ends_with(b":") {
             return None;
         }
-        let program = &host[..host.len() - 1];
-        return Some(Line { priority, stamp, host: b"", program, pid: b"", message: after(b, at + host.len()) });
+        let tag = &host[..host.len() - 1];
+        let open = memchr::memchr(b'[', tag).filter(|_| tag.ends_with(b"]"));
+        let (program, pid) = open.map_or((tag, &b""[..]), |i| (&tag[..i], &tag[i + 1..tag.len() - 1]));
+        return Some(Line { priority, stamp, host: b"", program, pid, message: after(b, at + host.len()) });
     }
     at += host.len();
     if b.get(at) != Some(&b' ') {
         return None;
     }
     at += 1;
+    if b[at..].starts_with(b"last message repeated ") {
+        return Some(Line { priority, stamp, host, program: b"", pid: b"", message: at });
+    }
     // the tag ends at `[`, `:` or, as the RFC also allows, at a blank
     let len = b[at..].iter().take(128).take_while(|c| !matches!(c, b'[' | b':' | b' ' | b'\n' | b'"')).count();
     let program = &b[at..at + len];
@@ -82,6 +87,16 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     Some(Line { priority, stamp, host, program, pid, message: after(b, at) })
 }
 
+/// `%ASA-3-710003`: the severity in the mnemonic of Cisco's devices.
+fn cisco(program: &[u8]) -> Option<Severity> {
+    let rest = program.strip_prefix(b"%")?;
+    let digit = rest.split(|c| *c == b'-').nth(1)?;
+    match digit {
+        [n @ b'0'..=b'7'] => Some(Severity::from_syslog(n - b'0')),
+        _ => None,
+    }
+}
+
 fn after(b: &[u8], at: usize) -> usize {
     at + usize::from(b.get(at) == Some(&b' '))
 }
@@ -94,8 +109,24 @@ impl Format for Syslog3164 {
     fn head(&self, b: &[u8], cx: &Context) -> Option<Head> {
         let l = line(b, cx)?;
         let inside = inner::head(&b[l.message..], cx).severity;
-        let severity = inside.or(l.priority.map(|p| Severity::from_syslog((p % 8) as u8)));
+        let severity = inside.or(cisco(l.program)).or(l.priority.map(|p| Severity::from_syslog((p % 8) as u8)));
         Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity })
+    }
+
+    fn continues(&self, before: &[u8], b: &[u8], cx: &Context) -> bool {
+        // most messages begin as no trace goes on: look at that first
+        let near = &b[..b.len().min(160)];
+        let quick = memchr::memmem::find(near, b"]: ").is_some_and(|i| stack::could_follow(&b[i + 3..]));
+        if !quick {
+            return false;
+        }
+        match (line(before, cx), line(b, cx)) {
+            (Some(x), Some(y)) => {
+                (x.host, x.program, x.pid) == (y.host, y.program, y.pid)
+                    && inner::continues(&before[x.message..], &b[y.message..], cx)
+            }
+            _ => false,
+        }
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
@@ -104,7 +135,9 @@ impl Format for Syslog3164 {
         if !l.host.is_empty() {
             enrich::text(&mut parsed, "host", l.host);
         }
-        enrich::text(&mut parsed, "program", l.program);
+        if !l.program.is_empty() {
+            enrich::text(&mut parsed, "program", l.program);
+        }
         if !l.pid.is_empty() {
             parsed.fields.push(("pid".into(), enrich::value(&super::lossy(l.pid))));
         }
@@ -112,7 +145,16 @@ impl Format for Syslog3164 {
             parsed.fields.push(("facility".into(), (p / 8).into()));
             parsed.severity_text = Some((p % 8).to_string().into());
         }
-        enrich::adopt(&mut parsed, inner::parse(&record[l.message..], cx), false);
+        let mut text = Vec::new();
+        for (i, piece) in record.split(|c| *c == b'\n').enumerate() {
+            match line(piece, cx) {
+                Some(next) if i > 0 => text.extend_from_slice(&piece[next.message..]),
+                _ => text.extend_from_slice(&piece[if i == 0 { l.message } else { 0 }..]),
+            }
+            text.push(b'\n');
+        }
+        text.pop();
+        enrich::adopt(&mut parsed, inner::parse(&text, cx), false);
         Some(parsed)
     }
 }

@@ -34,6 +34,7 @@ pub fn stamp(b: &[u8], cx: &Context) -> Option<Stamp> {
                 (1 | 2, Some(b'/' | b'-' | b' ' | b'.')) => day_first(b, digits, cx),
                 (1 | 2, Some(b':')) => clock_only(b, cx),
                 (8, Some(b'T' | b' ' | b'-')) => compact(b, cx),
+                (6, Some(b' ')) => short_compact(b, cx),
                 (10 | 13 | 16 | 19, Some(b' ' | b'.' | b',' | b'\t' | b']' | b')' | b':' | b'"') | None) => epoch(b),
                 _ => None,
             }
@@ -57,7 +58,9 @@ pub fn value(b: &[u8], cx: &Context) -> Option<(Ts, bool)> {
             }
             // 1.7e9 and the like
             let number: f64 = std::str::from_utf8(b).ok()?.parse().ok()?;
-            number.is_finite().then(|| (Ts((number * scale(number as i64) as f64) as i64), false))
+            // the number has no more than microseconds in it
+            let micros = (number * scale(number as i64) as f64 / 1e3).round();
+            number.is_finite().then(|| (Ts((micros as i64).saturating_mul(1_000)), false))
         }
         _ => None,
     }
@@ -67,6 +70,12 @@ pub fn value(b: &[u8], cx: &Context) -> Option<(Ts, bool)> {
 pub fn klog(b: &[u8], cx: &Context) -> Option<Stamp> {
     if !matches!(b.first()?, b'I' | b'W' | b'E' | b'F' | b'D') {
         return None;
+    }
+    if b.get(9) == Some(&b' ') {
+        // glog since 0.5: `I20261120 14:02:31.123456`
+        let (year, month, day) = (four(b, 1)?, two(b, 5)?, two(b, 7)?);
+        let (clock, nanos, at) = clock(b, 10)?;
+        return Some(Stamp::new(Civil { year, month, day, clock, nanos }.resolve(Zone::Missing, cx)?, at));
     }
     let (month, day) = (two(b, 1)?, two(b, 3)?);
     if b.get(5) != Some(&b' ') {
@@ -100,6 +109,11 @@ fn iso(b: &[u8], cx: &Context) -> Option<Stamp> {
     if head[7] != head[4] || !matches!(head[10], b'T' | b't' | b' ' | b'_' | b':') {
         return None;
     }
+    if head[11] == b' ' && head[10] == b' ' {
+        // MariaDB puts a blank where other clocks have a zero
+        let (clock, nanos, at) = clock(b, 12)?;
+        return Some(Stamp::new(Civil { year, month, day, clock, nanos }.resolve(Zone::Missing, cx)?, at));
+    }
     let (hour, minute, second) = (two(head, 11)?, two(head, 14)?, two(head, 17)?);
     if head[13] != b':' || head[16] != b':' || hour > 23 || minute > 59 || second > 60 {
         return None;
@@ -128,6 +142,15 @@ fn compact(b: &[u8], cx: &Context) -> Option<Stamp> {
     Some(Stamp::new(Civil { year, month, day, clock, nanos }.resolve(zone, cx)?, at))
 }
 
+/// `261120 14:02:31` and `261120  9:02:31`, as MySQL wrote it before 5.7.
+fn short_compact(b: &[u8], cx: &Context) -> Option<Stamp> {
+    let (year, month, day) = (two(b, 0)?, two(b, 2)?, two(b, 4)?);
+    let at = 7 + usize::from(b.get(7) == Some(&b' '));
+    let (clock, nanos, at) = clock(b, at)?;
+    let civil = Civil { year: 2000 + i64::from(year), month, day, clock, nanos };
+    Some(Stamp::new(civil.resolve(Zone::Missing, cx)?, at))
+}
+
 /// `20/Nov/2026:14:02:31 +0100`, `20-Nov-2026 14:02:31`, `20 Nov 2026 14:02:31`, `11/20/2026 2:02:31 PM`,
 /// `20.11.2026 14:02:31`, and `11-20 14:02:31.123`.
 fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
@@ -143,7 +166,8 @@ fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
         if !matches!(b.get(at + 8)?, b':' | b' ' | b'T') {
             return None;
         }
-        let (clock, nanos, at) = clock(b, at + 9)?;
+        // Erlang writes two colons
+        let (clock, nanos, at) = clock(b, at + 9 + usize::from(b.get(at + 9) == Some(&b':')))?;
         let (zone, at) = zone(b, at);
         return Some(Stamp::new(Civil { year, month, day: first, clock, nanos }.resolve(zone, cx)?, at));
     }
@@ -159,7 +183,14 @@ fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
     if b.get(at) != Some(&sep) || sep == b' ' {
         return None;
     }
-    let year = four(b, at + 1)?;
+    let (year, at) = match four(b, at + 1) {
+        Some(year) => (year, at),
+        // WebSphere's `11/20/26`; the year of two digits belongs to this century
+        None if sep == b'/' && matches!(b.get(at + 3), Some(b' ' | b',')) => {
+            (2000 + i64::from(two(b, at + 1)?), at - 2)
+        }
+        None => return None,
+    };
     // 11/20/2026 is American unless it cannot be; dots and dashes put the day first.
     let (month, day) = if sep == b'/' && first <= 12 { (first, second) } else { (second, first) };
     let mut at = at + 5;
@@ -196,6 +227,8 @@ fn month_or_weekday_first(b: &[u8], cx: &Context) -> Option<Stamp> {
         b.get(skip).filter(|c| **c == b' ')?;
         let rest = &b[skip + 1..];
         let inner = match rest.first()? {
+            // `Fri 2026-11-20 14:02:31 CET`, the journal's long form
+            b'0'..=b'9' if rest.get(4) == Some(&b'-') => iso(rest, cx)?,
             b'0'..=b'9' => day_first(rest, 1 + usize::from(digit(rest, 1).is_some()), cx)?,
             _ => {
                 month(rest)?;
@@ -462,6 +495,12 @@ mod tests {
             ("Mon Nov 20 14:02:31 UTC 2026", "2026-11-20T14:02:31Z", false, ""),
             ("Mon, 20 Nov 2026 14:02:31 +0100 x", "2026-11-20T13:02:31Z", false, " x"),
             ("14:59:31.123 [main]", "2026-11-20T12:59:31.123Z", true, " [main]"),
+            ("2026-11-20  9:02:31 7 [Note]", "2026-11-20T07:02:31Z", true, " 7 [Note]"),
+            ("261120  9:02:31 [Note]", "2026-11-20T07:02:31Z", true, " [Note]"),
+            ("261120 14:02:31 x", "2026-11-20T12:02:31Z", true, " x"),
+            ("20-Nov-2026::14:02:31 ===", "2026-11-20T12:02:31Z", true, " ==="),
+            ("11/20/26 14:02:31:136 CET] 0", "2026-11-20T13:02:31.136Z", true, "] 0"),
+            ("Fri 2026-11-20 14:02:31 UTC web", "2026-11-20T14:02:31Z", false, " web"),
             ("23:59:31 x", "2026-11-19T21:59:31Z", true, " x"),
             ("1700000000 x", "2023-11-14T22:13:20Z", false, " x"),
             ("1700000000.123456 x", "2023-11-14T22:13:20.123456Z", false, " x"),

@@ -5,17 +5,30 @@ use crate::timeline::Severity;
 /// The severity that a whole word names, in any case, as the value of a field or inside brackets. `slog`'s offsets
 /// (`INFO+2`, `ERROR+4`) are understood.
 pub(super) fn severity(word: &[u8]) -> Option<Severity> {
-    let word = match word.iter().position(|c| matches!(c, b'+' | b'-')) {
-        Some(i) if i > 0 && word.len() > i + 1 && word[i + 1..].iter().all(u8::is_ascii_digit) => &word[..i],
-        _ => word,
-    };
     if let Some(s) = telling(word) {
         return Some(s);
     }
     if word.first()?.is_ascii_digit() {
         return number(std::str::from_utf8(word).ok()?.parse().ok()?);
     }
+    if let Some(i) = memchr::memchr2(b'+', b'-', word)
+        && let (Some(base), Ok(offset)) = (telling(&word[..i]), std::str::from_utf8(&word[i..]).ok()?.parse::<i8>())
+    {
+        return Some(offset_by(base, offset));
+    }
+    if word.eq_ignore_ascii_case(b"exception") {
+        return Some(Severity::Error);
+    }
     std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+/// `slog` counts in steps of four: what lies below DEBUG is a trace, what lies four above ERROR is fatal.
+fn offset_by(base: Severity, offset: i8) -> Severity {
+    match base {
+        Severity::Debug if offset <= -4 => Severity::Trace,
+        Severity::Error if offset >= 4 => Severity::Fatal,
+        other => other,
+    }
 }
 
 /// The severity of a word that means nothing else, in any case: `error`, `WARN`, `Information`, `fail` not. Letters
@@ -112,7 +125,8 @@ mod tests {
     #[test]
     fn words_with_an_offset_keep_their_severity() {
         assert_eq!(severity(b"INFO+2"), Some(Severity::Info));
-        assert_eq!(severity(b"DEBUG-4"), Some(Severity::Debug));
+        assert_eq!(severity(b"DEBUG-4"), Some(Severity::Trace));
+        assert_eq!(severity(b"ERROR+4"), Some(Severity::Fatal));
         assert_eq!(severity(b"well-known"), None);
     }
 }

@@ -9,25 +9,29 @@ use super::merge::{Cancelled, Merge, Way, at};
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
-use crate::signals::logs::row::RowKey;
+use crate::signals::logs::row::{LogRow, RowKey};
 use crate::timeline::{SourceId, TimeRange, Ts};
 
-/// Between two parts that only tell progress.
+/// Between two parts that only tell progress, or some rows of a search that goes on.
 const PROGRESS: Duration = Duration::from_millis(100);
+/// The first rows of a long search are told after this.
+const FIRST: Duration = Duration::from_millis(20);
 /// What a count of values reads at most; it says which share of the window that was.
 const TOP_BYTES: u64 = 256 << 20;
 const TOP_RECORDS: u64 = 500_000;
 /// What a count of hits reads at most.
 const COUNT_BYTES: u64 = 1 << 30;
 
-/// Answers `query` through `deliver`; stops without a last part when `cancelled`.
+/// Answers `query` through `deliver`; stops without a last part when `cancelled`. Gives back how many bytes were read.
 pub fn answer(
     query: &LogQuery,
     generations: &[Arc<Generation>],
     deliver: &dyn Fn(LogArrival),
     cancelled: &dyn Fn() -> bool,
-) {
-    let _ = Answer { query, generations, deliver, cancelled, told: Instant::now() }.run();
+) -> u64 {
+    let mut answer = Answer { query, generations, deliver, cancelled, told: Instant::now(), first: true, read: 0 };
+    let _ = answer.run();
+    answer.read
 }
 
 struct Answer<'a> {
@@ -36,6 +40,10 @@ struct Answer<'a> {
     deliver: &'a dyn Fn(LogArrival),
     cancelled: &'a dyn Fn() -> bool,
     told: Instant,
+    /// Whether no rows were told yet.
+    first: bool,
+    /// Bytes read so far.
+    read: u64,
 }
 
 impl Answer<'_> {
@@ -58,20 +66,55 @@ impl Answer<'_> {
         }
     }
 
-    /// Takes the next record, telling progress meanwhile.
-    fn next(&mut self, merge: &mut Merge, before: u64) -> Result<Option<Hit>, Cancelled> {
+    /// Takes the next record, telling progress meanwhile, and with it what `found` gives.
+    fn next(
+        &mut self,
+        merge: &mut Merge,
+        before: u64,
+        found: &mut dyn FnMut() -> Vec<LogRow>,
+    ) -> Result<Option<Hit>, Cancelled> {
         let total = merge.total;
         let (cancelled, deliver) = (self.cancelled, self.deliver);
         let (request, slot) = (self.query.request, self.query.slot);
         let told = &mut self.told;
-        merge.next(&mut |scanned| {
-            if told.elapsed() >= PROGRESS {
+        let first = &mut self.first;
+        let was = merge.scanned;
+        let next = merge.next(&mut |passed| {
+            let due = told.elapsed() >= if *first { FIRST } else { PROGRESS };
+            let rows = if due { found() } else { Vec::new() };
+            if due && (!rows.is_empty() || told.elapsed() >= PROGRESS) {
+                *first &= rows.is_empty();
                 *told = Instant::now();
-                let scanned_bytes = before + scanned;
-                deliver(LogArrival { request, slot, scanned_bytes, total_bytes: total, ..LogArrival::default() });
+                let scanned_bytes = before + passed;
+                deliver(LogArrival { request, slot, rows, scanned_bytes, total_bytes: total, ..LogArrival::default() });
             }
             cancelled()
-        })
+        });
+        self.read += merge.scanned - was;
+        next
+    }
+
+    /// Takes up to `most` records, and tells them as soon as there is a screenful, and then with the progress. Gives back
+    /// those not told yet, oldest first, and how many there were.
+    fn gather(&mut self, merge: &mut Merge, most: usize, before: u64) -> Result<(Vec<LogRow>, usize), Cancelled> {
+        let back = merge.is_back();
+        let rows = |hits: &[Hit]| -> Vec<LogRow> {
+            if back { hits.iter().rev().map(Hit::row).collect() } else { hits.iter().map(Hit::row).collect() }
+        };
+        let (mut waiting, mut count): (Vec<Hit>, usize) = (Vec::new(), 0);
+        while count < most {
+            let mut found = || rows(&std::mem::take(&mut waiting));
+            match self.next(merge, before, &mut found)? {
+                Some(hit) => waiting.push(hit),
+                None => break,
+            }
+            count += 1;
+            if count == self.query.screen {
+                let (rows, scanned_bytes) = (rows(&std::mem::take(&mut waiting)), before + merge.passed);
+                (self.deliver)(LogArrival { rows, scanned_bytes, total_bytes: merge.total, ..self.part() });
+            }
+        }
+        Ok((rows(&waiting), count))
     }
 
     fn rows(&mut self, anchor: &Anchor, before: usize, after: usize) -> Result<(), Cancelled> {
@@ -87,26 +130,10 @@ impl Answer<'_> {
             let mut merge = Merge::new(self.generations, &matcher, Way::Forward, from, until);
             last.upto = merge.upto();
             last.total_bytes = merge.total;
-            let mut hits = Vec::new();
-            while hits.len() < after {
-                match self.next(&mut merge, 0)? {
-                    Some(hit) => hits.push(hit),
-                    None => break,
-                }
-                if hits.len() == self.query.screen {
-                    let rows = hits.iter().map(Hit::row).collect();
-                    (self.deliver)(LogArrival {
-                        rows,
-                        scanned_bytes: merge.scanned,
-                        total_bytes: merge.total,
-                        ..self.part()
-                    });
-                }
-            }
-            last.at_end = hits.len() < after || merge.exhausted();
-            last.scanned_bytes += merge.scanned;
-            let told = if hits.len() >= self.query.screen && self.query.screen > 0 { self.query.screen } else { 0 };
-            last.rows.extend(hits[told..].iter().map(Hit::row));
+            let (rows, count) = self.gather(&mut merge, after, 0)?;
+            last.at_end = count < after || merge.exhausted();
+            last.scanned_bytes += merge.passed;
+            last.rows = rows;
         }
         if before > 0 {
             let mut merge = Merge::new(self.generations, &matcher, Way::Back, from, until);
@@ -115,31 +142,14 @@ impl Answer<'_> {
             if let Anchor::Since(upto) = anchor {
                 merge.since(upto);
             }
-            let (mut hits, mut told) = (Vec::new(), 0);
-            while hits.len() < before {
-                match self.next(&mut merge, last.scanned_bytes)? {
-                    Some(hit) => hits.push(hit),
-                    None => break,
-                }
-                if hits.len() == self.query.screen {
-                    told = hits.len();
-                    let rows = hits.iter().rev().map(Hit::row).collect();
-                    (self.deliver)(LogArrival {
-                        rows,
-                        scanned_bytes: merge.scanned,
-                        total_bytes: merge.total,
-                        ..self.part()
-                    });
-                }
-            }
-            let all = hits.len() < before || merge.exhausted();
+            let (rows, count) = self.gather(&mut merge, before, last.scanned_bytes)?;
+            let all = count < before || merge.exhausted();
             if matches!(anchor, Anchor::Since(_)) {
                 last.gap = !all
             } else {
                 last.at_start = all
             }
-            last.scanned_bytes += merge.scanned;
-            let rows: Vec<_> = hits[told..].iter().rev().map(Hit::row).collect();
+            last.scanned_bytes += merge.passed;
             last.rows.splice(0..0, rows);
         }
         last.done = true;
@@ -154,13 +164,13 @@ impl Answer<'_> {
         let place = (from.0, from.1.unwrap_or(RowKey { source: SourceId(0), generation: 0, offset: 0 }));
         let mut merge = Merge::new(self.generations, &matcher, way, Some(place), self.query.visible_until);
         let mut found = None;
-        while let Some(hit) = self.next(&mut merge, 0)? {
+        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
             if Some(hit.place.1) != from.1 {
                 found = Some(hit.row());
                 break;
             }
         }
-        let (scanned_bytes, total_bytes) = (merge.scanned, merge.total);
+        let (scanned_bytes, total_bytes) = (merge.passed, merge.total);
         (self.deliver)(LogArrival { found, done: true, scanned_bytes, total_bytes, ..self.part() });
         Ok(())
     }
@@ -169,13 +179,13 @@ impl Answer<'_> {
         let matcher = self.matcher(None);
         let mut merge = Merge::new(self.generations, &matcher, Way::Back, None, self.query.visible_until);
         let mut span: Option<Span> = None;
-        while let Some(hit) = self.next(&mut merge, 0)? {
+        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
             let t = hit.place.0;
             let s = span.get_or_insert(Span { range: TimeRange::new(t, t), records: 0 });
             s.range = TimeRange::new(s.range.start.min(t), s.range.end.max(t));
             s.records += 1;
         }
-        let (scanned_bytes, total_bytes) = (merge.scanned, merge.total);
+        let (scanned_bytes, total_bytes) = (merge.passed, merge.total);
         (self.deliver)(LogArrival { span, done: true, scanned_bytes, total_bytes, ..self.part() });
         Ok(())
     }
@@ -185,7 +195,7 @@ impl Answer<'_> {
         let mut merge = Merge::new(self.generations, &matcher, Way::Back, None, self.query.visible_until);
         let mut count = Count { whole: true, ..Count::default() };
         let mut told = Instant::now();
-        while let Some(hit) = self.next(&mut merge, 0)? {
+        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
             count.records += 1;
             count.before += u64::from(hit.place < place);
             if merge.scanned > COUNT_BYTES {
@@ -216,7 +226,7 @@ impl Answer<'_> {
         let mut told = Instant::now();
         let mut share = 1.0;
         let len = range.len().as_secs_f64().max(1e-9);
-        while let Some(hit) = self.next(&mut merge, 0)? {
+        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
             if hit.place.0 < range.start {
                 break;
             }
@@ -230,7 +240,7 @@ impl Answer<'_> {
                 meanwhile(self, done);
             }
         }
-        Ok((share, merge.scanned, merge.total))
+        Ok((share, merge.passed, merge.total))
     }
 
     fn top(&mut self, range: TimeRange, field: &str, split: Option<Ts>) -> Result<(), Cancelled> {

@@ -1,57 +1,19 @@
-//! The block directory: where blocks of records begin, and what is in them.
+//! Where blocks of records begin, and the walk through them.
 //!
 //! Block `k` goes from the first start of a record at or after `k * BLOCK` to that of block `k + 1`. The borders follow
 //! from the bytes alone, so any block can be found without reading those before it, and a record never lies across two
 //! blocks. What is known of a block is filled in by whoever reads it.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::directory::{BLOCK, BlockInfo, Skipped};
 use super::generation::{Extent, Generation, Gone};
+use super::rules::Rule;
 use crate::signals::logs::formats;
 use crate::timeline::Ts;
-use crate::timeline::counts::Counts;
 
-/// Bytes in a block, about.
-pub const BLOCK: u64 = 128 << 10;
 /// Of one block at most this much is read; only a record larger than this is cut by it.
 pub const MOST: u64 = 4 << 20;
-/// Blocks known per generation: 10 MB of memory, 26 GB of log. Beyond that the directory stays as it is.
-const KNOWN: usize = 200_000;
-
-/// What is known of a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockInfo {
-    /// Offset after its last byte.
-    pub end: u64,
-    /// Earliest and latest placed time of its records.
-    pub span: (Ts, Ts),
-    /// Placed time of its first and of its last record.
-    pub ends: (Ts, Ts),
-    /// Whether any of its records has a time of its own.
-    pub timed: bool,
-    /// Line ends in it.
-    pub lines: u32,
-    /// Records by severity.
-    pub counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Known {
-    borders: BTreeMap<u64, u64>,
-    firsts: BTreeMap<u64, Ts>,
-    blocks: BTreeMap<u64, BlockInfo>,
-    /// End and number of lines by start, also of blocks of which nothing else is known.
-    lines: BTreeMap<u64, (u64, u32)>,
-    /// Lines before each block, as far as all blocks before are known.
-    before: BTreeMap<u64, u64>,
-    upto: (u64, u64),
-}
-
-/// What is known of a generation's blocks.
-#[derive(Debug, Default)]
-pub struct Directory(Mutex<Known>);
 
 /// A step of a walk through a generation.
 #[derive(Clone, Debug)]
@@ -69,67 +31,6 @@ impl Step {
             Step::Block(r) => r.clone(),
             Step::Gone(g) => g.range.clone(),
         }
-    }
-}
-
-impl Directory {
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets everything.
-    pub fn clear(&self) {
-        *self.known() = Known::default();
-    }
-
-    /// What is known of the block that begins at `start`.
-    pub fn info(&self, start: u64) -> Option<BlockInfo> {
-        self.known().blocks.get(&start).cloned()
-    }
-
-    /// Remembers a block that will not change any more.
-    pub fn learn(&self, start: u64, info: BlockInfo) {
-        let mut known = self.known();
-        if known.blocks.len() >= KNOWN {
-            return;
-        }
-        let (end, lines) = (info.end, info.lines);
-        known.blocks.insert(start, info);
-        drop(known);
-        self.learn_lines(start, end, lines);
-    }
-
-    /// Remembers how many lines a block has that will not change any more.
-    pub fn learn_lines(&self, start: u64, end: u64, lines: u32) {
-        let mut known = self.known();
-        if known.lines.len() >= KNOWN {
-            return;
-        }
-        known.lines.insert(start, (end, lines));
-        while let Some((end, lines)) = known.lines.get(&known.upto.0).copied() {
-            if end <= known.upto.0 {
-                break;
-            }
-            let (at, sum) = known.upto;
-            known.before.insert(at, sum);
-            known.upto = (end, sum + u64::from(lines));
-        }
-    }
-
-    /// Lines before the block that begins at `start`, when all before it are known.
-    pub fn lines_before(&self, start: u64) -> Option<u64> {
-        let known = self.known();
-        if known.upto.0 == start { Some(known.upto.1) } else { known.before.get(&start).copied() }
-    }
-
-    /// Blocks known.
-    pub fn len(&self) -> usize {
-        self.known().blocks.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -244,22 +145,66 @@ impl<'a> Walk<'a> {
 
     /// Placed time of the first record of block `k`; `None` past the end.
     fn first_time(&self, k: u64, r: &Range<u64>) -> Option<Ts> {
-        if let Some(t) = self.generation.directory.known().firsts.get(&k) {
-            return Some(*t);
+        if let Some(t) = self.generation.directory.first(k) {
+            return Some(t);
         }
         let start = self.border(k, r);
         if start >= r.end {
             return None;
         }
-        let bytes = self.generation.read(start..(start + (64 << 10)).min(r.end));
-        let cx = self.generation.context();
-        let first = formats::records(&bytes, self.generation.format(), &cx).take(200).find_map(|s| s.head.time);
-        let first = first.unwrap_or_else(|| self.generation.observed_at(start));
-        let mut known = self.generation.directory.known();
-        if known.firsts.len() < KNOWN && known.borders.contains_key(&k) {
-            known.firsts.insert(k, first);
-        }
+        let first = self.time_at(start, r).unwrap_or_else(|| self.generation.observed_at(start));
+        self.generation.directory.learn_first(k, first);
         Some(first)
+    }
+
+    /// Event time of the first record at or after `start` that has one, within some records.
+    fn time_at(&self, start: u64, r: &Range<u64>) -> Option<Ts> {
+        let cx = self.generation.context();
+        [4 << 10, 64 << 10].into_iter().find_map(|most| {
+            let bytes = self.generation.read(start..(start + most).min(r.end));
+            let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1);
+            formats::records(&bytes[..whole], self.generation.format(), &cx).take(200).find_map(|s| s.head.time)
+        })
+    }
+
+    /// Placed time of the record at the border `at`, and whether it is a time of its own.
+    pub fn placed_at(&self, at: u64) -> (Ts, bool) {
+        let time = self.bytes_at(at).and_then(|r| self.time_at(at, &r));
+        (time.unwrap_or_else(|| self.generation.observed_at(at)), time.is_some())
+    }
+
+    /// The bytes that `at` lies in.
+    fn bytes_at(&self, at: u64) -> Option<Range<u64>> {
+        self.extents.iter().find_map(|e| match e {
+            Extent::Bytes(r) if r.contains(&at) => Some(r.clone()),
+            _ => None,
+        })
+    }
+
+    /// The bytes before `at` (backwards) or from it on, without a hole, as far as there are any.
+    pub fn run(&self, at: u64, back: bool) -> Option<Range<u64>> {
+        if back {
+            let r = self.extents.iter().rev().find(|e| e.range().start < at)?;
+            matches!(r, Extent::Bytes(_)).then(|| r.range().start..at.min(r.range().end))
+        } else {
+            self.bytes_at(at).map(|r| at..r.end)
+        }
+    }
+
+    /// What the directory rules out from `at` on, as one step. Nothing that ends at or before `low`.
+    pub fn skip(&self, at: u64, back: bool, low: u64, rule: &Rule) -> Option<Skipped> {
+        let run = self.run(at, back)?;
+        let directory = &self.generation.directory;
+        if back {
+            directory.skip_back(run.end, run.start, low, rule)
+        } else {
+            directory.skip_forward(at, run.end, rule)
+        }
+    }
+
+    /// What is known of a block that will not change any more.
+    pub fn info(&self, range: &Range<u64>) -> Option<BlockInfo> {
+        self.generation.directory.info(range.start).filter(|i| i.end == range.end && self.settled(range))
     }
 
     /// First start of a record at or after `k * BLOCK`, inside `r`.
@@ -271,42 +216,66 @@ impl<'a> Walk<'a> {
         if at >= r.end {
             return r.end;
         }
-        if let Some(b) = self.generation.directory.known().borders.get(&k) {
-            return (*b).min(r.end);
+        if let Some(b) = self.generation.directory.border(k) {
+            return b.min(r.end);
         }
-        match self.find_border(at, r) {
+        // A granule in which no line begins has the border of the next one.
+        let mut next = k;
+        let found = loop {
+            let at = next * BLOCK;
+            if at >= r.end {
+                break None;
+            }
+            if let Some(b) = self.generation.directory.border(next) {
+                break Some(b);
+            }
+            match self.first_line(at - 1..(at + BLOCK - 1).min(r.end)) {
+                Some(line) => break self.first_record(line, r),
+                None => next += 1,
+            }
+        };
+        match found {
             Some(b) => {
-                let mut known = self.generation.directory.known();
-                if known.borders.len() < KNOWN {
-                    known.borders.insert(k, b);
-                }
-                b
+                self.generation.directory.learn_border(k..next + 1, b);
+                b.min(r.end)
             }
             None => r.end,
         }
     }
 
-    fn find_border(&self, at: u64, r: &Range<u64>) -> Option<u64> {
-        // The start of the first line …
-        let mut from = at - 1;
-        let line = loop {
-            let bytes = self.generation.read(from..(from + (64 << 10)).min(r.end));
+    /// Start of the first line behind a newline in `range`.
+    fn first_line(&self, range: Range<u64>) -> Option<u64> {
+        let (mut from, mut most) = (range.start, 4 << 10);
+        while from < range.end {
+            let bytes = self.generation.read(from..(from + most).min(range.end));
             if let Some(i) = memchr::memchr(b'\n', &bytes) {
-                break from + i as u64 + 1;
+                return Some(from + i as u64 + 1);
             }
-            if bytes.is_empty() || from + bytes.len() as u64 >= r.end {
+            if bytes.is_empty() {
                 return None;
             }
             from += bytes.len() as u64;
-        };
-        // … and of the first record: continuation lines belong to the block before.
-        let bytes = self.generation.read(line..(line + (64 << 10)).min(r.end));
-        let whole = memchr::memrchr(b'\n', &bytes)? + 1;
+            most = 64 << 10;
+        }
+        None
+    }
+
+    /// The first start of a record at or after the start of a line: continuation lines belong to the block before.
+    fn first_record(&self, line: u64, r: &Range<u64>) -> Option<u64> {
         let cx = self.generation.context();
         let format = self.generation.format();
-        let first = formats::records(&bytes[..whole], format, &cx).find(|s| {
-            s.known && !bytes[s.range.start..].starts_with(b" ") && !bytes[s.range.start..].starts_with(b"\t")
-        });
-        Some(line + first.map_or(0, |s| s.range.start as u64))
+        let mut whole = 0;
+        for most in [4 << 10, 64 << 10] {
+            let bytes = self.generation.read(line..(line + most).min(r.end));
+            whole = memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1);
+            let first = formats::records(&bytes[..whole], format, &cx).find(|s| {
+                s.known && !bytes[s.range.start..].starts_with(b" ") && !bytes[s.range.start..].starts_with(b"\t")
+            });
+            if let Some(first) = first {
+                return Some(line + first.range.start as u64);
+            }
+        }
+        // No record in sight: any line is as good as this one.
+        (whole > 0).then_some(line)
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
-use super::blocks::Directory;
+use super::directory::{Directory, IndexMemory};
 use super::segment::{self, Piece, Pieces, Segment};
 use crate::signals::logs::event::{LogAppended, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};
@@ -81,6 +81,17 @@ struct Inner {
     near: Option<Ts>,
 }
 
+/// What generations are read with.
+#[derive(Clone, Debug)]
+pub struct Means {
+    /// Zone of stamps that name none.
+    pub zone: TimeZone,
+    /// Bytes that one packed file may unpack to.
+    pub unpack: u64,
+    /// What the directories of all of them may take.
+    pub memory: Arc<IndexMemory>,
+}
+
 /// One generation.
 #[derive(Debug)]
 pub struct Generation {
@@ -103,15 +114,8 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// A generation that was just opened. Of a packed file at most `unpack` bytes are held.
-    pub fn new(
-        source: SourceId,
-        name: &str,
-        opened: LogOpened,
-        observed: Ts,
-        zone: TimeZone,
-        unpack: u64,
-    ) -> Generation {
+    /// A generation that was just opened.
+    pub fn new(source: SourceId, name: &str, opened: LogOpened, observed: Ts, means: Means) -> Generation {
         let format = opened.format.as_deref().and_then(formats::by_name);
         let backing = if opened.path.is_some() { Backing::Unopened } else { Backing::Missing };
         let inner = Inner {
@@ -131,11 +135,11 @@ impl Generation {
             seen: AtomicU64::new(opened.size),
             opened,
             observed,
-            zone,
-            directory: Directory::default(),
+            zone: means.zone,
+            directory: Directory::new(means.memory),
             inner: Mutex::new(inner),
             opening: Mutex::new(()),
-            unpack,
+            unpack: means.unpack,
         }
     }
 
@@ -289,10 +293,28 @@ impl Generation {
 
     /// The bytes of `range`, fewer where they are not there.
     pub fn read(&self, range: Range<u64>) -> Vec<u8> {
-        if let Some(bytes) = self.inner().pieces.read(range.clone()) {
-            return bytes;
+        let mut bytes = Vec::new();
+        self.read_into(range, &mut bytes);
+        bytes
+    }
+
+    /// The same into a buffer that is used again and again; what was in it goes.
+    pub fn read_into(&self, range: Range<u64>, buf: &mut Vec<u8>) {
+        let held = |inner: &Inner, buf: &mut Vec<u8>| {
+            inner.pieces.first().is_some_and(|first| range.start >= first) && {
+                buf.clear();
+                inner.pieces.read(range.clone(), buf).is_some()
+            }
+        };
+        if held(&self.inner(), buf) {
+            return;
         }
-        self.resolve().and_then(|s| s.read_at(range).ok()).unwrap_or_default()
+        let Some(segment) = self.resolve() else { return buf.clear() };
+        let len = range.end.min(segment.len()).saturating_sub(range.start);
+        // Only what it grows by is zeroed.
+        buf.resize(usize::try_from(len).unwrap_or(0), 0);
+        let read = segment.read_into(range.start, buf).unwrap_or(0);
+        buf.truncate(read);
     }
 
     /// The format of its lines; found from a sample at its end the first time.

@@ -6,12 +6,15 @@
 //! are put right across blocks as long as they are less than `SLACK` out of place.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::blocks::Walk;
+use super::blocks::{Step, Walk};
+use super::directory::BLOCK;
 use super::generation::Generation;
 use super::query::Upto;
+use super::raw;
 use super::scan::{Hit, Matcher, Place, scan};
 use crate::signals::logs::row::RowKey;
 use crate::timeline::{SourceId, Ts};
@@ -38,6 +41,10 @@ struct Stream<'a> {
     buffer: VecDeque<Hit>,
     frontier: Place,
     done: bool,
+    /// A piece whose raw bytes were looked through, and the blocks in it that are to be read.
+    looked: Option<(Range<u64>, VecDeque<u64>)>,
+    /// Granules to look through next; 0 before the first block without a hit.
+    ahead: u64,
 }
 
 /// A walk through everything visible.
@@ -50,9 +57,17 @@ pub struct Merge<'a> {
     stop: Option<Ts>,
     /// Bytes read so far.
     pub scanned: u64,
+    /// Bytes that need not be looked at any more, whether they were read or not.
+    pub passed: u64,
     /// Bytes that can be read in all.
     pub total: u64,
+    /// Threads to look through raw bytes with, once that is known to take long.
+    threads: Option<usize>,
+    buf: Vec<u8>,
 }
+
+/// Granules looked through at once, at the most: some milliseconds, after which a new question is heard.
+const AHEAD: u64 = 128;
 
 impl<'a> Merge<'a> {
     /// From `from` (`None`: from the end, or from the start) on. Backwards gives what lies before it, forwards what lies
@@ -88,11 +103,13 @@ impl<'a> Merge<'a> {
                     }
                 };
                 let frontier = if way == Way::Back { (Ts::MAX, LAST) } else { (Ts::MIN, FIRST) };
-                let (buffer, floor, done) = (VecDeque::new(), 0, false);
-                Stream { generation, walk, at, floor, visible, buffer, frontier, done }
+                let buffer = VecDeque::new();
+                let (floor, done, looked, ahead) = (0, false, None, 0);
+                Stream { generation, walk, at, floor, visible, buffer, frontier, done, looked, ahead }
             })
             .collect();
-        Merge { streams, matcher, way, from, until, stop: None, scanned: 0, total }
+        let (scanned, passed, buf) = (0, 0, Vec::new());
+        Merge { streams, matcher, way, from, until, stop: None, scanned, passed, total, threads: None, buf }
     }
 
     /// Leaves out what an earlier walk has seen. Generations that it did not know count from their opening.
@@ -112,6 +129,11 @@ impl<'a> Merge<'a> {
     /// Up to which offset each generation is seen by this walk.
     pub fn upto(&self) -> Upto {
         self.streams.iter().map(|s| ((s.generation.source, s.generation.opened.generation), s.visible)).collect()
+    }
+
+    /// Whether older records come next.
+    pub fn is_back(&self) -> bool {
+        self.way == Way::Back
     }
 
     /// Whether nothing more would come without reading.
@@ -145,15 +167,29 @@ impl<'a> Merge<'a> {
                 }
                 (None, Some(o)) => self.load(o),
             }
-            if cancelled(self.scanned) {
+            if cancelled(self.passed) {
                 return Err(Cancelled);
             }
         }
     }
 
     fn load(&mut self, i: usize) {
+        let way = self.way;
         let s = &mut self.streams[i];
-        let step = match self.way {
+        let back = way == Way::Back;
+        // What the directory rules out …
+        if !self.matcher.rule.is_nothing()
+            && let Some(skipped) = s.walk.skip(s.at, back, s.floor, &self.matcher.rule)
+        {
+            let (timed, ends) = (skipped.last.timed, skipped.last.ends);
+            return self.pass(i, skipped.at, if back { ends.0 } else { ends.1 }, timed);
+        }
+        // … and what a look at the bytes does.
+        if self.look(i) {
+            return;
+        }
+        let s = &mut self.streams[i];
+        let step = match way {
             Way::Back => s.walk.before(s.at),
             Way::Forward => s.walk.after(s.at),
         };
@@ -161,9 +197,97 @@ impl<'a> Merge<'a> {
             s.done = true;
             return;
         };
+        self.read(i, &step);
+    }
+
+    /// Goes on to `at`: nothing wanted lies in between. `t` is the placed time of the record next to `at`.
+    fn pass(&mut self, i: usize, at: u64, t: Ts, timed: bool) {
+        let (way, stop) = (self.way, self.stop);
+        let s = &mut self.streams[i];
+        self.passed += s.at.abs_diff(at);
+        s.at = at;
+        let key = s.generation.key(at);
+        // Lines without times are in order by where they stand.
+        match way {
+            Way::Back => {
+                s.done = at <= s.floor || s.walk.before(at).is_none();
+                s.frontier = s.frontier.min(if timed { (t + SLACK, LAST) } else { (t, key) });
+                s.done |= stop.is_some_and(|stop| s.frontier.0 < stop);
+            }
+            Way::Forward => {
+                s.done = s.walk.after(at).is_none();
+                s.frontier = s.frontier.max(if timed { (t - SLACK, FIRST) } else { (t, key) });
+                s.done |= stop.is_some_and(|stop| s.frontier.0 > stop);
+            }
+        }
+    }
+
+    /// Looks through the raw bytes of what comes next, in ever larger pieces while nothing is found. Whether it got
+    /// further by that; if not, the next block is to be read.
+    fn look(&mut self, i: usize) -> bool {
+        let Some(raw) = &self.matcher.raw else { return false };
+        let back = self.way == Way::Back;
+        let s = &mut self.streams[i];
+        if s.looked.as_ref().is_none_or(|(range, _)| if back { s.at <= range.start } else { s.at >= range.end }) {
+            s.looked = None;
+            if s.ahead == 0 {
+                return false;
+            }
+            let Some(run) = s.walk.run(s.at, back) else { return false };
+            let bytes = s.ahead * BLOCK;
+            let piece = if back {
+                run.start.max(s.floor).max(run.end.saturating_sub(bytes))..run.end
+            } else {
+                run.start..run.end.min(run.start.saturating_add(bytes))
+            };
+            let mut piece = s.generation.directory.unknown(piece, back, &self.matcher.rule);
+            // Whole blocks.
+            if back && piece.start > run.start {
+                piece.start = s.walk.floor(piece.start).max(run.start);
+            } else if !back && piece.end < run.end {
+                piece.end = s.walk.floor(piece.end);
+            }
+            if piece.end <= piece.start + BLOCK {
+                return false;
+            }
+            let threads = if s.ahead < AHEAD { 1 } else { *self.threads.get_or_insert_with(raw::threads) };
+            let found = raw.blocks(s.generation, &s.walk, piece.clone(), threads);
+            self.scanned += piece.end - piece.start;
+            s.ahead = if found.len() as u64 * 8 > s.ahead { 0 } else { (s.ahead * 4).min(AHEAD) };
+            s.looked = Some((piece, found.into()));
+        }
+        let Some((range, found)) = &mut s.looked else { return false };
+        let at = s.at;
+        let to = if back {
+            while found.back().is_some_and(|b| *b >= at) {
+                found.pop_back();
+            }
+            match found.back() {
+                Some(start) => s.walk.after(*start).map_or(range.start, |b| b.range().end),
+                None => range.start,
+            }
+        } else {
+            while found.front().is_some_and(|b| *b < at) {
+                found.pop_front();
+            }
+            found.front().copied().unwrap_or(range.end)
+        };
+        if to == at || back && to > at || !back && to < at {
+            return false;
+        }
+        let (t, timed) = s.walk.placed_at(to);
+        self.pass(i, to, t, timed);
+        true
+    }
+
+    fn read(&mut self, i: usize, step: &Step) {
+        let s = &mut self.streams[i];
         let range = step.range();
-        let found = scan(s.generation, &s.walk, &step, self.matcher);
+        let found = scan(s.generation, &s.walk, step, self.matcher, &mut self.buf);
         self.scanned += found.bytes;
+        if found.hits.is_empty() {
+            s.ahead = s.ahead.max(4);
+        }
         let (from, way, until) = (self.from, self.way, self.until);
         let size = s.generation.opened.size;
         let wanted = found.hits.into_iter().filter(|h| {
@@ -190,27 +314,12 @@ impl<'a> Merge<'a> {
                 s.buffer.make_contiguous().sort_by_key(|h| h.place);
             }
         }
-        let key = |offset| s.generation.key(offset);
-        match way {
-            Way::Back => {
-                s.at = range.start;
-                s.done = range.start <= s.floor || s.walk.before(range.start).is_none();
-                if let Some((first, _)) = found.ends {
-                    // Lines without times are in order by where they stand.
-                    let next = if found.timed { (first + SLACK, LAST) } else { (first, key(range.start)) };
-                    s.frontier = s.frontier.min(next);
-                }
-                s.done |= self.stop.is_some_and(|stop| s.frontier.0 < stop);
-            }
-            Way::Forward => {
-                s.at = range.end;
-                s.done = s.walk.after(range.end).is_none();
-                if let Some((_, last)) = found.ends {
-                    let next = if found.timed { (last - SLACK, FIRST) } else { (last, key(range.end)) };
-                    s.frontier = s.frontier.max(next);
-                }
-                s.done |= self.stop.is_some_and(|stop| s.frontier.0 > stop);
-            }
+        let frontier = s.frontier.0;
+        let to = if way == Way::Back { range.start } else { range.end };
+        match found.ends {
+            Some((first, last)) => self.pass(i, to, if way == Way::Back { first } else { last }, found.timed),
+            // Nothing was there: what is known of the rest stays.
+            None => self.pass(i, to, frontier, true),
         }
     }
 }

@@ -6,31 +6,39 @@
 
 pub mod answer;
 pub mod blocks;
+pub mod directory;
 pub mod generation;
+pub mod idset;
+pub mod index;
+pub mod limits;
 pub mod merge;
+pub mod pressure;
 pub mod query;
+pub mod raw;
 pub mod read;
+pub mod rules;
 pub mod scan;
 pub mod segment;
+pub mod tokens;
 pub mod top;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 
 use super::event::{LogEvent, LogOpened};
 use super::row::LogRow;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
-use blocks::Walk;
-use generation::Generation;
+use directory::IndexMemory;
+use generation::{Generation, Means};
 use merge::{Merge, Way, at};
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs};
-use scan::{Matcher, scan};
+use scan::Matcher;
 
 /// Bounds of the store.
 #[derive(Clone, Debug)]
@@ -41,8 +49,11 @@ pub struct StoreOptions {
     pub recent: u64,
     /// Bytes that one packed file may unpack to.
     pub unpack: u64,
-    /// Bytes that the background reads to fill the block directory; 0 turns it off.
+    /// Bytes of lines that the background indexes at once, newest first; 0 turns it off. Older ones follow when they are
+    /// asked for, and slowly when the box is idle.
     pub background: u64,
+    /// Bytes that the index may take.
+    pub index_memory: u64,
     /// Generations remembered per source.
     pub generations: usize,
     /// Zone of stamps that name none.
@@ -56,6 +67,7 @@ impl Default for StoreOptions {
             recent: 8 << 20,
             unpack: 256 << 20,
             background: 1 << 30,
+            index_memory: limits::INDEX_MEMORY,
             generations: 256,
             zone: TimeZone::system(),
         }
@@ -71,6 +83,16 @@ pub struct StoreFigures {
     pub lost_lines: u64,
     /// Blocks in the directory.
     pub blocks: u64,
+    /// Bytes of lines in blocks whose tokens are known.
+    pub indexed: u64,
+    /// Bytes that the index takes, and may take.
+    pub index_bytes: u64,
+    /// Bytes that the index may take.
+    pub index_cap: u64,
+    /// Bits that are kept of a token: fewer when memory is short.
+    pub index_bits: u8,
+    /// Whether indexing waits because others suffer.
+    pub index_paused: bool,
 }
 
 #[derive(Default)]
@@ -125,6 +147,14 @@ struct Shared {
     closed: AtomicBool,
     deliver: Box<dyn Fn(LogArrival) + Send + Sync>,
     options: StoreOptions,
+    /// What all directories may take.
+    memory: Arc<IndexMemory>,
+    /// Bytes that were read for the index.
+    read: AtomicU64,
+    /// Whether a question had to read what was not indexed.
+    demanded: AtomicBool,
+    /// Whether indexing waits because others suffer.
+    paused: AtomicBool,
 }
 
 /// Ends the threads when the last handle goes.
@@ -161,11 +191,15 @@ impl LogStore {
             newest: Default::default(),
             closed: AtomicBool::new(false),
             deliver,
+            memory: Arc::new(IndexMemory::new(limits::index_memory(options.index_memory))),
             options,
+            read: AtomicU64::new(0),
+            demanded: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
         });
         let behind = Arc::clone(&shared);
         // Without threads the store still takes in events and answers `scan_all`.
-        let _ = std::thread::Builder::new().name("log index".into()).spawn(move || background(&behind));
+        let _ = std::thread::Builder::new().name("log index".into()).spawn(move || index::background(&behind));
         LogStore { _close: Arc::new(Close(Arc::clone(&shared))), shared }
     }
 
@@ -186,14 +220,14 @@ impl LogStore {
                 for g in entry.generations.iter().filter(|g| g.opened.file.is_some() && g.opened.file == opened.file) {
                     g.overwritten();
                 }
-                entry.open(source, opened.clone(), observed, options);
+                entry.open(source, opened.clone(), observed, &self.shared);
                 self.shared.asked.notify_all();
             }
             LogEvent::Appended(a) => {
                 let generation = match entry.generations.iter().rev().find(|g| g.opened.generation == a.generation) {
                     Some(g) => Arc::clone(g),
                     // The recording was cut out of a longer one.
-                    None => entry.open(source, unnamed(a.generation, a.start), observed, options),
+                    None => entry.open(source, unnamed(a.generation, a.start), observed, &self.shared),
                 };
                 let bytes = generation.append(a, observed);
                 if bytes > 0 {
@@ -230,6 +264,11 @@ impl LogStore {
         self.shared.generations(None).iter().for_each(|g| {
             g.resolve();
         });
+    }
+
+    /// Indexes all there is on this thread, instead of leaving it to the background. Gives back how many bytes it read.
+    pub fn index_all(&self) -> u64 {
+        index::all(&self.shared)
     }
 
     /// Asks. The newest question of a slot cancels the one before it.
@@ -273,10 +312,16 @@ impl LogStore {
     /// What is held.
     pub fn figures(&self) -> StoreFigures {
         let known = lock(&self.shared.known);
+        let sizes = || known.sources.values().flat_map(|s| &s.generations).map(|g| g.directory.size());
         StoreFigures {
             held: known.streams.bytes + known.files.bytes,
             lost_lines: known.lost,
-            blocks: known.sources.values().flat_map(|s| &s.generations).map(|g| g.directory.len() as u64).sum(),
+            blocks: sizes().map(|(blocks, _)| blocks).sum(),
+            indexed: sizes().map(|(_, indexed)| indexed).sum(),
+            index_bytes: self.shared.memory.used(),
+            index_cap: self.shared.memory.cap(),
+            index_bits: self.shared.memory.bits(),
+            index_paused: self.shared.paused.load(Ordering::Relaxed),
         }
     }
 }
@@ -286,9 +331,11 @@ fn unnamed(generation: u32, start: u64) -> LogOpened {
 }
 
 impl SourceEntry {
-    fn open(&mut self, source: SourceId, opened: LogOpened, observed: Ts, options: &StoreOptions) -> Arc<Generation> {
-        let zone = options.zone.clone();
-        let generation = Arc::new(Generation::new(source, &self.name, opened, observed, zone, options.unpack));
+    fn open(&mut self, source: SourceId, opened: LogOpened, observed: Ts, shared: &Shared) -> Arc<Generation> {
+        let options = &shared.options;
+        let memory = Arc::clone(&shared.memory);
+        let means = Means { zone: options.zone.clone(), unpack: options.unpack, memory };
+        let generation = Arc::new(Generation::new(source, &self.name, opened, observed, means));
         self.generations.push(Arc::clone(&generation));
         if self.generations.len() > options.generations {
             self.generations.remove(0);
@@ -298,12 +345,20 @@ impl SourceEntry {
 }
 
 impl Shared {
+    /// How many generations there are.
+    fn count(&self) -> usize {
+        lock(&self.known).sources.values().map(|s| s.generations.len()).sum()
+    }
+
     fn generations(&self, only: Option<&[SourceId]>) -> Vec<Arc<Generation>> {
         let known = lock(&self.known);
         let wanted = known.sources.iter().filter(|(id, _)| only.is_none_or(|only| only.contains(id)));
         wanted.flat_map(|(_, s)| s.generations.iter().cloned()).collect()
     }
 }
+
+/// A question that had to read more than this makes the background index what is not indexed yet.
+const ASKED: u64 = 32 << 20;
 
 /// Answers the questions of one slot.
 fn clerk(shared: &Shared, slot: Slot) {
@@ -322,48 +377,19 @@ fn clerk(shared: &Shared, slot: Slot) {
         };
         let generations = shared.generations(query.sources.as_deref());
         let cancelled = || shared.newest[slot as usize].load(Ordering::Relaxed) != number;
-        answer::answer(&query, &generations, &*shared.deliver, &cancelled);
-    }
-}
-
-/// Opens files as they are announced, and fills the block directory, newest blocks first, at a quarter of one core.
-fn background(shared: &Shared) {
-    let _ = rustix::process::setpriority_process(None, 19);
-    let mut left = shared.options.background;
-    let nothing = Matcher::new(&Filter::default(), None, None);
-    while !shared.closed.load(Ordering::Relaxed) {
-        let generations = shared.generations(None);
-        for g in &generations {
-            g.resolve();
-        }
-        let mut busy = false;
-        // Newest first over all sources: one block of each generation in turn, from its end.
-        let mut walks: Vec<_> = generations.iter().map(|g| (g, Walk::new(g, g.end()), g.end())).collect();
-        while left > 0 && !walks.is_empty() {
-            walks.retain_mut(|(g, walk, at)| {
-                if shared.closed.load(Ordering::Relaxed) || left == 0 {
-                    return false;
-                }
-                let Some(step) = walk.before(*at) else { return false };
-                let range = step.range();
-                *at = range.start;
-                if g.directory.info(range.start).is_none() && walk.settled(&range) {
-                    let began = Instant::now();
-                    let read = scan(g, walk, &step, &nothing).bytes;
-                    left = left.saturating_sub(read.max(1));
-                    busy = true;
-                    std::thread::sleep(began.elapsed() * 3);
-                }
-                range.start > 0
-            });
-            if lock(&shared.known).sources.values().map(|s| s.generations.len()).sum::<usize>() != generations.len() {
-                break;
+        let answering = || answer::answer(&query, &generations, &*shared.deliver, &cancelled);
+        // A line that a parser stumbles over costs this answer, not all that come after it.
+        match std::panic::catch_unwind(AssertUnwindSafe(answering)) {
+            Ok(read) if read > ASKED => {
+                shared.demanded.store(true, Ordering::Relaxed);
+                shared.asked.notify_all();
+            }
+            Ok(_) => {}
+            Err(_) => {
+                tracing::error!(?query, "a question about log lines could not be answered");
+                let (request, slot) = (query.request, query.slot);
+                (shared.deliver)(LogArrival { request, slot, done: true, ..LogArrival::default() });
             }
         }
-        drop(walks);
-        drop(generations);
-        let desk = lock(&shared.desk);
-        let wait = Duration::from_millis(if busy { 200 } else { 1_000 });
-        drop(shared.asked.wait_timeout(desk, wait).unwrap_or_else(PoisonError::into_inner));
     }
 }

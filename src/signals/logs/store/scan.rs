@@ -5,9 +5,12 @@ use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::blocks::{BlockInfo, Step, Walk};
+use super::blocks::{Step, Walk};
+use super::directory::{BlockInfo, Ids};
 use super::generation::{Generation, Gone};
 use super::query::Pattern;
+use super::raw::Raw;
+use super::rules::Rule;
 use crate::signals::logs::formats::{self, Context, Format, Head, Parsed};
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::timeline::counts::Counts;
@@ -27,12 +30,23 @@ pub struct Matcher {
     filter: Filter,
     least: Option<Severity>,
     also: Option<Pattern>,
+    /// What a block must have to hold anything wanted.
+    pub rule: Rule,
+    /// What anything wanted holds in its bytes.
+    pub raw: Option<Raw>,
 }
 
 impl Matcher {
     /// Wants what passes `filter`, is at least as severe as `least`, and matches `also`.
     pub fn new(filter: &Filter, least: Option<Severity>, also: Option<Pattern>) -> Matcher {
-        Matcher { filter: filter.clone(), least, also }
+        let both = match &also {
+            Some(Pattern::Filter(f)) => filter.and(f),
+            _ => filter.clone(),
+        };
+        let mut matcher = Matcher { filter: filter.clone(), least, also, raw: Raw::new(&both), ..Matcher::default() };
+        let least = matcher.severity().map(Rule::at_least);
+        matcher.rule = Rule::both(least.into_iter().chain([Rule::new(&both.needed())]));
+        matcher
     }
 
     /// Whether `bytes` can hold anything wanted.
@@ -120,6 +134,7 @@ impl Record for Candidate<'_> {
 #[derive(Debug)]
 pub struct Block {
     generation: Arc<Generation>,
+    /// All of the block, or those of its records that passed.
     bytes: Vec<u8>,
     start: u64,
     format: &'static dyn Format,
@@ -155,8 +170,14 @@ pub struct Scanned {
     pub bytes: u64,
 }
 
-/// Reads the block of `step` and gives back what passes.
-pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Matcher) -> Scanned {
+impl Scanned {
+    fn nothing(ends: Option<(Ts, Ts)>, timed: bool, bytes: u64) -> Scanned {
+        Scanned { hits: Vec::new(), ends, timed, bytes }
+    }
+}
+
+/// Reads the block of `step` and gives back what passes. `buf` is for its bytes.
+pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Matcher, buf: &mut Vec<u8>) -> Scanned {
     let range = match step {
         Step::Block(range) => range.clone(),
         Step::Gone(gone) => {
@@ -167,88 +188,141 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         }
     };
     let settled = walk.settled(&range);
-    let info = if settled { generation.directory.info(range.start) } else { None };
-    if let (Some(least), Some(info)) = (matcher.severity(), &info)
-        && info.counts.at_least(least) == 0
-    {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: 0 };
-    }
-    let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
-    let read = bytes.len() as u64;
+    let info = walk.info(&range);
     if let Some(info) = &info
-        && !matcher.may_hold(&bytes)
+        && !generation.directory.may_hold(range.start, &matcher.rule)
     {
-        return Scanned { hits: Vec::new(), ends: Some(info.ends), timed: info.timed, bytes: read };
+        return Scanned::nothing(Some(info.ends), info.timed, 0);
     }
+    generation.read_into(range.start..range.end.min(range.start + super::blocks::MOST), buf);
+    let read = buf.len() as u64;
     let (format, cx) = (generation.format(), generation.context());
     let whole = read == range.end - range.start;
-    if !matcher.all()
-        && !matcher.may_hold(&bytes)
-        && let Some(ends) = edges(&bytes, format, &cx)
-    {
-        // Nothing of it is wanted: that it is passed by costs no more than a look at its bytes.
-        if settled && whole {
-            let lines = memchr::memchr_iter(b'\n', &bytes).count() as u32;
-            generation.directory.learn_lines(range.start, range.end, lines);
+    if !matcher.all() && (matcher.raw.as_ref().is_some_and(|r| !r.is_in(buf)) || !matcher.may_hold(buf)) {
+        if let Some(info) = &info {
+            return Scanned::nothing(Some(info.ends), info.timed, read);
         }
-        return Scanned { hits: Vec::new(), ends: Some(ends), timed: true, bytes: read };
-    }
-    let (mut last, mut looked_back) = (None, format.name() == "text");
-    let mut ends: Option<(Ts, Ts)> = None;
-    let mut span: Option<(Ts, Ts)> = None;
-    let mut counts = Counts::default();
-    let mut hits = Vec::new();
-    // Number of the line that `counted` lies in, when all blocks before are known.
-    let (mut line, mut counted) = (generation.directory.lines_before(range.start).map(|n| n + 1), 0);
-    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
-    for s in formats::records(&block.bytes, format, &block.cx) {
-        let offset = range.start + s.range.start as u64;
-        let placed = match s.head.time.or(last) {
-            Some(t) => t,
-            // The first record has no time of its own: that of its predecessor, which lies in the block before.
-            None => {
-                if !looked_back {
-                    looked_back = true;
-                    last = time_before(generation, walk, range.start, format, &block.cx);
-                }
-                last.unwrap_or_else(|| generation.observed_at(offset))
+        // That a block with nothing in it is passed by costs no more than a look at its bytes.
+        if let Some(ends) = edges(buf, format, &cx) {
+            if settled && whole {
+                let lines = memchr::memchr_iter(b'\n', buf).count() as u32;
+                generation.directory.learn_lines(range.start, range.end, lines);
             }
-        };
-        last = s.head.time.or(last);
-        ends = Some(ends.map_or((placed, placed), |(a, _)| (a, placed)));
-        span = Some(span.map_or((placed, placed), |(a, b)| (a.min(placed), b.max(placed))));
-        counts.add(s.head.severity, 1);
-        let end = range.start + (s.range.end as u64 + 1).min(block.bytes.len() as u64);
-        let candidate = Candidate {
-            raw: &block.bytes[s.range.clone()],
-            head: s.head,
-            generation,
-            format,
-            cx: &block.cx,
-            parsed: OnceCell::new(),
-        };
+            return Scanned::nothing(Some(ends), true, read);
+        }
+    }
+    let mut seen = Survey::new(generation, walk, range.start, format, &cx);
+    let mut passed: Vec<(Ts, Range<usize>, u32, Head)> = Vec::new();
+    for s in formats::records(buf, format, &cx) {
+        let placed = seen.take(&s);
+        let raw = &buf[s.range.clone()];
+        let candidate = Candidate { raw, head: s.head, generation, format, cx: &cx, parsed: OnceCell::new() };
         if matcher.all() || matcher.wants(&candidate) {
-            let place = (placed, generation.key(offset));
-            if let Some(n) = &mut line {
-                *n += memchr::memchr_iter(b'\n', &block.bytes[counted..s.range.start]).count() as u64;
-                counted = s.range.start;
-            }
-            let (range, lines, head) = (s.range.clone(), s.lines, s.head);
-            let what = What::Record { block: Arc::clone(&block), range, lines, line, head };
-            hits.push(Hit { place, end, what });
+            passed.push((placed, s.range, s.lines, s.head));
         }
     }
+    let (ends, timed) = (seen.ends, seen.last.is_some());
     if settled
         && info.is_none()
         && whole
-        && let (Some(span), Some(ends)) = (span, ends)
+        && let Some(info) = seen.finish(range.end)
     {
-        let lines = memchr::memchr_iter(b'\n', &block.bytes).count() as u32;
-        generation
-            .directory
-            .learn(range.start, BlockInfo { end: range.end, span, ends, timed: last.is_some(), lines, counts });
+        generation.directory.learn(range.start, info, Ids::Unknown);
     }
-    Scanned { hits, ends, timed: last.is_some(), bytes: read }
+    if passed.is_empty() {
+        return Scanned::nothing(ends, timed, read);
+    }
+    // Number of the line that `counted` lies in, when all blocks before are known.
+    let (mut line, mut counted) = (generation.directory.lines_before(range.start).map(|n| n + 1), 0);
+    let lines: Vec<Option<u64>> = passed
+        .iter()
+        .map(|(_, r, _, _)| {
+            let n = line.as_mut()?;
+            *n += memchr::memchr_iter(b'\n', &buf[counted..r.start]).count() as u64;
+            counted = r.start;
+            Some(*n)
+        })
+        .collect();
+    // Few hits take their own bytes with them; many take the whole block.
+    let wanted: usize = passed.iter().map(|(_, r, _, _)| r.len()).sum();
+    let few = wanted * 4 < buf.len();
+    let bytes = if few {
+        let mut bytes = Vec::with_capacity(wanted);
+        passed.iter().for_each(|(_, r, _, _)| bytes.extend_from_slice(&buf[r.clone()]));
+        bytes
+    } else {
+        std::mem::take(buf)
+    };
+    let all = if few { read as usize } else { bytes.len() };
+    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
+    let mut at = 0;
+    let hits = passed.into_iter().zip(lines).map(|((placed, r, lines, head), line)| {
+        let place = (placed, generation.key(range.start + r.start as u64));
+        let end = range.start + (r.end + 1).min(all) as u64;
+        let own = if few { at..at + r.len() } else { r };
+        at = own.end;
+        Hit { place, end, what: What::Record { block: Arc::clone(&block), range: own, lines, line, head } }
+    });
+    Scanned { hits: hits.collect(), ends, timed, bytes: read }
+}
+
+/// What a block's records come to, taken in one after the other.
+pub struct Survey<'a> {
+    generation: &'a Generation,
+    walk: &'a Walk<'a>,
+    start: u64,
+    format: &'static dyn Format,
+    cx: &'a Context,
+    looked_back: bool,
+    last: Option<Ts>,
+    ends: Option<(Ts, Ts)>,
+    span: (Ts, Ts),
+    counts: Counts,
+    lines: u32,
+}
+
+impl<'a> Survey<'a> {
+    /// Of the block that begins at `start`.
+    pub fn new(
+        generation: &'a Generation,
+        walk: &'a Walk<'a>,
+        start: u64,
+        format: &'static dyn Format,
+        cx: &'a Context,
+    ) -> Survey<'a> {
+        let looked_back = format.name() == "text";
+        let (last, ends, span, counts) = (None, None, (Ts::MAX, Ts::MIN), Counts::default());
+        Survey { generation, walk, start, format, cx, looked_back, last, ends, span, counts, lines: 0 }
+    }
+
+    /// Takes in a record; where it is placed.
+    #[inline]
+    pub fn take(&mut self, s: &formats::Span) -> Ts {
+        let placed = match s.head.time.or(self.last) {
+            Some(t) => t,
+            None => self.without_time(s.range.start),
+        };
+        self.last = s.head.time.or(self.last);
+        self.ends = Some((self.ends.map_or(placed, |(first, _)| first), placed));
+        self.span = (self.span.0.min(placed), self.span.1.max(placed));
+        self.counts.add(s.head.severity, 1);
+        self.lines += s.lines;
+        placed
+    }
+
+    /// The first record has no time of its own: that of its predecessor, which lies in the block before.
+    fn without_time(&mut self, at: usize) -> Ts {
+        if !std::mem::replace(&mut self.looked_back, true) {
+            self.last = time_before(self.generation, self.walk, self.start, self.format, self.cx);
+        }
+        self.last.unwrap_or_else(|| self.generation.observed_at(self.start + at as u64))
+    }
+
+    /// All of it, when there were any records; the block, of whole lines, ends at `end`.
+    pub fn finish(&self, end: u64) -> Option<BlockInfo> {
+        let timed = self.last.is_some();
+        Some(BlockInfo { end, span: self.span, ends: self.ends?, timed, lines: self.lines, counts: self.counts })
+    }
 }
 
 /// Times of the first and of the last record of a block that have one, from its first and last bytes alone.

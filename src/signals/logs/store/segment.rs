@@ -22,8 +22,20 @@ pub trait Segment: Send + Sync + Debug {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// Fills `buf` with the bytes from `at` on; how many there were.
+    fn read_into(&self, at: u64, buf: &mut [u8]) -> io::Result<usize>;
     /// The bytes of `range`, fewer where the segment ends before it does.
-    fn read_at(&self, range: Range<u64>) -> io::Result<Vec<u8>>;
+    fn read_at(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let len = range.end.min(self.len()).saturating_sub(range.start);
+        let mut buf = vec![0; usize::try_from(len).unwrap_or(0)];
+        let read = self.read_into(range.start, &mut buf)?;
+        buf.truncate(read);
+        Ok(buf)
+    }
+    /// The file, where it is one: for advice about what will be read.
+    fn file(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// A file and its descriptor.
@@ -35,19 +47,21 @@ impl Segment for FileSegment {
         self.0.metadata().map_or(0, |m| m.len())
     }
 
-    fn read_at(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let mut buf = vec![0; usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0)];
+    fn read_into(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut done = 0;
         while done < buf.len() {
-            match self.0.read_at(&mut buf[done..], range.start + done as u64) {
+            match self.0.read_at(&mut buf[done..], at + done as u64) {
                 Ok(0) => break,
                 Ok(n) => done += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
         }
-        buf.truncate(done);
-        Ok(buf)
+        Ok(done)
+    }
+
+    fn file(&self) -> Option<&File> {
+        Some(&self.0)
     }
 }
 
@@ -95,10 +109,11 @@ impl Segment for Unpacked {
         self.bytes.len() as u64
     }
 
-    fn read_at(&self, range: Range<u64>) -> io::Result<Vec<u8>> {
-        let end = range.end.min(self.len()) as usize;
-        let start = (range.start as usize).min(end);
-        Ok(self.bytes[start..end].to_vec())
+    fn read_into(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.bytes.get(at as usize..).unwrap_or_default();
+        let n = bytes.len().min(buf.len());
+        buf[..n].copy_from_slice(&bytes[..n]);
+        Ok(n)
     }
 }
 
@@ -125,6 +140,11 @@ impl Pieces {
         self.0.push_back(piece);
     }
 
+    /// Where the oldest piece begins.
+    pub fn first(&self) -> Option<u64> {
+        self.0.front().map(|p| p.start)
+    }
+
     /// Takes out the oldest piece.
     pub fn evict(&mut self) -> Option<Piece> {
         self.0.pop_front()
@@ -143,10 +163,9 @@ impl Pieces {
         runs
     }
 
-    /// The bytes of `range` when all of them are here.
-    pub fn read(&self, range: Range<u64>) -> Option<Vec<u8>> {
+    /// Appends the bytes of `range` to `out` when all of them are here; else `out` is spoilt.
+    pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Option<()> {
         let mut i = self.0.partition_point(|p| p.start + p.bytes.len() as u64 <= range.start);
-        let mut out = Vec::with_capacity((range.end - range.start) as usize);
         let mut at = range.start;
         while at < range.end {
             let p = self.0.get(i)?;
@@ -159,7 +178,7 @@ impl Pieces {
             at = p.start + to as u64;
             i += 1;
         }
-        Some(out)
+        Some(())
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod activity;
 pub mod pace;
+pub mod peer;
 pub mod session;
 pub mod statements;
 pub mod trouble;
@@ -21,7 +22,7 @@ use self::statements::StatementPoll;
 use self::trouble::Trouble;
 use crate::signals::database::config::PostgresConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
-use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
+use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
 /// How often statement counters are read, and at most every how many looks.
@@ -33,6 +34,7 @@ const CLOSE: Duration = Duration::from_millis(200);
 pub struct PostgresSource {
     name: CompactString,
     config: PostgresConfig,
+    roots: Roots,
     pace: Pace,
     statements: StatementPoll,
     /// Deadlocks the server had counted at the last look.
@@ -41,11 +43,12 @@ pub struct PostgresSource {
 
 impl PostgresSource {
     /// For the server in `config`, shown as `name`.
-    pub fn new(name: &str, config: PostgresConfig) -> PostgresSource {
+    pub fn new(name: &str, config: PostgresConfig, roots: &Roots) -> PostgresSource {
         let base = Duration::try_from_secs_f64(config.interval).unwrap_or(Duration::from_secs(1));
         PostgresSource {
             name: name.into(),
             config,
+            roots: roots.clone(),
             pace: Pace::new(base),
             statements: StatementPoll::default(),
             deadlocks: None,
@@ -66,6 +69,8 @@ impl PostgresSource {
                 role: server.role.clone(),
                 sees_all: server.sees_all,
                 standby: server.standby,
+                superuser: server.superuser,
+                local_port: self.config.url.is_local().then_some(server.port),
             }),
         )
         .await;
@@ -162,7 +167,7 @@ impl Source for PostgresSource {
             let mut lost = false;
             let opened = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                opened = Session::open(&self.config.url) => opened,
+                opened = Session::open(&self.config, &self.roots) => opened,
             };
             let trouble = match opened {
                 Ok(mut session) => {

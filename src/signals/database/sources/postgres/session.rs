@@ -10,8 +10,10 @@ use compact_str::CompactString;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
 
+use super::peer::{self, Relay, Way};
 use super::trouble::{Trouble, code};
-use crate::signals::database::config::SecretUrl;
+use crate::signals::Roots;
+use crate::signals::database::config::PostgresConfig;
 
 /// No answer for so long means that there will be none; the server's own limit for a statement is 1 s.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -39,8 +41,12 @@ pub struct Server {
     pub role: CompactString,
     /// Whether we may see the statements of others.
     pub sees_all: bool,
+    /// Whether we are a superuser there.
+    pub superuser: bool,
     /// Whether it is a standby.
     pub standby: bool,
+    /// The port it listens on.
+    pub port: u16,
 }
 
 /// One connection.
@@ -48,21 +54,30 @@ pub struct Session {
     conn: PgConnection,
     /// A pooler stands in between and took none of our settings: they go with every statement.
     pooled: bool,
+    /// Passes our bytes as another user of the operating system.
+    relay: Option<Relay>,
 }
 
 impl Session {
     /// Connects. Never more than one attempt in flight, never longer than the deadline each.
-    pub async fn open(url: &SecretUrl) -> Result<Session, Trouble> {
-        let options = PgConnectOptions::from_str(&url.0)?
+    pub async fn open(config: &PostgresConfig, roots: &Roots) -> Result<Session, Trouble> {
+        let options = PgConnectOptions::from_str(&config.url.0)?
             .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION")))
             .statement_cache_capacity(0)
             .disable_statement_logging();
+        if let Some(user) = &config.peer
+            && let Way::Relay(account) =
+                peer::way(user, roots.own_uid().unwrap_or(u32::MAX), roots).map_err(Trouble::Peer)?
+        {
+            let (conn, relay) = peer::connect(options.options(SETTINGS), &account, roots, DEADLINE).await?;
+            return Ok(Session { conn, pooled: false, relay: Some(relay) });
+        }
         let direct = connect(options.clone().options(SETTINGS)).await;
         match direct {
-            Ok(conn) => Ok(Session { conn, pooled: false }),
+            Ok(conn) => Ok(Session { conn, pooled: false, relay: None }),
             Err(Trouble::Sql(e)) if is_pooler(&e) => {
                 let conn = connect(options.extra_float_digits(None)).await?;
-                Ok(Session { conn, pooled: true })
+                Ok(Session { conn, pooled: true, relay: None })
             }
             Err(e) => Err(e),
         }
@@ -106,7 +121,7 @@ impl Session {
              coalesce(current_setting('reserved_connections', true), '0'), current_user::text, \
              EXISTS (SELECT FROM pg_roles WHERE rolname = 'pg_read_all_stats' \
                      AND pg_has_role(current_user, oid, 'usage'))::text, \
-             pg_is_in_recovery()::text";
+             pg_is_in_recovery()::text, current_setting('is_superuser'), current_setting('port')";
         let rows = self.rows(SQL.into()).await?;
         let Some(row) = rows.first() else { return Ok(Server::default()) };
         Ok(Server {
@@ -117,16 +132,22 @@ impl Session {
             role: text(row, 5).unwrap_or_default().into(),
             sees_all: text(row, 6).as_deref() == Some("true"),
             standby: text(row, 7).as_deref() == Some("true"),
+            superuser: text(row, 8).as_deref() == Some("on"),
+            port: number(row, 9).unwrap_or(0),
         })
     }
 
     /// Says goodbye.
     pub async fn close(self) {
         let _ = self.conn.close().await;
+        if let Some(relay) = self.relay {
+            relay.ended().await;
+        }
     }
 }
 
-async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
+/// One attempt, within the deadline.
+pub(super) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
     match tokio::time::timeout(DEADLINE, PgConnection::connect_with(&options)).await {
         Ok(conn) => Ok(conn?),
         Err(_) => Err(Trouble::Silent("connecting")),

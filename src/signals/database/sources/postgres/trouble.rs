@@ -13,6 +13,10 @@ pub enum Trouble {
     Silent(&'static str),
     /// The driver or the server says why.
     Sql(sqlx::Error),
+    /// We cannot become the user whom the server is to see: why, and what is needed.
+    Peer(String),
+    /// We became that user, and the server could not be reached: in the system's words.
+    Unreached(String),
 }
 
 impl From<sqlx::Error> for Trouble {
@@ -45,6 +49,7 @@ impl Trouble {
             Trouble::Silent(what) => format!("no answer within 5 s while {what}"),
             Trouble::Sql(sqlx::Error::Database(d)) => d.message().to_owned(),
             Trouble::Sql(e) => e.to_string(),
+            Trouble::Peer(why) | Trouble::Unreached(why) => why.clone(),
         }
     }
 
@@ -52,7 +57,8 @@ impl Trouble {
     /// starting up or going down, nobody there, connection cut.
     pub fn refusal(&self) -> Option<(CompactString, String)> {
         match self {
-            Trouble::TooSlow => None,
+            Trouble::TooSlow | Trouble::Peer(_) => None,
+            Trouble::Unreached(said) => Some((CompactString::default(), said.clone())),
             Trouble::Silent(_) | Trouble::Sql(sqlx::Error::Io(_)) => Some((CompactString::default(), self.message())),
             Trouble::Sql(e) => {
                 let code = code(e)?;
@@ -69,6 +75,8 @@ impl Trouble {
         let fatal = |hint: &str| SourceError::fatal(format!("{place}: {said}; {hint}"));
         let e = match self {
             Trouble::Sql(e) => e,
+            Trouble::Peer(_) => return SourceError::fatal(format!("{place}: {said}")),
+            Trouble::Unreached(_) => return retry("is the server running, does host= name its socket folder?"),
             _ => return retry("is the server overloaded, or a firewall in between?"),
         };
         match (e, code(e).as_deref()) {
