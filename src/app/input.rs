@@ -88,7 +88,9 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 return Vec::new();
             }
             let own = menu_key(state, key).or_else(|| term_key(state, key));
-            if let Some(effects) = own.or_else(|| overlays::detail::press(state, key)) {
+            let own =
+                own.or_else(|| overlays::detail::press(state, key)).or_else(|| overlays::rates::press(state, key));
+            if let Some(effects) = own {
                 return effects;
             }
             if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))

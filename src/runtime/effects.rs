@@ -152,6 +152,7 @@ impl Shell {
             | Effect::UseTheme(_)
             | Effect::RedrawAll
             | Effect::OpenEditor { .. }
+            | Effect::PlaceLater(..)
             | Effect::Suspend
             | Effect::Quit => {}
         }
