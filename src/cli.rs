@@ -284,6 +284,9 @@ pub struct CheckArgs {
     /// Configuration file
     #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read the files with this format, a configured one or any other, and show what comes out
+    #[arg(long, value_name = "NAME", requires = "files")]
+    pub format: Option<String>,
     /// Log files to try as well
     pub files: Vec<PathBuf>,
 }

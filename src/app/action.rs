@@ -47,7 +47,7 @@ actions! {
         FilterRequest   "filter-request"    Panes   ["f"]               "filter everything by this row's request ID";
         EditFilter      "filter"            Panes   ["&"]               "edit the filter";
         ClearFilter     "clear-filter"      Panes   ["F"]               "show everything for now; again: bring the filter back";
-        Terms           "terms"             Panes   ["T"]               "terms of the filter, to be switched off and on one by one";
+        Terms           "terms"             Panes   ["X"]               "terms of the filter, to be switched off and on one by one";
         SaveFilter      "save-filter"       Typed   []                  "save the filter by name: save-filter NAME; @NAME and Tab in the filter line brings it back";
         UseFilter       "use-filter"        Typed   []                  "use a saved filter: use-filter NAME";
         Search          "search"            Panes   ["/"]               "search the log rows";
@@ -94,7 +94,7 @@ actions! {
         Times           "times"             Panes   ["v"]               "log times: of day, before the playhead, since the row above, as written in the log";
         Columns         "columns"           Panes   ["C"]               "choose columns of the log rows, fields too";
         Repeats         "repeats"           Panes   ["u"]               "collapse log rows that say the same into one with a count, or show them all";
-        Mute            "mute"              Panes   ["x"]               "mute lines like this one, or their source; takes it back, too";
+        Mute            "mute"              Panes   ["U"]               "mute lines like this one, or their source; takes it back, too";
         MarkRow         "mark-row"          Panes   ["M"]               "mark the log row, or take its mark away";
         NextMarkedRow   "next-marked-row"   Panes   ["\""]              "go to the next marked row";
         Histogram       "histogram"         Panes   ["H"]               "show or hide the histogram of the zoomed logs";
@@ -120,6 +120,7 @@ actions! {
         Write           "write"             Panes   ["w"]               "write: recording to disk, filtered lines to a file";
     }
     "The box" {
+        Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
         SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::windows::Window;
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::Ts;
@@ -80,6 +82,8 @@ pub enum Arrival {
         /// The end of its output.
         output: String,
     },
+    /// The plan of a statement, or why there is none.
+    Explained(Result<Box<Plan>, String>),
     /// What discovery found.
     Found {
         /// Things that could be connected.
@@ -88,6 +92,15 @@ pub enum Arrival {
         cannot_see: Vec<String>,
         /// One line each: what is watched unasked.
         watched: Vec<String>,
+    },
+    /// A window onto the far past, or why there is none.
+    Window {
+        /// For the playhead (0) or the pinned instant (1).
+        slot: usize,
+        /// Playheads that it is right for.
+        for_: (Ts, Ts),
+        /// It.
+        window: Result<Box<Window>, String>,
     },
     /// Recordings that earlier runs left behind, newest first.
     Recordings(Vec<SavedRow>),

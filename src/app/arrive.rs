@@ -58,10 +58,21 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
         Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
+        Arrival::Explained(Ok(plan)) => {
+            state.view.message = None;
+            state.view.overlays.push(Overlay::Plan { plan, top: 0 });
+        }
+        Arrival::Explained(Err(why)) => state.say(Level::Warn, why),
         Arrival::Found { offers, cannot_see, watched } => {
             state.own.offers = offers;
             state.own.cannot_see = cannot_see;
             state.own.watched = watched;
+        }
+        Arrival::Window { slot, for_, window } => {
+            if let Err(why) = &window {
+                state.say(Level::Warn, why.clone());
+            }
+            state.windows.arrive(slot, for_, window.ok());
         }
         Arrival::Recordings(rows) => recordings(state, rows),
         Arrival::DraftFound(text) => {

@@ -48,13 +48,13 @@ pub fn compare(state: &State, pinned: Ts) -> (Ts, Ts, Vec<Group>) {
 }
 
 fn figures(state: &State, at: Ts) -> Vec<Figure> {
-    let t = &state.timeline;
+    let t = state.seen_from(at);
     // What is short and tells most comes first.
     let mut out = deploys::figures::figures(&t.deploys, at);
     out.extend(logs::figures::figures(&t.logs, at, |s| t.source_name(s).to_owned()));
     out.extend(health::figures::figures(&t.health, at));
     out.extend(database::figures::figures(&t.database, at));
-    out.extend(host::figures::figures(&t.host, at));
+    out.extend(host::figures::figures(t.host_at(at).1, at));
     out
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::signals::database::plan::Wanted;
 use crate::signals::incident::event::{Evidence, MilestoneKind, NoteKind};
 use crate::signals::logs::store::LogQuery;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
@@ -80,6 +81,8 @@ pub enum Effect {
         /// For `sh -c`.
         command: String,
     },
+    /// Ask a database for the plan of a statement.
+    Explain(Wanted),
     /// Connect to what discovery offered.
     Connect(usize),
     /// Save a filter under a name, for the next start, too.

@@ -8,7 +8,7 @@ use crate::timeline::{SourceKind, SourceState, TimeRange, Ts};
 
 /// The facts of this frame; `width` is that of the screen.
 pub fn facts(state: &State, width: u16) -> Facts {
-    let t = &state.timeline;
+    let t = state.shown();
     let now = state.now();
     let window = window(state, width);
     let mut marks: Vec<Mark> = Vec::new();
@@ -60,7 +60,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
 /// Sources in trouble, and those that have not answered yet.
 fn sources(state: &State, now: Ts) -> (Vec<Trouble>, Vec<(SourceKind, String)>) {
     let (mut troubles, mut starting) = (Vec::new(), Vec::new());
-    for source in state.timeline.sources.values() {
+    for source in state.shown().sources.values() {
         let Some((since, what)) = source.state(now) else { continue };
         let (why, next_try, failed) = match what {
             SourceState::Failed { why, next_try } => (why, *next_try, true),

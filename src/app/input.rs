@@ -98,6 +98,12 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             {
                 return update::update(state, action);
             }
+            if let Some(Overlay::Plan { plan, .. }) = state.view.overlays.last()
+                && state.settings.keymap.panes(key) == Some(Action::CopyRow)
+                && let Some(text) = plan.copy.clone()
+            {
+                return vec![Effect::Copy { what: "CREATE INDEX", text }];
+            }
             match state.settings.keymap.lists(key) {
                 Some(action) => overlays::lists::act(state, action),
                 // The key that opened an overlay closes it, and so does q.
@@ -135,7 +141,7 @@ fn term_key(state: &mut State, key: Key) -> Option<Vec<Effect>> {
             state.view.overlays.pop();
             Some(update::update(state, Action::EditFilter))
         }
-        KeyCode::Char('T') => {
+        KeyCode::Char('X') => {
             state.view.overlays.pop();
             Some(Vec::new())
         }

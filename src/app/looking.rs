@@ -182,7 +182,7 @@ pub fn mute(state: &mut State, index: usize) -> Vec<Effect> {
     let Some(chosen) = mutable(state).into_iter().nth(index) else { return Vec::new() };
     let label = chosen.mute.label.clone();
     if state.logs.toggle_mute(chosen.mute) {
-        state.say(Level::Warn, format!("muted: {label}; x takes it back"));
+        state.say(Level::Warn, format!("muted: {label}; U takes it back"));
         counting::muted(state, state.logs.mutes().all().len() - 1)
     } else {
         state.say(Level::Calm, format!("heard again: {label}"));

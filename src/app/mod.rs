@@ -22,6 +22,7 @@ pub mod state;
 pub mod travel;
 pub mod typed;
 pub mod update;
+pub mod windows;
 
 #[cfg(test)]
 mod tests;

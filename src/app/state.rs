@@ -13,9 +13,11 @@ use super::overlays::Overlay;
 use super::pane::Pane;
 use super::playhead::Player;
 use super::screen::ScreenLayout;
+use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
 use crate::signals::logs::skew::Skew;
+use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
@@ -26,6 +28,8 @@ use crate::ui::{Glyphs, Level};
 pub struct State {
     /// What events made.
     pub timeline: Timeline,
+    /// What of the far past is loaded.
+    pub windows: Windows,
     /// Where on the time axis the screen stands.
     pub player: Player,
     /// Rows of the log pane.
@@ -140,6 +144,8 @@ impl Default for Settings {
 pub struct Own {
     /// The recorder.
     pub recorder: RecorderStatus,
+    /// The log store and its index.
+    pub logs: StoreFigures,
     /// What could be connected.
     pub offers: Vec<OfferRow>,
     /// What cannot be seen.
@@ -161,6 +167,7 @@ impl State {
     pub fn new(player: Player, settings: Settings) -> State {
         State {
             timeline: Timeline::default(),
+            windows: Windows::default(),
             player,
             logs: LogView::new(),
             // The incident pane begins at its newest row.

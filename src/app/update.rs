@@ -101,7 +101,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::FocusIncident => focus(state, Pane::Incident),
         Action::FocusNext => focus(state, state.view.focus.turn(true)),
         Action::FocusPrevious => focus(state, state.view.focus.turn(false)),
-        Action::CopyRow => copy(state, 'r'),
+        Action::Explain => explain(state),
+        Action::CopyRow => copy_row(state),
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
         Action::Offers => overlay(state, Overlay::Offers { cursor: 0 }),
@@ -206,7 +207,7 @@ fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
 /// Opens the row; one that stands for a database nobody is connected to leads to the ways to connect.
 fn open(state: &mut State) -> Vec<Effect> {
     if state.view.focus == Pane::Database
-        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.timeline.database, cx))
+        && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.shown().database, cx))
         && let Some(cursor) =
             state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
     {
@@ -216,6 +217,28 @@ fn open(state: &mut State) -> Vec<Effect> {
     let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);
     let detail = Detail::new(selected, row);
     overlay(state, Overlay::Detail(Box::new(detail)))
+}
+
+/// Asks for the plan of the selected statement.
+fn explain(state: &mut State) -> Vec<Effect> {
+    if state.player.is_replay() {
+        state.say(Level::Warn, "a replay cannot explain: it has no server to ask");
+        return Vec::new();
+    }
+    let ask = |cx: &PaneCx, pane| match pane {
+        Pane::Database => database::pane::explainable(&state.timeline.database, cx),
+        _ => None,
+    };
+    match with_pane(state, ask) {
+        Some(wanted) => {
+            state.say(Level::Calm, "asking for the plan …");
+            vec![Effect::Explain(wanted)]
+        }
+        None => {
+            state.say(Level::Warn, "no statement is selected: 3 goes to the database, j and k to a statement");
+            Vec::new()
+        }
+    }
 }
 
 /// One step back: search, newest filter term, zoom. Overlays are taken away before this is reached.
@@ -232,6 +255,18 @@ fn back(state: &mut State) -> Vec<Effect> {
         state.view.zoom = false;
     }
     Vec::new()
+}
+
+/// Copies the row; of a session that holds others up, or a transaction open, the SQL that would end it.
+fn copy_row(state: &mut State) -> Vec<Effect> {
+    let ends = with_pane(state, |cx, pane| match pane {
+        Pane::Database => database::pane::terminate(&state.timeline.database, cx),
+        _ => None,
+    });
+    match ends {
+        Some(text) => vec![Effect::Copy { what: "SQL that ends this session", text }],
+        None => copy(state, 'r'),
+    }
 }
 
 /// Copies what the letter of the copy menu stands for.

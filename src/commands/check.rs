@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::cli::CheckArgs;
+use crate::commands::check_format;
 use crate::config::Config;
 use crate::runtime::discovery::Offers;
 use crate::runtime::flight;
@@ -28,6 +29,9 @@ struct Finding {
 /// Prints findings; exit code 3 when there is something to mend.
 pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     let (config, path) = Config::find(args.config.as_deref())?;
+    if let Some(name) = &args.format {
+        return check_format::run(name, &args.files);
+    }
     let roots = Roots::default();
     let mut findings = vec![Finding {
         bad: false,

@@ -1,6 +1,7 @@
 //! One file per subcommand that is not the screen.
 
 pub mod check;
+pub mod check_format;
 pub mod demo;
 pub mod deploy;
 pub mod export;

@@ -29,6 +29,7 @@ use crate::signals::logs::row::LogRow;
 use crate::signals::logs::store::scan::ABSENT;
 use crate::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
+use crate::stream::past::Past;
 use crate::timeline::source::Declaration;
 use crate::timeline::{Filter, Record, Severity, SourceKind, TimeRange, Ts, time_text};
 use crate::ui::text::clean;
@@ -48,7 +49,8 @@ pub async fn run(args: QueryArgs) -> anyhow::Result<ExitCode> {
         tokio::task::block_in_place(|| gathered.open(&args.logs))?;
     } else {
         let input = Input::new(args.recording.clone(), args.logs.clone());
-        let summary = tokio::task::block_in_place(|| fold(&input, |e| gathered.take(e, args.what, true)))?;
+        let summary =
+            tokio::task::block_in_place(|| fold(&input, &Past::Nothing, |e| gathered.take(e, args.what, true)))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }
@@ -376,7 +378,8 @@ mod tests {
     fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/outage.wr");
         let mut gathered = Gathered::new();
-        fold(&Input::new(Some(path.into()), Vec::new()), |e| gathered.take(e, What::Notes, true)).unwrap();
+        fold(&Input::new(Some(path.into()), Vec::new()), &Past::Nothing, |e| gathered.take(e, What::Notes, true))
+            .unwrap();
         let mut out = Vec::new();
         gathered.events(&mut out, &Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, true).unwrap();
         let out = String::from_utf8(out).unwrap();

@@ -10,8 +10,12 @@ use etcetera::BaseStrategy;
 use serde::{Deserialize, Serialize};
 
 use crate::signals::{
-    database::config::DatabaseConfig, deploys::config::DeploysConfig, health::config::HealthConfig,
-    host::config::HostConfig, incident::config::IncidentConfig, logs::config::LogsConfig,
+    database::config::DatabaseConfig,
+    deploys::config::DeploysConfig,
+    health::config::HealthConfig,
+    host::config::HostConfig,
+    incident::config::IncidentConfig,
+    logs::{config::LogsConfig, formats},
 };
 
 /// The whole configuration; what is absent has its default.
@@ -102,7 +106,8 @@ impl Config {
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let config: Config = toml::from_str(text)
             .map_err(|e| ConfigError::Parse { path: path.display().to_string(), message: e.to_string() })?;
-        if let Err(message) = crate::app::keymap::Keymap::new(&config.keys) {
+        let checked = crate::app::keymap::Keymap::new(&config.keys).map(|_| ());
+        if let Err(message) = checked.and_then(|()| config.logs.formats().map(|_| ())) {
             return Err(ConfigError::Parse { path: path.display().to_string(), message });
         }
         Ok(config)
@@ -117,7 +122,9 @@ impl Config {
         let Some(path) = path else { return Ok((Config::default(), None)) };
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigError::Read { path: path.display().to_string(), source })?;
-        Ok((Config::parse(&text, &path)?, Some(path)))
+        let config = Config::parse(&text, &path)?;
+        formats::define(config.logs.formats().unwrap_or_default());
+        Ok((config, Some(path)))
     }
 
     /// Whether no source is configured, so that the box is looked around.

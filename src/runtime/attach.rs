@@ -8,7 +8,6 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use anyhow::Context;
 use tokio::sync::{RwLock, mpsc};
@@ -29,15 +28,12 @@ use crate::signals::incident::sources::place::log_path;
 use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::source::StreamClock;
 use crate::signals::{Event, Roots};
-use crate::stream::order::Batch;
-use crate::stream::recorder::Recorder;
+use crate::stream::queue;
+use crate::stream::recorder::{self, Recorder};
 use crate::stream::recording::{Frame, Reader};
 use crate::timeline::SourceKind;
 use crate::timeline::source::Declaration;
 use crate::ui::Level;
-
-/// Frames that may wait for a listener before it is let go.
-const BEHIND: usize = 4_096;
 
 fn name(uid: u32, pid: u32) -> String {
     format!("warroom-{uid}-{pid}")
@@ -61,10 +57,10 @@ pub fn offer(recorder: Recorder) {
             let Ok(mut stream) = stream.into_std().and_then(|s| s.set_nonblocking(false).map(|()| s)) else { continue };
             let recorder = recorder.clone();
             let _ = std::thread::Builder::new().name("listener".into()).spawn(move || {
-                let (to, frames) = sync_channel(BEHIND);
+                let (to, frames) = recorder::listener();
                 std::thread::scope(|scope| {
                     scope.spawn(|| recorder.listen(to));
-                    for frame in frames.iter().flatten() {
+                    for frame in frames.flatten() {
                         if stream.write_all(&frame).is_err() {
                             return;
                         }
@@ -113,7 +109,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let (to, batches) = mpsc::channel::<Batch>(64);
+    let (to, batches) = queue::queue();
     let said = answers_to.clone();
     let path = log_path(&config.incident, &Roots::default())?;
     let incident = Arc::new(RwLock::new(Arc::new(IncidentStore::open(path))));
@@ -130,7 +126,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
                     *log.blocking_write() = Arc::new(IncidentStore::open(&decl.detail));
                 }
             }
-            if to.blocking_send(envelopes.into()).is_err() {
+            if !to.blocking_send(envelopes.into()) {
                 return;
             }
         }
@@ -149,8 +145,19 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(batches), answers, shell, store, clock, signals, editor: None };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(batches),
+        answers,
+        shell,
+        store,
+        past: None,
+        clock,
+        signals,
+        editor: None,
+    };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -113,6 +113,8 @@ impl Offers {
             sources.retain(|s| s.decl.name != database::sources::titles::NAME);
             sources.extend(health::sources::sources(&part.health, &self.roots));
             inner.running.database.postgres.extend(part.database.postgres);
+            inner.running.database.mysql.extend(part.database.mysql);
+            inner.running.database.pgbouncer.extend(part.database.pgbouncer);
             inner.running.database.metrics.extend(part.database.metrics);
             inner.running.health.probes.extend(part.health.probes);
             (what, sources)
@@ -144,7 +146,7 @@ fn write_new(path: &std::path::Path, text: &str) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    std::fs::OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
+    super::effects::private(path)?.write_all(text.as_bytes())
 }
 
 /// Sources for what only reads local files: logs, the journal, the titles of database processes. (Checkouts, units and packages are found by the deploys

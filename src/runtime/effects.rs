@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::discovery::Offers;
 use crate::app::arrival::Arrival;
 use crate::app::effect::{Draft, Effect};
+use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::incident::event::{IncidentSeverity, RecordId};
 use crate::signals::incident::sources::draft::{self, NoteDraft};
 use crate::signals::incident::sources::store::{IncidentStore, StoreError};
@@ -24,8 +25,12 @@ pub type IncidentLock = Arc<tokio::sync::RwLock<Arc<IncidentStore>>>;
 
 /// How often the unfinished note is written at most.
 const DRAFT_EVERY: Duration = Duration::from_millis(500);
+/// How long databases may take leave before Ctrl-Z stops us.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// How long one note may take on the way out.
 const LAST_CHANCE: Duration = Duration::from_secs(2);
+/// How long a plan is waited for.
+const EXPLAIN: Duration = Duration::from_secs(8);
 /// How long between two tries to put a note on disk.
 const AGAIN: Duration = Duration::from_secs(3);
 
@@ -57,9 +62,7 @@ impl Shell {
     /// Before the process is stopped: database connections are given up.
     pub fn suspend(&self) {
         if let Some(s) = &self.supervisor {
-            s.suspend();
-            // The connection is closed by the source's own task, which needs a moment of the other thread.
-            std::thread::sleep(Duration::from_millis(100));
+            s.suspend(GOODBYE);
         }
     }
 
@@ -126,6 +129,12 @@ impl Shell {
                     me.answer(me.offers.arrival()).await;
                 });
             }
+            Effect::Explain(wanted) => {
+                tokio::spawn(async move {
+                    let said = me.explain(wanted).await.map(Box::new);
+                    me.answer(Arrival::Explained(said)).await;
+                });
+            }
             Effect::SaveConfig => {
                 tokio::spawn(async move {
                     let said = me.offers.save_config();
@@ -155,6 +164,25 @@ impl Shell {
             | Effect::PlaceLater(..)
             | Effect::Suspend
             | Effect::Quit => {}
+        }
+    }
+
+    /// Asks a source for a plan; never longer than [`EXPLAIN`].
+    async fn explain(&self, wanted: Wanted) -> Result<Plan, String> {
+        let Some(supervisor) = &self.supervisor else {
+            return Err("no server to ask from here: explain on the screen that is connected".into());
+        };
+        let Some(asker) = supervisor.asker(wanted.source) else {
+            return Err("no plan: only PostgreSQL is asked for plans as yet".into());
+        };
+        let (answer, said) = tokio::sync::oneshot::channel();
+        if asker.try_send(Question { wanted, answer }).is_err() {
+            return Err("no plan: another one is being asked for, or the server does not answer".into());
+        }
+        match tokio::time::timeout(EXPLAIN, said).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(_)) => Err("no plan: the connection broke".into()),
+            Err(_) => Err(format!("no plan: no answer within {} s; is the server connected?", EXPLAIN.as_secs())),
         }
     }
 
@@ -313,6 +341,15 @@ pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) ->
         }
     }
     kept
+}
+
+/// A new file that nobody else may read: what is written out may hold what only this user may see.
+pub fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// The clock, for those who are not in the loop.

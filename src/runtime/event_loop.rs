@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::effects::Shell;
 use super::pace::Pace;
+use super::past::Loader;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
@@ -25,6 +26,7 @@ use crate::signals::Event;
 use crate::signals::logs::store::LogStore;
 use crate::signals::source::StreamClock;
 use crate::stream::order::Batch;
+use crate::stream::queue;
 use crate::timeline::{TimeRange, time_text};
 use crate::ui::{Level, Theme};
 
@@ -51,19 +53,21 @@ pub struct Loop {
     /// The terminal.
     pub terminal: Terminal,
     /// The ordered stream; `None` in a replay.
-    pub stream: Option<mpsc::Receiver<Batch>>,
+    pub stream: Option<queue::Receiver>,
     /// Answers.
     pub answers: mpsc::Receiver<Arrival>,
     /// What runs effects.
     pub shell: Shell,
     /// Reads log files.
     pub store: LogStore,
+    /// Loads windows onto the far past; `None` where there is nothing to load from.
+    pub past: Option<Loader>,
     /// Wall clock.
     pub clock: StreamClock,
-    /// An editor that the terminal is to be lent to.
-    pub editor: Option<tokio::process::Command>,
     /// Listened for since before the terminal was taken, so that none is lost in between.
     pub signals: Signals,
+    /// An editor that the terminal is to be lent to.
+    pub editor: Option<tokio::process::Command>,
 }
 
 /// What happened in one turn.
@@ -89,6 +93,11 @@ impl Loop {
         let mut pace = Pace::default();
         loop {
             self.ask_for_rows();
+            if let Some(past) = &self.past
+                && let Some(ask) = self.state.want_window()
+            {
+                past.ask(ask);
+            }
             if let Some(wait) = pace.due(Instant::now(), self.terminal.is_busy(), self.is_playing())
                 && wait.is_zero()
             {
@@ -153,7 +162,7 @@ impl Loop {
                     // What has piled up is folded before the next frame, within a bound so that keys stay quick.
                     let until = Instant::now() + Duration::from_millis(8);
                     while Instant::now() < until
-                        && let Some(Ok(more)) = self.stream.as_mut().map(mpsc::Receiver::try_recv)
+                        && let Some(Ok(more)) = self.stream.as_mut().map(queue::Receiver::try_recv)
                     {
                         self.apply(&more);
                     }
@@ -254,6 +263,7 @@ impl Loop {
         }
         self.state.view.area = area;
         self.state.own.recorder = self.shell.recorder_status();
+        self.state.own.logs = self.store.figures();
         let layout = screen(&self.state, &self.theme, area, buffer);
         let sent = self.terminal.show(buffer, layout.cursor)?;
         self.state.view.layout = layout;
@@ -317,7 +327,7 @@ impl Loop {
     }
 }
 
-async fn recv(stream: &mut Option<mpsc::Receiver<Batch>>) -> Option<Batch> {
+async fn recv(stream: &mut Option<queue::Receiver>) -> Option<Batch> {
     match stream {
         Some(rx) => rx.recv().await,
         None => std::future::pending().await,

@@ -15,7 +15,7 @@ use crate::timeline::{Filter, TimeRange};
 
 /// Writes the records that pass; gives back how many lines of the log those were.
 pub fn write(store: &LogStore, path: &Path, filter: &Filter, range: TimeRange, how: WriteAs) -> io::Result<u64> {
-    let file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
+    let file = super::effects::private(path)?;
     let mut out = io::BufWriter::new(file);
     let mut lines = 0;
     let mut failed = None;

@@ -13,6 +13,7 @@ use super::discovery::Offers;
 use super::effects::{IncidentLock, Shell, keep_drafts, last_chance};
 use super::event_loop::{Ending, Loop};
 use super::flight;
+use super::past::Loader;
 use super::session::Session;
 use super::settings::settings;
 use super::signals::Signals;
@@ -25,6 +26,8 @@ use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
 use crate::signals::logs::store::{LogStore, StoreOptions};
+use crate::stream::past::Past;
+use crate::stream::queue;
 use crate::timeline::{Filter, Ts};
 
 /// A saved recording is offered in the first line for so long; afterwards `s` still lists it.
@@ -121,6 +124,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     travel::follow_playhead(&mut state);
     let first = filtering::set_filter(&mut state, live.filter);
     let incident: IncidentLock = Arc::new(tokio::sync::RwLock::new(Arc::clone(&session.incident)));
+    let past = Some(Loader::start(Past::Recorder(session.recorder.clone()), answers_to.clone()));
     let shell = Shell {
         answers: answers_to,
         drafts: keep_drafts(Some(Arc::clone(&incident))),
@@ -133,7 +137,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     for effect in first {
         shell.run(effect);
     }
-    let (_closed, empty) = mpsc::channel(1);
+    let (_closed, empty) = queue::queue();
     let stream = std::mem::replace(&mut session.stream, empty);
     let mut the_loop = Loop {
         state,
@@ -143,6 +147,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         answers,
         shell,
         store,
+        past,
         clock: session.clock,
         signals,
         editor: None,

@@ -11,6 +11,7 @@ pub mod flight;
 pub mod lines;
 pub mod live;
 pub mod pace;
+pub mod past;
 pub mod replay;
 pub mod session;
 pub mod settings;

@@ -12,6 +12,7 @@ use super::discovery::Offers;
 use super::effects::{Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::live::{parse_filter, store};
+use super::past::Loader;
 use super::settings::settings;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -23,7 +24,9 @@ use crate::config::Config;
 use crate::signals::logs::store::{LogFeed, read_logs};
 use crate::signals::source::{Observation, StreamClock};
 use crate::signals::{Envelope, Event};
-use crate::stream::order::{Batch, Numbering};
+use crate::stream::order::Numbering;
+use crate::stream::past::Past;
+use crate::stream::queue;
 use crate::stream::replay::{self, Summary};
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceId, TimeRange, Ts};
@@ -47,10 +50,31 @@ impl Input {
         }
     }
 
+    /// Where windows onto its far past are read from, once it has been read with this.
+    pub fn past(&self) -> Past {
+        match self {
+            Input::Recording(_) => Past::Book(Arc::default()),
+            Input::Logs(_) => Past::Nothing,
+        }
+    }
+
     /// Reads all of it and hands on envelopes; `to` returns false to stop.
     pub fn read(&self, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Summary, anyhow::Error> {
+        self.read_noting(&Past::Nothing, to)
+    }
+
+    /// As [`Input::read`], noting for `past` where which times stand.
+    pub fn read_noting(
+        &self,
+        past: &Past,
+        to: &mut dyn FnMut(Vec<Envelope>) -> bool,
+    ) -> Result<Summary, anyhow::Error> {
+        let book = match past {
+            Past::Book(book) => Some(&**book),
+            _ => None,
+        };
         match self {
-            Input::Recording(path) => Ok(replay::read(path, to)?),
+            Input::Recording(path) => Ok(replay::read_noting(path, book, to)?),
             Input::Logs(paths) => {
                 let mut numbering = Numbering::default();
                 let mut go_on = true;
@@ -61,8 +85,13 @@ impl Input {
                     version: env!("CARGO_PKG_VERSION").into(),
                     run: 0,
                 };
-                let mut waiting =
-                    vec![Observation { source: SourceId(0), observed: Ts::MIN, mono: 0, event: Event::Stream(origin) }];
+                let mut waiting = vec![Observation {
+                    source: SourceId(0),
+                    observed: Ts::MIN,
+                    mono: 0,
+                    event: Event::Stream(origin),
+                    room: None,
+                }];
                 read_logs(paths, &mut |feed| {
                     if !go_on {
                         return;
@@ -73,14 +102,14 @@ impl Input {
                     };
                     if let Event::Stream(_) = &event {
                         // Declarations have no time of their own: they wait for the first line.
-                        waiting.push(Observation { source, observed, mono: 0, event });
+                        waiting.push(Observation { source, observed, mono: 0, event, room: None });
                         return;
                     }
                     let mut batch = Vec::new();
                     for o in waiting.drain(..) {
                         numbering.number(Observation { observed, ..o }, &mut batch);
                     }
-                    numbering.number(Observation { source, observed, mono: 0, event }, &mut batch);
+                    numbering.number(Observation { source, observed, mono: 0, event, room: None }, &mut batch);
                     go_on = to(batch);
                 })
                 .map_err(anyhow::Error::msg)?;
@@ -109,10 +138,12 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
     let store = store(&answers_to, config.logs.index_memory_mb);
-    let (to, stream) = mpsc::channel::<Batch>(64);
+    let (to, stream) = queue::queue();
     let said = answers_to.clone();
+    let past = input.past();
+    let noted = past.clone();
     std::thread::Builder::new().name("replay".into()).spawn(move || {
-        let result = input.read(&mut |batch| to.blocking_send(batch.into()).is_ok());
+        let result = input.read_noting(&noted, &mut |batch| to.blocking_send(batch.into()));
         let arrival = match result {
             Ok(summary) => summary.trouble().map(|t| Arrival::Say(Level::Warn, t)),
             Err(e) => Some(Arrival::Say(Level::Bad, format!("{e:#}"))),
@@ -128,6 +159,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     state.view.go_when_loaded = args.at;
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);
+    let past = Some(Loader::start(past, answers_to.clone()));
     let shell = Shell {
         answers: answers_to,
         incident: None,
@@ -137,8 +169,19 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         store: store.clone(),
         offers: Offers::default(),
     };
-    let mut the_loop =
-        Loop { state, theme, terminal, stream: Some(stream), answers, shell, store, clock, signals, editor: None };
+    let mut the_loop = Loop {
+        state,
+        theme,
+        terminal,
+        stream: Some(stream),
+        answers,
+        shell,
+        store,
+        past,
+        clock,
+        signals,
+        editor: None,
+    };
     the_loop.run().await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -148,10 +191,10 @@ pub fn is_declaration(e: &Envelope) -> bool {
     matches!(e.event, Event::Stream(_))
 }
 
-/// The whole input folded, for commands without a screen.
-pub fn fold(input: &Input, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
+/// The whole input folded, noting for `past` where which times stand; for commands without a screen.
+pub fn fold(input: &Input, past: &Past, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
     let each = &mut each;
-    input.read(&mut |batch| {
+    input.read_noting(past, &mut |batch| {
         batch.iter().for_each(&mut *each);
         true
     })

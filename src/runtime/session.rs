@@ -3,13 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use crate::config::Config;
 use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::source::StreamClock;
 use crate::signals::{Declared, Roots, database, deploys, health, host, incident, logs};
-use crate::stream::order::{self, Batch};
+use crate::stream::order;
+use crate::stream::queue;
 use crate::stream::recorder::{Recorder, RecorderOptions};
 use crate::stream::supervisor::Supervisor;
 use crate::timeline::source::Declaration;
@@ -21,15 +20,12 @@ pub struct Session {
     /// The tap.
     pub recorder: Recorder,
     /// The ordered stream.
-    pub stream: mpsc::Receiver<Batch>,
+    pub stream: queue::Receiver,
     /// The clock that observed times come from.
     pub clock: StreamClock,
     /// The incident log.
     pub incident: Arc<IncidentStore>,
 }
-
-/// Batches that may wait for the screen.
-const SCREEN_QUEUE: usize = 64;
 
 impl Session {
     /// Starts the stream; sources are added with [`Session::add`].
@@ -42,7 +38,7 @@ impl Session {
             redact: config.recorder.redact,
         };
         let recorder = Recorder::start(options).map_err(anyhow::Error::msg)?;
-        let (to, stream) = mpsc::channel(SCREEN_QUEUE);
+        let (to, stream) = queue::queue();
         let run = u64::try_from(clock.wall().0).unwrap_or(0) ^ (u64::from(std::process::id()) << 40);
         tokio::spawn(order::order(lines, origin(roots, run), clock, recorder.clone(), to));
         let path = incident::sources::place::log_path(&config.incident, roots)?;

@@ -15,6 +15,7 @@ use crate::app::screen::screen;
 use crate::app::state::{Settings, State};
 use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
 use crate::signals::{Envelope, Event};
+use crate::stream::past::Past;
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::Theme;
 
@@ -28,6 +29,8 @@ pub struct Still {
     /// Reads its rows.
     pub store: LogStore,
     answers: Receiver<LogArrival>,
+    /// Where windows onto the far past come from.
+    pub past: Past,
 }
 
 impl Still {
@@ -40,13 +43,15 @@ impl Still {
             }),
             StoreOptions::default(),
         );
-        Still { state: State::new(Player::live(Ts(0)), settings), store, answers }
+        Still { state: State::new(Player::live(Ts(0)), settings), store, answers, past: Past::Nothing }
     }
 
     /// Folds all of `input`; the playhead stands at the end.
     pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
         let mut still = Still::new(settings);
-        let summary = fold(input, |envelope| still.take(envelope, true))?;
+        still.past = input.past();
+        let past = still.past.clone();
+        let summary = fold(input, &past, |envelope| still.take(envelope, true))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }
@@ -104,6 +109,10 @@ impl Still {
         let area = Rect::new(0, 0, width, height);
         self.state.view.area = area;
         let mut buffer = Buffer::empty(area);
+        while let Some(ask) = self.state.want_window() {
+            let window = super::past::load(&self.past, ask);
+            arrive(&mut self.state, window);
+        }
         for _ in 0..50 {
             buffer.reset();
             let layout = screen(&self.state, theme, area, &mut buffer);

@@ -9,6 +9,7 @@ pub mod logs;
 pub mod roots;
 pub mod source;
 pub mod timeline;
+pub mod window;
 
 use serde::{Deserialize, Serialize};
 

@@ -24,6 +24,9 @@ pub struct KnownSource {
 
 /// States kept per source.
 pub const STATES: usize = 64;
+/// Log counts by the second that panes look back on.
+const COUNTS: Duration = Duration::from_secs(7_300);
+const MINUTE: Duration = Duration::from_secs(60);
 /// A machine whose last sample is older is not being watched.
 const FRESH: Duration = Duration::from_secs(10);
 
@@ -235,6 +238,41 @@ impl Timeline {
     /// When runs began that were not the first of the recording, visible at `now`.
     pub fn restarts(&self, now: Ts) -> impl Iterator<Item = (Ts, &str)> {
         self.runs.values().skip(1).filter(move |r| r.began <= now).map(|r| (r.began, r.host.as_str()))
+    }
+
+    /// What of all this a window onto the past begins with: what is kept for long, and the rest by the minute before
+    /// `from`, the beginning of a minute; log counts by the second up to `to`. Facts of the time from `from` on are to be
+    /// folded behind it with [`Timeline::apply_past`].
+    pub fn before(&self, from: Ts, to: Ts) -> Timeline {
+        Timeline {
+            origin: self.origin.clone(),
+            runs: self.runs.clone(),
+            sources: self.sources.clone(),
+            logs: self.logs.around(from.min(to - COUNTS).floor(MINUTE), to),
+            host: self.host.before(from),
+            hosts: self.hosts.iter().map(|(name, h)| (name.clone(), h.before(from))).collect(),
+            database: self.database.before(from),
+            deploys: self.deploys.clone(),
+            health: self.health.before(from),
+            incident: self.incident.clone(),
+            span: self.span,
+            applied: self.applied,
+            repeated: self.repeated,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in an envelope of the past: what [`Timeline::before`] has kept already changes nothing.
+    pub fn apply_past(&mut self, e: &Envelope) {
+        if matches!(e.event, Event::Host(_) | Event::Database(_) | Event::Health(_)) {
+            self.apply(e);
+        }
+    }
+
+    /// Up to when something was let go that a window onto the past brings back.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        let hosts = self.hosts.values().chain(std::iter::once(&self.host)).filter_map(|h| h.let_go_upto()).max();
+        hosts.max(self.logs.let_go_upto()).max(self.database.let_go_upto()).max(self.health.let_go_upto())
     }
 
     /// Name of the recorded host.

@@ -37,6 +37,7 @@ pub fn captured(e: &Envelope) -> Envelope {
             }
         }
         Event::Database(DatabaseEvent::Activity(a)) => a.sessions.iter_mut().for_each(|s| clean(&mut s.query)),
+        Event::Database(DatabaseEvent::Deadlocks { sides, .. }) => sides.iter_mut().for_each(|s| clean(&mut s.query)),
         Event::Database(DatabaseEvent::Text { text, .. }) => clean(text),
         Event::Database(DatabaseEvent::SlowStatement(s)) => clean(&mut s.statement),
         Event::Deploys(DeployEvent::Change(c)) => {

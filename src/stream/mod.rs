@@ -6,6 +6,8 @@
 pub mod capture;
 pub mod derive;
 pub mod order;
+pub mod past;
+pub mod queue;
 pub mod recorder;
 pub mod recording;
 pub mod replay;

@@ -8,23 +8,31 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::capture::captured;
+use super::past::Pieces;
 use super::recording::{Gap, Segment, encode_events, encode_gap, encode_segment};
 use crate::signals::logs::event::LogEvent;
+use crate::signals::source::weight;
 use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
 use crate::timeline::source::Declaration;
 
 /// Frames the flight recorder keeps in memory.
 pub const RING: usize = 32 << 20;
-/// Batches that may wait for the recorder before they are dropped and counted.
+/// Batches, and bytes of them, that may wait for the recorder before they are dropped and counted.
 const QUEUE: usize = 512;
+const QUEUE_BYTES: usize = 16 << 20;
+/// Messages, and bytes of them, that may wait for a listener before it is let go. What the ring holds when it comes is not
+/// counted: it is shared with the ring.
+const BEHIND: usize = 4_096;
+const BEHIND_BYTES: usize = 16 << 20;
 /// How long envelopes are gathered into one frame.
 const GATHER: Duration = Duration::from_millis(500);
 /// How long whoever asks for a recording to be saved waits for the disk.
@@ -54,10 +62,52 @@ struct Save {
     limit: u64,
 }
 
+/// Whoever gets frames as they are recorded: the end that the recorder has.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    to: SyncSender<Vec<Arc<[u8]>>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The end that gets the frames; ends when the recorder does, or when it was too far behind.
+#[derive(Debug)]
+pub struct Frames {
+    from: Receiver<Vec<Arc<[u8]>>>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// Both ends.
+pub fn listener() -> (Listener, Frames) {
+    let (to, from) = sync_channel(BEHIND);
+    let waiting = Arc::new(AtomicUsize::new(0));
+    (Listener { to, waiting: Arc::clone(&waiting) }, Frames { from, waiting })
+}
+
+impl Listener {
+    /// False when it has gone or is too far behind.
+    fn tell(&self, frame: &Arc<[u8]>) -> bool {
+        let before = self.waiting.fetch_add(frame.len(), Ordering::Relaxed);
+        before + frame.len() <= BEHIND_BYTES.max(frame.len()) && self.to.try_send(vec![Arc::clone(frame)]).is_ok()
+    }
+}
+
+impl Iterator for Frames {
+    type Item = Vec<Arc<[u8]>>;
+
+    fn next(&mut self) -> Option<Vec<Arc<[u8]>>> {
+        let frames = self.from.recv().ok()?;
+        if let [frame] = &frames[..] {
+            self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
+        }
+        Some(frames)
+    }
+}
+
 enum Order {
-    Record(Arc<[Envelope]>),
+    Record(Arc<[Envelope]>, usize),
     Save(Save, SyncSender<Result<u64, String>>),
-    Listen(SyncSender<Vec<Arc<[u8]>>>),
+    Listen(Listener),
+    Past(Ts, Ts, SyncSender<Pieces>),
     Finish(SyncSender<()>),
 }
 
@@ -65,6 +115,8 @@ enum Order {
 #[derive(Clone)]
 pub struct Recorder {
     orders: SyncSender<Order>,
+    /// Bytes of batches that wait.
+    waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
     status: Arc<Mutex<RecorderStatus>>,
 }
@@ -92,7 +144,8 @@ impl Recorder {
         let (orders, inbox) = sync_channel(QUEUE);
         let status = Arc::new(Mutex::new(RecorderStatus::default()));
         let dropped = Arc::new(AtomicU64::new(0));
-        let mut desk = Desk::new(options.clone(), Arc::clone(&status), Arc::clone(&dropped));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut desk = Desk::new(options.clone(), Arc::clone(&status), Arc::clone(&dropped), Arc::clone(&waiting));
         if let Some(path) = &options.path {
             desk.open(path)?;
         }
@@ -100,12 +153,17 @@ impl Recorder {
             .name("recorder".into())
             .spawn(move || desk.run(&inbox))
             .map_err(|e| format!("cannot start the recorder's thread: {e}"))?;
-        Ok(Recorder { orders, dropped, status })
+        Ok(Recorder { orders, waiting, dropped, status })
     }
 
     /// Offers a batch; never waits. What does not fit is counted and becomes a gap in the recording.
     pub fn offer(&self, batch: &Arc<[Envelope]>) {
-        if self.orders.try_send(Order::Record(Arc::clone(batch))).is_err() {
+        let bytes = batch.iter().map(|e| weight(&e.event)).sum();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        // One batch that is larger than the whole queue goes alone.
+        let fits = before == 0 || before + bytes <= QUEUE_BYTES;
+        if !fits || self.orders.try_send(Order::Record(Arc::clone(batch), bytes)).is_err() {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.dropped.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
     }
@@ -136,8 +194,15 @@ impl Recorder {
     /// than its channel holds is let go.
     ///
     /// Never waits: what is held goes as one message.
-    pub fn listen(&self, listener: SyncSender<Vec<Arc<[u8]>>>) {
+    pub fn listen(&self, listener: Listener) {
         let _ = self.orders.try_send(Order::Listen(listener));
+    }
+
+    /// What it holds of the time from `from` to `to`, on disk or in memory.
+    pub fn past(&self, from: Ts, to: Ts) -> Result<Pieces, String> {
+        let (tx, rx) = sync_channel(1);
+        self.send_within(Order::Past(from, to, tx), PATIENCE)?;
+        rx.recv_timeout(PATIENCE).map_err(|_| "the recorder is held up by its disk".to_owned())
     }
 
     /// Writes out what it holds and ends. Waits at most `patience`.
@@ -166,11 +231,39 @@ impl Recorder {
     }
 }
 
+/// Frames that stand behind one another in the file.
+#[derive(Clone, Debug)]
+struct OnDisk {
+    bytes: Range<u64>,
+    first: Ts,
+}
+
+/// Observed time of one block of frames on disk, and how many blocks are remembered: two days.
+const BLOCK: Duration = Duration::from_secs(10);
+const BLOCKS: usize = 20_000;
+
+/// Notes where a frame was written. The header tells when it begins; where it ends is where the next one begins.
+fn note(blocks: &mut VecDeque<OnDisk>, at: u64, frame: &[u8]) {
+    let (time, end) = (observed(frame), at + frame.len() as u64);
+    if let Some(b) = blocks.back_mut()
+        && b.bytes.end == at
+        && time.since(b.first) < BLOCK
+    {
+        b.bytes.end = end;
+        return;
+    }
+    blocks.push_back(OnDisk { bytes: at..end, first: time });
+    if blocks.len() > BLOCKS {
+        blocks.pop_front();
+    }
+}
+
 /// What the thread owns.
 struct Desk {
     options: RecorderOptions,
     status: Arc<Mutex<RecorderStatus>>,
     dropped: Arc<AtomicU64>,
+    waiting: Arc<AtomicUsize>,
     told_dropped: u64,
     file: Option<(File, PathBuf)>,
     written: u64,
@@ -184,7 +277,9 @@ struct Desk {
     /// Frames that wait for the disk.
     pending: VecDeque<(Arc<[u8]>, u64)>,
     pending_bytes: usize,
-    listeners: Vec<SyncSender<Vec<Arc<[u8]>>>>,
+    /// Where which times stand in the file.
+    on_disk: VecDeque<OnDisk>,
+    listeners: Vec<Listener>,
     evicted: u64,
     error: Option<String>,
     gathered: Vec<Envelope>,
@@ -194,11 +289,17 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(options: RecorderOptions, status: Arc<Mutex<RecorderStatus>>, dropped: Arc<AtomicU64>) -> Desk {
+    fn new(
+        options: RecorderOptions,
+        status: Arc<Mutex<RecorderStatus>>,
+        dropped: Arc<AtomicU64>,
+        waiting: Arc<AtomicUsize>,
+    ) -> Desk {
         Desk {
             options,
             status,
             dropped,
+            waiting,
             told_dropped: 0,
             file: None,
             written: 0,
@@ -208,6 +309,7 @@ impl Desk {
             ring_bytes: 0,
             pending: VecDeque::new(),
             pending_bytes: 0,
+            on_disk: VecDeque::new(),
             listeners: Vec::new(),
             evicted: 0,
             error: None,
@@ -222,7 +324,8 @@ impl Desk {
         loop {
             let wait = self.since.map_or(Duration::from_secs(5), |s| GATHER.saturating_sub(s.elapsed()));
             match inbox.recv_timeout(wait) {
-                Ok(Order::Record(batch)) => {
+                Ok(Order::Record(batch, bytes)) => {
+                    self.waiting.fetch_sub(bytes, Ordering::Relaxed);
                     if self.take(&batch) {
                         self.flush();
                         self.sync();
@@ -235,6 +338,10 @@ impl Desk {
                 Ok(Order::Listen(listener)) => {
                     self.flush();
                     self.greet(listener);
+                }
+                Ok(Order::Past(from, to, answer)) => {
+                    self.flush();
+                    let _ = answer.send(self.past(from, to));
                 }
                 Ok(Order::Finish(answer)) => {
                     self.flush();
@@ -310,7 +417,7 @@ impl Desk {
     /// is taken back, so that the file always ends with a whole frame.
     fn keep(&mut self, frame: Vec<u8>, envelopes: u64) {
         let frame: Arc<[u8]> = frame.into();
-        self.listeners.retain(|l| l.try_send(vec![Arc::clone(&frame)]).is_ok());
+        self.listeners.retain(|l| l.tell(&frame));
         self.ring_bytes += frame.len();
         self.ring.push_back((Arc::clone(&frame), envelopes));
         while self.ring_bytes > self.options.ring {
@@ -331,6 +438,7 @@ impl Desk {
                     break;
                 }
                 self.error = None;
+                note(&mut self.on_disk, self.written, frame);
                 self.written += frame.len() as u64;
                 self.pending_bytes -= frame.len();
                 self.pending.pop_front();
@@ -345,11 +453,37 @@ impl Desk {
         }
     }
 
+    /// A frame tells when it begins; it ends where the next one begins.
+    fn past(&self, from: Ts, to: Ts) -> Pieces {
+        let mut pieces = Pieces::default();
+        let held = self.ring.front().map(|(f, _)| observed(f));
+        if self.evicted > 0 && held.is_none_or(|h| h > from) {
+            if let Some((_, path)) = &self.file {
+                let nexts = self.on_disk.iter().skip(1).map(|b| b.first).chain([Ts::MAX]);
+                let reach = self.on_disk.iter().zip(nexts).filter(|(b, next)| *next >= from && b.first <= to);
+                for (block, _) in reach.filter(|(b, _)| held.is_none_or(|h| b.first < h)) {
+                    pieces.push_file(path.clone(), block.bytes.clone());
+                }
+            }
+            pieces.since = match self.on_disk.front() {
+                Some(first) if first.first <= from => None,
+                Some(first) => Some(first.first),
+                None => held,
+            };
+        }
+        let nexts = self.ring.iter().skip(1).map(|(f, _)| observed(f)).chain([Ts::MAX]);
+        for ((frame, _), _) in self.ring.iter().zip(nexts).filter(|((f, _), next)| *next >= from && observed(f) <= to) {
+            pieces.push(Arc::clone(frame));
+        }
+        pieces
+    }
+
     /// A new listener gets everything that is held, then every new frame.
-    fn greet(&mut self, listener: SyncSender<Vec<Arc<[u8]>>>) {
-        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame(0).into()];
+    fn greet(&mut self, listener: Listener) {
+        // Two at least, so that it is told from a single new frame, which is counted.
+        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame(0).into(), Arc::default()];
         held.extend(self.ring.iter().map(|(f, _)| Arc::clone(f)));
-        if listener.try_send(held).is_ok() {
+        if listener.to.try_send(held).is_ok() {
             self.listeners.push(listener);
         }
     }
@@ -399,6 +533,7 @@ impl Desk {
             return Err(format!("cannot write to {}: {e}", path.display()));
         }
         self.written = head.len() as u64;
+        self.on_disk.clear();
         self.file = Some((file, path.to_owned()));
         Ok(())
     }
@@ -435,6 +570,7 @@ impl Desk {
         self.written += head.len() as u64;
         for (frame, _) in self.ring.iter().skip(left_out) {
             file.write_all(frame).map_err(fail)?;
+            note(&mut self.on_disk, self.written, frame);
             self.written += frame.len() as u64;
         }
         file.sync_data().map_err(fail)

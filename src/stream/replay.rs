@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use super::past::Book;
 use super::recording::{Damage, Frame, Reader, RecordingError};
 use super::runs::Runs;
 use crate::signals::Envelope;
@@ -41,6 +43,20 @@ impl Summary {
 /// Reads a recording (one file, or a folder of segments) and hands each frame's envelopes to `to`, which returns false
 /// to stop.
 pub fn read(path: &Path, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Summary, RecordingError> {
+    read_noting(path, None, to)
+}
+
+/// As [`read`], noting in `book` where which times stand.
+pub fn read_noting(
+    path: &Path,
+    book: Option<&Mutex<Book>>,
+    to: &mut dyn FnMut(Vec<Envelope>) -> bool,
+) -> Result<Summary, RecordingError> {
+    let note = |f: &mut dyn FnMut(&mut Book)| {
+        if let Some(book) = book {
+            f(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    };
     let io = |what, path: &Path| {
         let path = path.display().to_string();
         move |source| RecordingError::Io { what, path, source }
@@ -64,6 +80,7 @@ pub fn read(path: &Path, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Su
         size += input.metadata().map(|m| m.len()).unwrap_or(0);
         let mut reader = Reader::new(input);
         runs.segment();
+        note(&mut |b| b.file(file.clone()));
         while let Some(frame) = reader.next_frame().map_err(io("cannot read", file))? {
             frames += 1;
             match frame {
@@ -71,6 +88,7 @@ pub fn read(path: &Path, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> Result<Su
                 Frame::Gap(gap) => summary.missing += gap.envelopes,
                 Frame::Events(mut envelopes) => {
                     runs.place(&mut envelopes);
+                    note(&mut |b| b.note(reader.last_frame(), &envelopes, &runs));
                     summary.envelopes += envelopes.len() as u64;
                     if !to(envelopes) {
                         return Ok(summary);

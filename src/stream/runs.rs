@@ -45,12 +45,15 @@ struct Run {
     sources: BTreeMap<SourceId, SourceId>,
 }
 
+/// Which run speaks under which origin number.
+pub type Speaking = BTreeMap<OriginId, usize>;
+
 /// Tells runs apart while envelopes are read in the order of the recording.
 #[derive(Clone, Debug, Default)]
 pub struct Runs {
     runs: Vec<Run>,
     /// Which run speaks under the origin numbers of this segment.
-    speaking: BTreeMap<OriginId, usize>,
+    speaking: Speaking,
     /// Sources that go on from run to run: (host, kind, name, detail).
     lasting: BTreeMap<(String, SourceKind, String, String), SourceId>,
 }
@@ -59,6 +62,16 @@ impl Runs {
     /// A segment begins: who speaks in it is declared in it.
     pub fn segment(&mut self) {
         self.speaking.clear();
+    }
+
+    /// Who speaks now.
+    pub fn speaking(&self) -> &Speaking {
+        &self.speaking
+    }
+
+    /// Goes on in the middle of a segment in which these speak.
+    pub fn resume(&mut self, speaking: &Speaking) {
+        self.speaking.clone_from(speaking);
     }
 
     /// How many runs were met.

@@ -3,7 +3,8 @@
 //! A count is placed in the second of its event time and becomes visible when the second it was observed in is over, so
 //! that a half-filled second is never shown as a drop and live and replay agree to the line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub struct CountSeries {
     /// second of event time → (second of observation, counts); nearly always one pair.
     seconds: BTreeMap<i64, Vec<(i64, Counts)>>,
     minutes: BTreeMap<i64, Counts>,
+    /// The seconds that became minutes, packed, for windows onto the far past.
+    packed: Packed,
     evicted: u64,
 }
 
@@ -64,13 +67,52 @@ impl CountSeries {
         while self.seconds.len() > SECONDS {
             if let Some((s, cell)) = self.seconds.pop_first() {
                 let minute = self.minutes.entry(s.div_euclid(60)).or_default();
-                cell.iter().for_each(|(_, c)| minute.merge(c));
+                for (seen, c) in &cell {
+                    minute.merge(c);
+                    self.packed.push(s, *seen, c);
+                }
             }
         }
         while self.minutes.len() > MINUTES {
             self.minutes.pop_first();
             self.evicted += 1;
         }
+    }
+
+    /// The same counts as seen from further back: seconds in full from `from`, which must be the beginning of a minute, to
+    /// `to`, minutes before, nothing after.
+    pub fn around(&self, from: Ts, to: Ts) -> CountSeries {
+        let to = to.secs();
+        // Whoever is quiet for hours has its last words in full all the same, as it had then.
+        let held = self.seconds.range(..=to).count();
+        let from = self.packed.back(to, SECONDS.saturating_sub(held)).map_or(from.secs(), |s| s.min(from.secs()));
+        let from = from.div_euclid(60) * 60;
+        let mut out = CountSeries { evicted: self.evicted, ..CountSeries::default() };
+        out.minutes = self.minutes.range(..from.div_euclid(60)).map(|(m, c)| (*m, *c)).collect();
+        self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
+        for (&second, cell) in self.seconds.range(..=to) {
+            for (seen, c) in cell {
+                match second < from {
+                    true => out.minutes.entry(second.div_euclid(60)).or_default().merge(c),
+                    false => out.add(second, Ts::from_secs(*seen), c),
+                }
+            }
+        }
+        out
+    }
+
+    /// Hands on every second from `from` to `to`, packed or not: (second, second of observation, counts).
+    pub fn each_second(&self, from: Ts, to: Ts, mut f: impl FnMut(i64, i64, &Counts)) {
+        let (from, to) = (from.secs(), to.secs());
+        self.packed.each(from, to, &mut f);
+        for (second, cell) in self.seconds.range(from..=to.max(from)) {
+            cell.iter().for_each(|(seen, c)| f(*second, *seen, c));
+        }
+    }
+
+    /// The newest second that is held by the minute only.
+    pub fn packed_upto(&self) -> Option<Ts> {
+        self.packed.last.map(Ts::from_secs)
     }
 
     /// Sum over `range`, as visible at `now`.
@@ -83,7 +125,10 @@ impl CountSeries {
     /// Counts in each of `parts` equal pieces of `range`, as visible at `now`.
     pub fn columns(&self, range: TimeRange, parts: usize, now: Ts) -> Vec<Counts> {
         let mut out = vec![Counts::default(); parts];
+        // As in a series: what is drawn does not depend on how much is held by the minute only.
+        let by_minute = range.is_by_minute(parts);
         self.each(range, now, |at, c| {
+            let at = if by_minute { at.floor(Duration::from_secs(60)) } else { at };
             if let Some(i) = range.column(at.max(range.start), parts) {
                 out[i].merge(c);
             }
@@ -129,6 +174,121 @@ impl CountSeries {
     }
 }
 
+/// Bytes of packed seconds that are kept: at one count a second, well over a day.
+const PACKED: usize = 1 << 20;
+/// Bytes of one block of them.
+const BLOCK: usize = 4 << 10;
+
+/// Seconds with their counts in about eight bytes each: blocks of variable-length numbers, each as the difference to the
+/// one before.
+#[derive(Clone, Debug, Default)]
+struct Packed {
+    blocks: VecDeque<Block>,
+    bytes: usize,
+    last: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct Block {
+    first: i64,
+    last: i64,
+    /// Where the differences begin.
+    base: i64,
+    previous: i64,
+    seconds: usize,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    fn push(&mut self, second: i64, seen: i64, counts: &Counts) {
+        if self.blocks.back().is_none_or(|b| b.bytes.len() >= BLOCK) {
+            let bytes = Vec::with_capacity(BLOCK + 64);
+            self.blocks.push_back(Block {
+                first: second,
+                last: second,
+                base: second,
+                previous: second,
+                seconds: 0,
+                bytes,
+            });
+        }
+        let Some(block) = self.blocks.back_mut() else { return };
+        let before = block.bytes.len();
+        let zigzag = |n: i64| ((n << 1) ^ (n >> 63)) as u64;
+        put(&mut block.bytes, zigzag(second.wrapping_sub(block.previous)));
+        put(&mut block.bytes, zigzag(seen.wrapping_sub(second)));
+        let mask = counts.0.iter().enumerate().fold(0u8, |m, (i, n)| if *n > 0 { m | 1 << i } else { m });
+        block.bytes.push(mask);
+        counts.0.iter().filter(|n| **n > 0).for_each(|n| put(&mut block.bytes, u64::from(*n)));
+        (block.first, block.last) = (block.first.min(second), block.last.max(second));
+        block.previous = second;
+        block.seconds += 1;
+        self.last = self.last.max(Some(second));
+        self.bytes += block.bytes.len() - before;
+        while self.bytes > PACKED
+            && let Some(oldest) = self.blocks.pop_front()
+        {
+            self.bytes -= oldest.bytes.len();
+        }
+    }
+
+    /// Where to begin for at least the last `n` seconds up to `to`; whole blocks.
+    fn back(&self, to: i64, n: usize) -> Option<i64> {
+        let mut found = 0;
+        let mut first = None;
+        for block in self.blocks.iter().rev().filter(|b| b.first <= to) {
+            if found >= n {
+                break;
+            }
+            found += if block.last <= to { block.seconds } else { 0 };
+            first = Some(first.map_or(block.first, |f: i64| f.min(block.first)));
+        }
+        first
+    }
+
+    /// Hands on seconds from `from` up to and with `to`, in the order in which they came.
+    fn each(&self, from: i64, to: i64, mut f: impl FnMut(i64, i64, &Counts)) {
+        for block in self.blocks.iter().filter(|b| b.first <= to && b.last >= from) {
+            let mut bytes = block.bytes.iter();
+            let mut second = block.base;
+            let signed = |n: u64| (n >> 1) as i64 ^ -((n & 1) as i64);
+            while let (Some(by), Some(behind)) = (take(&mut bytes), take(&mut bytes)) {
+                second = second.wrapping_add(signed(by));
+                let mask = bytes.next().copied().unwrap_or(0);
+                let mut counts = Counts::default();
+                for (i, n) in counts.0.iter_mut().enumerate().filter(|(i, _)| mask & (1 << i) != 0) {
+                    let _ = i;
+                    *n = u32::try_from(take(&mut bytes).unwrap_or(0)).unwrap_or(u32::MAX);
+                }
+                if (from..=to).contains(&second) {
+                    f(second, second.wrapping_add(signed(behind)), &counts);
+                }
+            }
+        }
+    }
+}
+
+/// Seven bits a byte, the lowest first.
+fn put(to: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        to.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    to.push(n as u8);
+}
+
+fn take(from: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
+    let mut n = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *from.next()?;
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(n);
+        }
+    }
+    Some(n)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +304,46 @@ mod tests {
         assert_eq!(s.sum(r, Ts::from_secs(10)).total(), 0);
         assert_eq!(s.sum(r, Ts::from_secs(11)).total(), 1);
         assert_eq!(s.sum(r, Ts::from_secs(16)).total(), 2);
+    }
+
+    fn errors(n: u32) -> Counts {
+        let mut c = Counts::default();
+        c.add(Some(Severity::Error), n);
+        c.add(None, 300);
+        c
+    }
+
+    #[test]
+    fn seconds_that_became_minutes_come_back_for_a_window_onto_the_past() {
+        let (mut all, mut upto) = (CountSeries::default(), CountSeries::default());
+        for s in 0..20_000i64 {
+            // Every tenth second is seen late, and one line comes an hour late.
+            let seen = Ts::from_secs(s + i64::from(s % 10 == 0) * 3);
+            let count = errors((s % 5) as u32);
+            all.add(s, seen, &count);
+            if s < 9_100 {
+                upto.add(s, seen, &count);
+            }
+            if s == 8_000 {
+                all.add(4_400, Ts::from_secs(8_000), &errors(70_000));
+                upto.add(4_400, Ts::from_secs(8_000), &errors(70_000));
+            }
+        }
+        let now = Ts::from_secs(9_000);
+        let window = all.around(Ts::from_secs(9_000 - 7_200), Ts::from_secs(9_099));
+        for (range, parts) in [((0, 20_000), 100), ((8_000, 9_000), 250), ((4_000, 5_000), 1_000)] {
+            let range = TimeRange::new(Ts::from_secs(range.0), Ts::from_secs(range.1));
+            assert_eq!(window.columns(range, parts, now), upto.columns(range, parts, now), "{range:?}");
+        }
+        assert!(all.packed.bytes < 12 * 13_000, "{} bytes for 12,800 seconds", all.packed.bytes);
+    }
+
+    #[test]
+    fn what_is_packed_is_bounded() {
+        let mut all = CountSeries::default();
+        for s in 0..200_000i64 {
+            all.add(s, Ts::from_secs(s), &errors(1_000_000));
+        }
+        assert!(all.packed.bytes <= PACKED && all.packed.blocks.len() <= PACKED / BLOCK + 1);
     }
 }

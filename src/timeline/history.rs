@@ -26,19 +26,23 @@ pub struct History<T> {
     entries: BTreeMap<(Ts, Seq), Entry<T>>,
     cap: usize,
     evicted: u64,
+    /// Event time of the newest fact that was evicted.
+    evicted_upto: Option<Ts>,
 }
 
 impl<T> History<T> {
     /// An empty history that holds at most `cap` facts.
     pub fn new(cap: usize) -> History<T> {
-        History { entries: BTreeMap::new(), cap: cap.max(1), evicted: 0 }
+        History { entries: BTreeMap::new(), cap: cap.max(1), evicted: 0, evicted_upto: None }
     }
 
     /// Adds a fact. One that was there already (same time and sequence) replaces it.
     pub fn push(&mut self, at: Ts, observed: Ts, seq: Seq, value: T) {
         self.entries.insert((at, seq), Entry { at, observed, seq, value });
         while self.entries.len() > self.cap {
-            self.entries.pop_first();
+            if let Some(((at, _), _)) = self.entries.pop_first() {
+                self.evicted_upto = self.evicted_upto.max(Some(at));
+            }
             self.evicted += 1;
         }
     }
@@ -82,6 +86,11 @@ impl<T> History<T> {
     /// How many facts have been evicted so far.
     pub fn evicted(&self) -> u64 {
         self.evicted
+    }
+
+    /// Event time of the newest fact that was evicted: from there on everything is here.
+    pub fn evicted_upto(&self) -> Option<Ts> {
+        self.evicted_upto
     }
 }
 

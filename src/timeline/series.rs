@@ -7,6 +7,8 @@ use super::{TimeRange, Ts};
 
 /// Full-resolution samples kept: two hours at one a second.
 pub const FULL: usize = 7_200;
+/// What is let go is kept by.
+const MINUTE: Duration = Duration::from_secs(60);
 /// Minutes kept behind them: a day.
 pub const MINUTES: usize = 1_440;
 
@@ -55,7 +57,7 @@ impl Series {
     }
 
     fn fold_minute(&mut self, t: Ts, v: f32) {
-        let at = t.floor(Duration::from_secs(60));
+        let at = t.floor(MINUTE);
         match self.minutes.back_mut() {
             Some(m) if m.at == at => {
                 m.min = m.min.min(v);
@@ -85,12 +87,16 @@ impl Series {
 
     /// The largest value in each of `parts` equal pieces of `range`, nothing after `now`; `None` is a gap.
     ///
-    /// A maximum, because a mean would hide the spike people look for.
+    /// A maximum, because a mean would hide the spike people look for. Over more than two hours every sample stands
+    /// at the beginning of its minute, whether it is still held or only its minute is: what is drawn does not depend on
+    /// how much has been let go.
     pub fn peaks(&self, range: TimeRange, parts: usize, now: Ts) -> Vec<Option<f64>> {
         let mut out = vec![None; parts];
+        let by_minute = range.is_by_minute(parts);
         let mut put = |t: Ts, v: f32| {
+            let at = if by_minute { t.floor(MINUTE).max(range.start) } else { t };
             if t <= now
-                && let Some(i) = range.column(t, parts)
+                && let Some(i) = range.column(at, parts)
             {
                 let v = f64::from(v);
                 out[i] = Some(out[i].map_or(v, |o: f64| o.max(v)));
@@ -118,9 +124,20 @@ impl Series {
         (n > 0).then(|| sum / f64::from(n))
     }
 
+    /// What is known of the time before `at`, by the minute; `at` must be the beginning of one. Full resolution is to be
+    /// pushed behind it.
+    pub fn before(&self, at: Ts) -> Series {
+        let minutes = self.minutes.iter().take_while(|m| m.at < at).copied().collect();
+        let mut series = Series { full: VecDeque::new(), minutes, evicted: self.evicted };
+        for &(t, v) in self.full.iter().take_while(|(t, _)| *t < at) {
+            series.fold_minute(t, v);
+        }
+        series
+    }
+
     /// Whether nothing was ever pushed.
     pub fn is_empty(&self) -> bool {
-        self.full.is_empty()
+        self.full.is_empty() && self.minutes.is_empty()
     }
 
     /// Minutes that fell off the far end.
@@ -141,6 +158,23 @@ mod tests {
         }
         let first_minute = TimeRange::new(Ts::from_secs(0), Ts::from_secs(60));
         assert_eq!(s.peaks(first_minute, 1, Ts::MAX), [Some(99.0)]);
+    }
+
+    #[test]
+    fn columns_of_minutes_are_the_same_however_much_was_let_go() {
+        let mut held = Series::default();
+        for i in 0..9_000 {
+            held.push(Ts::from_secs(i), (i % 97) as f64);
+        }
+        let at = Ts::from_secs(4_500);
+        let mut rest = held.before(at);
+        (4_500..9_000).for_each(|i| rest.push(Ts::from_secs(i), (i % 97) as f64));
+        for parts in [7, 60, 99] {
+            let range = TimeRange::new(Ts::from_secs(0), Ts::from_secs(9_000));
+            let now = Ts::from_secs(8_555);
+            assert_eq!(held.peaks(range, parts, now), rest.peaks(range, parts, now), "{parts}");
+        }
+        assert_eq!(rest.as_of(Ts::from_secs(4_777)), held.as_of(Ts::from_secs(4_777)));
     }
 
     #[test]

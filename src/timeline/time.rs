@@ -157,6 +157,13 @@ impl TimeRange {
         TimeRange { start: at(index), end: at(index + 1) }
     }
 
+    /// Whether this is drawn by the minute in `parts` equal pieces: each is a minute or longer, and the whole is longer
+    /// than what is kept in full resolution.
+    pub fn is_by_minute(&self, parts: usize) -> bool {
+        let seconds = self.len().as_secs();
+        seconds > 7_200 && seconds >= 60 * parts.max(1) as u64
+    }
+
     /// Which of `parts` equal pieces `t` falls into.
     pub fn column(&self, t: Ts, parts: usize) -> Option<usize> {
         if !self.contains(t) || parts == 0 {

@@ -10,6 +10,7 @@ use warroom::stream::replay::{Summary, read};
 use warroom::timeline::source::Declaration;
 use warroom::timeline::{OriginId, SourceDecl, SourceId, SourceKind, Ts};
 
+use crate::support::made::Made;
 use crate::support::program::{Home, names};
 
 fn envelope(seq: u64, source: u32, event: Event) -> Envelope {
@@ -105,9 +106,12 @@ fn a_disk_that_is_full_in_the_middle_of_a_frame_leaves_a_recording_of_whole_fram
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state >> 16
     };
-    let lines: String = (0..600).map(|n| format!("{n} {:x}{:x}{:x}\n", noise(), noise(), noise())).collect();
+    let lines: String = (0..9_600).map(|n| format!("{n} {:x}{:x}{:x}\n", noise(), noise(), noise())).collect();
     home.file("more.log", &lines);
-    home.file("slow.sh", "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do cat more.log; sleep 0.15; done");
+    home.file(
+        "slow.sh",
+        "for i in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do sed -n \"$((i * 600 + 1)),$((i * 600 + 600))p\" more.log; sleep 0.15; done",
+    );
     // No file of this shell may be larger than 100 kB, and what is over it is an error as on a full disk.
     let out = shell(&home, "trap '' XFSZ; ulimit -f 200; exec $W record -o a.wr --for 3s -c 'sh slow.sh'");
     let err = String::from_utf8_lossy(&out.stderr);
@@ -118,6 +122,68 @@ fn a_disk_that_is_full_in_the_middle_of_a_frame_leaves_a_recording_of_whole_fram
     assert_eq!((summary.damage.bytes, summary.trouble()), (0, None), "{err}");
     assert!(!all.is_empty());
     assert_eq!(names(&home.path("state")), [""; 0]);
+}
+
+/// Two runs on one host with half an hour between them, and one on another host during the second.
+fn three_runs(home: &Home) {
+    Made::new("web-1", 11, BEGIN, 600).write(&home.path("b.wr"));
+    Made::new("web-1", 12, BEGIN + 2_400, 600).write(&home.path("a.wr"));
+    Made::new("db-2", 13, BEGIN + 2_400, 600).write(&home.path("c.wr"));
+}
+
+const BEGIN: i64 = 1_773_500_400;
+
+#[test]
+fn recordings_of_several_runs_and_hosts_show_all_of_them_behind_one_another_or_in_a_folder() {
+    let home = Home::new();
+    three_runs(&home);
+    let bytes = |name: &str| std::fs::read(home.path(name)).expect("a recording");
+    std::fs::write(home.path("all.wr"), [bytes("b.wr"), bytes("a.wr"), bytes("c.wr")].concat()).expect("written");
+    std::fs::create_dir(home.path("segments")).expect("a folder");
+    for name in ["a.wr", "b.wr", "c.wr"] {
+        std::fs::write(home.path("segments").join(name), bytes(name)).expect("written");
+    }
+    let count = |what: &str, name: &str| home.run(&["query", what, "--recording", name, "--json"]).objects().len();
+    for what in ["logs", "host", "db", "deploys", "health", "sources"] {
+        let each = count(what, "a.wr") + count(what, "b.wr") + count(what, "c.wr");
+        assert_eq!((count(what, "all.wr"), count(what, "segments")), (each, each), "{what}");
+    }
+    let frame = |name: &str, at: i64, more: &[&str]| {
+        let at = Ts::from_secs(BEGIN + at).to_string();
+        home.run(&[&["screen", name, "--at", &at, "--size", "130x40"], more].concat()).good()
+    };
+    for at in [300, 2_700] {
+        assert_eq!(frame("all.wr", at, &[]), frame("segments", at, &[]));
+    }
+    // Each run shows at its time, the gap between them is said, and which of the hosts this is.
+    let seam = frame("all.wr", 2_402, &["--pane", "logs"]);
+    assert!(seam.contains("nothing was recorded for 30 m before this"), "{seam}");
+    let host = frame("all.wr", 2_700, &["--pane", "host"]);
+    assert!(host.contains("web-1 of 2 hosts"), "{host}");
+    let between = frame("all.wr", 1_500, &["--pane", "database"]);
+    assert!(!between.contains("no route"), "{between}");
+}
+
+#[test]
+fn envelopes_of_one_run_that_come_in_two_recordings_count_once() {
+    let home = Home::new();
+    let made = Made::new("web-1", 11, BEGIN, 120);
+    made.clone().write(&home.path("whole.wr"));
+    // The second recording holds the second minute again, and its own beginning.
+    let mut all = made.envelopes();
+    let half = all.len() / 2;
+    let declared: Vec<Envelope> = all.iter().take(14).cloned().collect();
+    let rest = all.split_off(half);
+    let mut bytes = std::fs::read(home.path("whole.wr")).expect("a recording");
+    let segment = warroom::stream::recording::Segment { format: 1, program: "made".into(), redacted: true };
+    bytes.extend(warroom::stream::recording::encode_segment(&segment, Ts(0)));
+    bytes.extend(warroom::stream::recording::encode_events(&declared));
+    bytes.extend(warroom::stream::recording::encode_events(&rest));
+    std::fs::write(home.path("both.wr"), bytes).expect("written");
+    for what in ["logs", "host", "db", "health"] {
+        let count = |name: &str| home.run(&["query", what, "--recording", name, "--json"]).objects().len();
+        assert_eq!(count("both.wr"), count("whole.wr"), "{what}");
+    }
 }
 
 /// The document is true: what was written from it alone sees the same frames.

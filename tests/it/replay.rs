@@ -16,12 +16,16 @@ use warroom::runtime::session::Session;
 use warroom::runtime::still::Still;
 use warroom::signals::deploys::event::DeployEvent;
 use warroom::signals::{Envelope, Event, Roots};
+use warroom::stream::past::Past;
+use warroom::stream::recorder::{Recorder, RecorderOptions};
 use warroom::stream::replay::read;
 use warroom::timeline::{TimeRange, Ts};
 use warroom::ui::Theme;
 use warroom::ui::frame::{to_ansi, to_text};
 
+use crate::support::made::Made;
 use crate::support::program::Home;
+use crate::support::tty::Tty;
 
 /// The envelopes of the golden recording, read once.
 fn golden() -> &'static [Envelope] {
@@ -313,4 +317,117 @@ async fn what_was_recorded_live_replays_as_the_screens_that_were_seen_live() {
 async fn recorder_done(recorder: warroom::stream::recorder::Recorder) {
     let done = tokio::task::spawn_blocking(move || recorder.finish(Duration::from_secs(10)));
     done.await.expect("the recorder ends");
+}
+
+/// Where the made recordings begin: the beginning of an hour.
+const BEGIN: i64 = 1_773_500_400;
+
+/// Six hours at one sample a second, made once: the envelopes, and the file.
+fn six_hours() -> &'static (Vec<Envelope>, PathBuf, Home) {
+    static MADE: OnceLock<(Vec<Envelope>, PathBuf, Home)> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let home = Home::new();
+        let path = home.path("six.wr");
+        let made = Made::new("web-1", 9, BEGIN, 6 * 3_600);
+        made.clone().write(&path);
+        (made.envelopes(), path, home)
+    })
+}
+
+/// Counters of what was let go tell how it was folded, not what happened.
+fn without_counters(screens: Vec<(String, String, String)>) -> Vec<(String, String, String)> {
+    let drop = |text: String| -> String {
+        text.lines().map(|l| if l.contains("old facts let go") { "\n".into() } else { format!("{l}\n") }).collect()
+    };
+    screens.into_iter().map(|(name, text, ansi)| (name, drop(text), drop(ansi))).collect()
+}
+
+fn at(seconds: i64) -> Ts {
+    Ts::from_millis((BEGIN + seconds) * 1_000 + 980)
+}
+
+#[test]
+fn six_hours_show_everywhere_what_was_to_be_seen_then() {
+    let (all, path, _home) = six_hours();
+    let span = span(all);
+    let mut whole = Still::read(&Input::Recording(path.clone()), Settings::default()).expect("it can be read");
+    assert!(whole.state.timeline.let_go_upto().is_some(), "the present has let go of the first hours");
+    // Early in trouble, late, at the mount that went read-only, at two hours, between; not in order.
+    for seconds in [1_150, 20_000, 3_700, 7_300, 16_795] {
+        let mut upto = folded(all.iter().filter(|e| e.observed <= at(seconds)));
+        let seen = without_counters(screens(&mut upto, span, at(seconds)));
+        let again = without_counters(screens(&mut whole, span, at(seconds)));
+        same(&seen, &again, "folded up to there, and six hours with a window");
+        assert!(seen.iter().any(|(_, text, _)| text.contains("web-1")), "{}", seen[0].1);
+    }
+    // The present itself was not touched by any of this.
+    let mut present = folded(all);
+    same(&screens(&mut present, span, span.end), &screens(&mut whole, span, span.end), "before and after windows");
+}
+
+/// All of it to the recorder, no faster than it takes it.
+fn offer(recorder: &Recorder, all: &[Envelope]) {
+    for (i, some) in all.chunks(500).enumerate() {
+        recorder.offer(&some.into());
+        if i % 8 == 0 {
+            recorder.past(Ts(0), Ts(0)).expect("an answer to what was asked behind them");
+        }
+    }
+    assert_eq!(recorder.status().dropped, 0);
+}
+
+#[test]
+fn a_live_session_goes_back_further_than_two_hours_with_what_its_recorder_holds() {
+    let (all, _, _) = six_hours();
+    let home = Home::new();
+    for path in [Some(home.path("own.wr")), None] {
+        let on_disk = path.is_some();
+        // On disk all six hours are there, however little is kept in memory.
+        let ring = if on_disk { 1 << 20 } else { 64 << 20 };
+        let recorder = Recorder::start(RecorderOptions { path, ring, redact: false }).expect("a recorder");
+        offer(&recorder, all);
+        let mut live = folded(all);
+        live.past = Past::Recorder(recorder.clone());
+        let span = span(all);
+        for seconds in [if on_disk { 3_700 } else { 10_000 }] {
+            let mut upto = folded(all.iter().filter(|e| e.observed <= at(seconds)));
+            let seen = without_counters(screens(&mut upto, span, at(seconds)));
+            let again = without_counters(screens(&mut live, span, at(seconds)));
+            same(&seen, &again, if on_disk { "from its own file" } else { "from memory" });
+        }
+        assert_eq!(recorder.status().dropped, 0);
+        recorder.finish(Duration::from_secs(5));
+    }
+}
+
+#[test]
+fn what_the_recorder_in_memory_has_let_go_is_shown_by_the_minute_and_said() {
+    let (all, _, _) = six_hours();
+    let recorder = Recorder::start(RecorderOptions { path: None, ring: 1 << 20, redact: false }).expect("a recorder");
+    offer(&recorder, all);
+    let mut live = folded(all);
+    live.past = Past::Recorder(recorder);
+    live.stand(span(all), at(3_000));
+    let text = to_text(&live.frame(&Theme::builtin("dark").expect("a theme"), 140, 40));
+    assert!(text.contains("by the minute only"), "{text}");
+}
+
+#[test]
+fn a_replay_of_three_hours_in_a_terminal_goes_back_to_the_first_hour_and_plays_on_there() {
+    let home = Home::new();
+    Made::new("web-1", 9, BEGIN, 3 * 3_600).write(&home.path("three.wr"));
+    let mut tty = Tty::start(&home, &["replay", "three.wr", "--at", "15:00:40"], (130, 40));
+    tty.wait("the process table of then", |t| t.contains("15:00:40") && t.contains("/usr/bin/worker"));
+    tty.keys(")");
+    tty.wait("ten minutes on", |t| t.contains("15:10:40") && t.contains("/usr/bin/worker"));
+    tty.keys("g17:50:00\r");
+    tty.wait("hours on", |t| t.contains("17:50:00") && t.contains("/usr/bin/worker"));
+    tty.keys("g15:30:00\r");
+    tty.wait("and back", |t| t.contains("15:30:00") && t.contains("/usr/bin/worker"));
+    tty.keys("]]]]]] ");
+    tty.wait("it plays there", |t| t.contains("64x"));
+    tty.wait("on into the next window", |t| t.contains(" 15:35:") && t.contains("/usr/bin/worker"));
+    tty.keys("q");
+    assert_eq!(tty.ended(), 0);
+    tty.is_given_back();
 }

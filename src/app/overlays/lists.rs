@@ -37,7 +37,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
         // Their length is known when they are drawn; the box stops at its end.
-        Some(Overlay::Help { top } | Overlay::Compare { top }) => *top = shift(*top, 2_000),
+        Some(Overlay::Help { top } | Overlay::Compare { top } | Overlay::Plan { top, .. }) => *top = shift(*top, 2_000),
         Some(Overlay::Detail(d)) => d.move_by(by),
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),

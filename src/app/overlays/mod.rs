@@ -6,12 +6,14 @@ pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod plan;
 pub mod rates;
 pub mod terms;
 pub mod top;
 
 use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
+use crate::signals::database::plan::Plan;
 use crate::ui::{Role, Selected};
 
 use self::detail::Detail;
@@ -74,6 +76,13 @@ pub enum Overlay {
     },
     /// A row with all its fields and lines.
     Detail(Box<Detail>),
+    /// The plan of a statement.
+    Plan {
+        /// The plan.
+        plan: Box<Plan>,
+        /// First line shown.
+        top: usize,
+    },
     /// The pinned instant and the playhead side by side.
     Compare {
         /// First line shown.
@@ -93,6 +102,13 @@ pub enum Overlay {
         /// The line under the cursor.
         cursor: usize,
     },
+    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
+    Consent {
+        /// Its place among the offers.
+        offer: usize,
+        /// What it means.
+        consent: Consent,
+    },
     /// Columns of the log pane.
     Columns {
         /// The line under the cursor.
@@ -102,13 +118,6 @@ pub enum Overlay {
     Mutes {
         /// The line under the cursor.
         cursor: usize,
-    },
-    /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
-    Consent {
-        /// Its place among the offers.
-        offer: usize,
-        /// What it means.
-        consent: Consent,
     },
     /// Log sources with their rates.
     Rates {

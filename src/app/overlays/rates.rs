@@ -17,18 +17,18 @@ const CHART: usize = 20;
 
 /// How many sources there are.
 pub fn len(state: &State) -> usize {
-    state.timeline.logs.sources().count()
+    state.shown().logs.sources().count()
 }
 
 /// The source under the cursor.
 pub fn chosen(state: &State, cursor: usize) -> Option<SourceRate> {
-    rates(&state.timeline.logs, state.now()).into_iter().nth(cursor)
+    rates(&state.shown().logs, state.now()).into_iter().nth(cursor)
 }
 
 /// Title and lines of the box, the first line the names of its columns. Charts are drawn for what can be seen only:
 /// `height` lines round the cursor.
 pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: usize) -> (String, Vec<BoxLine>) {
-    let history = &state.timeline.logs;
+    let history = &state.shown().logs;
     let all = rates(history, cx.now);
     let quiet = all.iter().filter(|r| r.quiet.is_some()).count();
     let mut title = format!("Log sources: {}", all.len());
@@ -97,7 +97,7 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
 
 /// One column a piece, hot where most of it was errors.
 fn spark(state: &State, cx: &PaneCx, rate: &SourceRate) -> BoxLine {
-    let (values, hot) = chart(&state.timeline.logs, rate.source, CHART, cx.now);
+    let (values, hot) = chart(&state.shown().logs, rate.source, CHART, cx.now);
     let max = values.iter().flatten().copied().fold(1.0, f64::max);
     let mut out: BoxLine = Vec::new();
     for (i, value) in values.iter().enumerate() {

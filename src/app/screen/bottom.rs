@@ -78,6 +78,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             ];
             hints(state, cx, area, buf, out, KEYS);
         }
+        Some(Overlay::Plan { plan, .. }) => {
+            let both: &[(Action, &str)] = &[(Action::CopyRow, "copy the index"), (Action::Back, "back")];
+            hints(state, cx, area, buf, out, if plan.copy.is_some() { both } else { &both[1..] });
+        }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None => {
             let fresh = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < MESSAGE);

@@ -6,6 +6,7 @@ use ratatui::layout::Rect;
 use crate::app::playhead::Playhead;
 use crate::app::state::State;
 use crate::signals::incident;
+use crate::signals::logs::store::scan::counted;
 use crate::timeline::Ts;
 use crate::timeline::time::short;
 use crate::ui::{PaneCx, Role, text};
@@ -41,10 +42,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
     let name = if state.settings.demo { "warroom demo".to_owned() } else { "warroom".to_owned() };
     parts.push((name, if live { Role::Header } else { Role::HeaderPast }));
-    if let Some(incident) = incident::pane::header(&state.timeline.incident, cx) {
+    if let Some(incident) = incident::pane::header(&state.shown().incident, cx) {
         parts.push((incident, if live { Role::Header } else { Role::HeaderPast }));
     } else {
-        let host = state.timeline.host_at(cx.now).0;
+        let host = state.shown().host_at(cx.now).0;
         if !host.is_empty() {
             parts.push((host.to_owned(), if live { Role::Header } else { Role::HeaderPast }));
         }
@@ -71,6 +72,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
     // What is left in the middle: the recorder, and our own cost.
     let mut extras = Vec::new();
+    if state.windows.is_loading() {
+        extras.push(("reading the past".to_owned(), Role::HeaderPast));
+    }
     let r = &state.own.recorder;
     if let Some(error) = &r.error {
         extras.push((format!("rec NOT ON DISK: {error}"), Role::HeaderAlert));
@@ -79,6 +83,15 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
     if r.dropped > 0 {
         extras.push((format!("rec lost {}", r.dropped), Role::HeaderAlert));
+    }
+    let logs = &state.own.logs;
+    if logs.lost_lines > 0 {
+        extras.push((format!("{} lost", counted(logs.lost_lines, "line")), Role::HeaderAlert));
+    }
+    if let Some(share) = logs.indexing().filter(|_| area.width >= 100) {
+        let paused = if logs.index_paused { " paused" } else { "" };
+        let text = format!("index {:.0} %{paused}", (share * 100.0).floor());
+        extras.push((text, if live { Role::Header } else { Role::HeaderPast }));
     }
     if let Some((cpu, memory)) =
         own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay())
@@ -97,7 +110,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
 
 /// What this program costs: percent of one core, resident bytes.
 fn own_cost(state: &State) -> Option<(f32, u64)> {
-    let cost = state.timeline.host_at(state.now()).1.own_cost(state.now())?;
+    let cost = state.shown().host_at(state.now()).1.own_cost(state.now())?;
     Some((cost.cpu_pct_of_one_core, cost.rss_bytes))
 }
 

@@ -72,6 +72,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
             list(cx, room, buf, &title, &lines, None, *top);
         }
+        Some(Overlay::Plan { plan, top }) => {
+            let lines = overlays::plan::lines(plan, room.width.saturating_sub(6) as usize);
+            list(cx, room, buf, "Plan", &lines, None, *top);
+        }
         Some(Overlay::Terms { cursor }) => {
             let lines = terms(state);
             low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
@@ -149,6 +153,19 @@ fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLin
     }
 }
 
+fn terms(state: &State) -> Vec<BoxLine> {
+    let all = overlays::terms::terms(state);
+    if all.is_empty() {
+        return vec![vec![(Role::Dim, "none; & writes a filter".into())]];
+    }
+    all.into_iter()
+        .map(|(term, is_on)| {
+            let role = if is_on { Role::Text } else { Role::Dim };
+            vec![(Role::Key, if is_on { "on   " } else { "off  " }.into()), (role, term.to_string())]
+        })
+        .collect()
+}
+
 fn columns(state: &State, cx: &PaneCx) -> Vec<BoxLine> {
     let line = |on: bool, name: String, about: String| {
         let mark = if on { cx.glyphs.ok } else { " " };
@@ -163,19 +180,6 @@ fn columns(state: &State, cx: &PaneCx) -> Vec<BoxLine> {
                 let on = look.fields.iter().any(|f| *f == name);
                 line(on, name, format!("  field of {rows} of {} rows here", state.logs.rows().len()))
             }
-        })
-        .collect()
-}
-
-fn terms(state: &State) -> Vec<BoxLine> {
-    let all = overlays::terms::terms(state);
-    if all.is_empty() {
-        return vec![vec![(Role::Dim, "none; & writes a filter".into())]];
-    }
-    all.into_iter()
-        .map(|(term, is_on)| {
-            let role = if is_on { Role::Text } else { Role::Dim };
-            vec![(Role::Key, if is_on { "on   " } else { "off  " }.into()), (role, term.to_string())]
         })
         .collect()
 }
@@ -290,7 +294,7 @@ fn offers(state: &State) -> Vec<BoxLine> {
             (Role::Dim, format!("warroom replay {}", r.path.display())),
         ]);
     }
-    for source in state.timeline.sources.values() {
+    for source in state.shown().sources.values() {
         let state_word = match source.state(state.now()) {
             Some((_, crate::timeline::SourceState::Failed { why, .. })) => format!("failed: {why}"),
             Some((_, crate::timeline::SourceState::Degraded { why })) => format!("degraded: {why}"),
@@ -298,9 +302,13 @@ fn offers(state: &State) -> Vec<BoxLine> {
             Some((_, crate::timeline::SourceState::Starting)) => "starting".into(),
             _ => "ok".into(),
         };
+        let lost = match source.dropped {
+            0 => String::new(),
+            n => format!(", {n} samples lost because the stream was behind"),
+        };
         lines.push(vec![
             (Role::Text, format!("watching  {}  ", source.decl.name)),
-            (Role::Dim, format!("{}  {state_word}", source.decl.detail)),
+            (Role::Dim, format!("{}  {state_word}{lost}", source.decl.detail)),
         ]);
     }
     for line in &state.own.cannot_see {

@@ -69,7 +69,7 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
 
 fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for source in state.timeline.sources.values().filter(|s| s.decl.kind == pane.kind()) {
+    for source in state.shown().sources.values().filter(|s| s.decl.kind == pane.kind()) {
         // A log that several runs followed is one.
         if !names.contains(&source.decl.name.as_str()) {
             names.push(&source.decl.name);
@@ -92,15 +92,15 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
                 None => format!("{sources} · {how}"),
             }
         }
-        Pane::Host => match (state.timeline.host_at(cx.now).0, state.timeline.other_hosts()) {
+        Pane::Host => match (state.shown().host_at(cx.now).0, state.shown().other_hosts()) {
             (host, 0) => host.to_owned(),
             (host, n) => format!("{host} of {} hosts", n + 1),
         },
-        Pane::Database => database::pane::title(&state.timeline.database, cx),
+        Pane::Database => database::pane::title(&state.shown().database, cx),
         Pane::Deploys if names.len() > 2 => format!("{} sources", names.len()),
         Pane::Deploys => names.join(", "),
         Pane::Health => String::new(),
-        Pane::Incident => incident::pane::header(&state.timeline.incident, cx).unwrap_or_default(),
+        Pane::Incident => incident::pane::header(&state.shown().incident, cx).unwrap_or_default(),
     }
 }
 
@@ -112,8 +112,8 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
         return area;
     }
     let verdict = match pane {
-        Pane::Database => database::pane::verdict(&state.timeline.database, cx).text,
-        Pane::Health => health::pane::verdict(&state.timeline.health, cx).text,
+        Pane::Database => database::pane::verdict(&state.shown().database, cx).text,
+        Pane::Health => health::pane::verdict(&state.shown().health, cx).text,
         _ => String::new(),
     };
     let mut lines: Vec<(Role, String)> = Vec::new();
@@ -123,7 +123,7 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
     }
     if pane == Pane::Logs {
         // A source that says nothing is as bad as one that cannot be read.
-        let silences = logs::pane::silences(&state.timeline.logs, cx);
+        let silences = logs::pane::silences(&state.shown().logs, cx);
         lines.extend(silences.into_iter().map(|s| (Role::Warn, format!("{} {s}", cx.glyphs.mark(MarkKind::Alert)))));
     }
     let most = if cx.zoomed { 8 } else { (area.height / 4).clamp(1, 3) as usize };
@@ -147,7 +147,7 @@ fn trouble(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
 }
 
 fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) -> PaneFrame {
-    let t = &state.timeline;
+    let t = state.shown();
     match pane {
         Pane::Logs => logs::pane::draw(&t.logs, &state.logs, cx, area, buf),
         Pane::Host => host::pane::draw(t.host_at(cx.now).1, cx, area, buf),
@@ -160,7 +160,7 @@ fn body_of(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer)
 
 /// A pane in a few words. A pane that cannot be seen must not look well while its source fails.
 pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
-    let t = &state.timeline;
+    let t = state.shown();
     let mut glance = match pane {
         Pane::Logs => logs::pane::glance(&t.logs, cx),
         Pane::Host => host::pane::glance(t.host_at(cx.now).1, cx),
@@ -180,7 +180,7 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
 
 /// The row under the cursor of a pane.
 pub fn select(state: &State, cx: &PaneCx, pane: Pane) -> Option<Selected> {
-    let t = &state.timeline;
+    let t = state.shown();
     match pane {
         Pane::Logs => logs::pane::select(&state.logs),
         Pane::Host => host::pane::select(t.host_at(cx.now).1, cx),

@@ -26,7 +26,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     // Counts are by the second: on a short span one second is several columns wide, not one column and a gap.
     let width = chart.width as usize;
     let parts = width.min((window.len().as_secs() as usize).max(1));
-    let pieces = state.timeline.logs.columns(window, parts, cx.now);
+    let pieces = state.shown().logs.columns(window, parts, cx.now);
     let counts: Vec<Counts> = (0..width).map(|i| pieces[i * parts / width]).collect();
     Strip {
         counts: &counts,

@@ -29,7 +29,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             found.push((role(g.level == Level::Bad), g.text));
         }
     }
-    let host = host::findings::findings(state.timeline.host_at(cx.now).1, cx.now, cx.zone);
+    let host = host::findings::findings(state.shown().host_at(cx.now).1, cx.now, cx.zone);
     found.extend(host.into_iter().map(|f| (role(f.bad), f.text)));
     found.sort_by_key(|(r, _)| *r != Role::Bad);
     if found.is_empty() {

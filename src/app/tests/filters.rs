@@ -198,7 +198,7 @@ fn terms_are_switched_off_and_on_and_the_whole_filter_too() {
     assert!(w.text().lines().next().unwrap_or_default().contains("(level>=warn)"), "{}", w.text());
     w.press("F");
     assert_eq!(w.rows().len(), 2);
-    w.press("T space");
+    w.press("X space");
     assert_eq!(w.overlays(), ["terms"]);
     assert_eq!(w.rows().len(), 6, "everything of api");
     assert!(w.text().contains("off  level>=warn"), "{}", w.text());
@@ -206,7 +206,7 @@ fn terms_are_switched_off_and_on_and_the_whole_filter_too() {
     assert_eq!(w.rows().len(), 2, "and on again");
     w.press("-");
     assert_eq!(w.state.view.filter.to_string(), "source=api");
-    w.press("T");
+    w.press("X");
     assert!(w.overlays().is_empty());
 }
 

@@ -51,7 +51,7 @@ fn an_error_found_inside_collapsed_rows_stands_by_itself() {
 #[test]
 fn a_muted_kind_is_gone_counted_and_comes_back_with_the_same_key() {
     let mut w = repeating().sized(100, 24);
-    w.press("up x");
+    w.press("up U");
     assert!(w.text().contains("mute     pool timeout after # ms"), "{}", w.text());
     w.press("enter");
     let text = w.text();
@@ -61,12 +61,12 @@ fn a_muted_kind_is_gone_counted_and_comes_back_with_the_same_key() {
     // Looking for errors passes over what is muted.
     w.press("E");
     assert!(w.bottom().contains("no further error"), "{}", w.bottom());
-    w.press("x down down");
+    w.press("U down down");
     assert!(w.text().contains("hides 400 records"), "{}", w.text());
     w.press("enter");
     assert!(w.rows().len() > 20 && !w.text().contains("muted:"), "{}", w.text());
     // A source, and how much of it there is.
-    w.press("x down");
+    w.press("U down");
     assert!(w.text().contains("source api  402 lines") || w.text().contains("lines in this window"), "{}", w.text());
     w.press("enter");
     assert_eq!(w.rows(), ["GET /first 200"]);
@@ -206,7 +206,7 @@ fn what_is_filtered_is_written_as_text_or_json_without_what_is_muted() {
     use crate::app::effect::{Effect, WriteAs};
     for (key, form) in [("l", WriteAs::Text), ("j", WriteAs::Json), ("u", WriteAs::AsItStands)] {
         let mut w = repeating().sized(100, 24);
-        w.press("up x enter w");
+        w.press("up U enter w");
         w.press(key);
         match &w.press("enter")[..] {
             [Effect::WriteLines { filter, how, .. }] => {

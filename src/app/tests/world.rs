@@ -274,6 +274,7 @@ impl World {
             Overlay::Help { .. } => "help",
             Overlay::Detail(_) => "detail",
             Overlay::Compare { .. } => "compare",
+            Overlay::Plan { .. } => "plan",
             Overlay::Top(_) => "top",
             Overlay::Menu { .. } => "menu",
             Overlay::Offers { .. } => "offers",

@@ -48,10 +48,20 @@ pub fn offers(procs: &Procs, sockets: &Sockets, roots: &Roots) -> Vec<Offer> {
                 (n.parse() == Ok(*port)).then_some(folder)
             });
             out.extend(postgres(*port, &format!(":{port}"), &reason, folder, &titles.next(), roots));
+        } else if name == "mysql" {
+            let maria = owner.is_some_and(|p| p.name == "mariadbd");
+            out.push(mysql(maria, &format!(":{port}"), &reason, mysql_socket(sockets), Some(*port), roots));
         } else {
             let what = format!("{name} on :{port}; not connected");
             out.push(Offer { what, reason, snippet: snippet(name, *port), ..Offer::default() });
         }
+    }
+    // A MySQL that listens on a socket only.
+    if !found.keys().any(|(kind, _)| KINDS[*kind].0 == "mysql")
+        && let Some(path) = mysql_socket(sockets)
+        && let Some(p) = procs.list.iter().find(|p| matches!(p.name.as_str(), "mysqld" | "mariadbd"))
+    {
+        out.push(mysql(p.name == "mariadbd", path, "listens on that socket only", Some(path), None, roots));
     }
     // Servers that listen on a socket only.
     for (path, _) in &sockets.unix {
@@ -129,13 +139,47 @@ fn postgres(port: u16, place: &str, reason: &str, folder: Option<&str>, titles: 
     out
 }
 
+/// The socket of a MySQL or MariaDB server, as the packages name it.
+fn mysql_socket(sockets: &Sockets) -> Option<&str> {
+    let known = ["/mysqld.sock", "/mysql.sock", "/mariadb.sock"];
+    sockets.unix.iter().map(|(path, _)| path.as_str()).find(|p| known.iter().any(|k| p.ends_with(k)))
+}
+
+/// As the user of our own name, with the password of `~/.my.cnf` if it has one; root is asked first.
+fn mysql(maria: bool, place: &str, reason: &str, socket: Option<&str>, port: Option<u16>, roots: &Roots) -> Offer {
+    let name = if maria { "mariadb" } else { "mysql" };
+    let url = match (socket, port) {
+        (Some(path), _) => format!("mysql://localhost/?socket={path}"),
+        (None, port) => format!("mysql://127.0.0.1:{}/", port.unwrap_or(3306)),
+    };
+    let root = roots.own_uid() == Some(0);
+    let through = socket.map_or_else(|| place.to_owned(), |s| format!("through {s}"));
+    let lines = [
+        ("user", "root: a user to whom the server allows everything".to_owned()),
+        ("how", format!("{through}; the password of ~/.my.cnf or MYSQL_PWD, or none where the server knows root")),
+        ("session", "read-only; a SELECT ends after 1 s, waits 1 s for a lock; one connection".into()),
+        ("slot", "on a full server it takes the one kept for administrators, until warroom ends".into()),
+        ("changes", "nothing: no plugin, no setting, no file".into()),
+    ];
+    Offer {
+        what: format!("{name} on {place}; not connected"),
+        reason: format!("as the user of your own name; {reason}"),
+        snippet: format!("[[database.mysql]]\nname = \"{name}\"\nurl = \"{url}\"\n"),
+        consent: root.then(|| Consent {
+            question: format!("Connect to {name} as root, who may do everything there?"),
+            lines: lines.map(|(name, text)| (name.to_owned(), text)).to_vec(),
+            act: format!("connect to {name} as root"),
+        }),
+        ..Offer::default()
+    }
+}
+
 fn snippet(kind: &str, port: u16) -> String {
     match kind {
-        "redis" => format!("[[health.probe]]\nname = \"redis\"\ntcp = \"localhost:{port}\"\n"),
         "pgbouncer" => {
-            format!("[[database.postgres]]\nname = \"pgbouncer\"\nurl = \"postgres://localhost:{port}/pgbouncer\"\n")
+            format!("[[database.pgbouncer]]\nname = \"pgbouncer\"\nurl = \"postgres://localhost:{port}/pgbouncer\"\n")
         }
-        kind => format!("[[database.postgres]]\nname = \"{kind}\"\nurl = \"{kind}://localhost:{port}/\"\n"),
+        kind => format!("[[health.probe]]\nname = \"{kind}\"\ntcp = \"localhost:{port}\"\n"),
     }
 }
 

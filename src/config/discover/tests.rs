@@ -126,6 +126,29 @@ fn postgres_is_offered_with_what_its_process_titles_say_and_is_not_connected_to(
 }
 
 #[test]
+fn mysql_and_pgbouncer_are_offered_as_what_they_are_and_root_is_asked_first() {
+    let b = Box::new();
+    b.process(60, "mariadbd", "/usr/sbin/mariadbd", "/system.slice/mariadb.service").fd(60, 5, "socket:[777]", "02");
+    b.process(61, "pgbouncer", "pgbouncer x.ini", "/system.slice/pgbouncer.service").fd(61, 5, "socket:[778]", "02");
+    let table = [tcp("0100007F:0CEA", "00000000:0000", "0A", 777), tcp("0100007F:1920", "00000000:0000", "0A", 778)];
+    b.put("proc/net/tcp", TCP.to_owned() + &table.concat());
+    b.put("proc/self/status", "Uid:\t1000\t1000\t1000\t1000\n");
+    let config = |o: &Offer| crate::config::Config::parse(&o.snippet, std::path::Path::new("offer")).unwrap().database;
+    let f = b.look();
+    let [pooler, maria] = &f.databases[..] else { panic!("{:?}", f.databases) };
+    assert_eq!(config(pooler).pgbouncer[0].url.0, "postgres://localhost:6432/pgbouncer");
+    assert_eq!((maria.what.as_str(), maria.consent.is_some()), ("mariadb on :3306; not connected", false));
+    assert_eq!(config(maria).mysql[0].url.0, "mysql://127.0.0.1:3306/");
+    b.put("proc/net/unix", "Num RefCount\n0: 00000002 00000000 00010000 0001 01 779 /run/mysqld/mysqld.sock\n");
+    b.put("proc/self/status", "Uid:\t0\t0\t0\t0\n").put("proc/net/tcp", TCP);
+    let f = b.look();
+    let [socket] = &f.databases[..] else { panic!("{:?}", f.databases) };
+    assert_eq!(socket.what, "mariadb on /run/mysqld/mysqld.sock; not connected");
+    assert_eq!(config(socket).mysql[0].url.0, "mysql://localhost/?socket=/run/mysqld/mysqld.sock");
+    assert!(socket.consent.as_ref().is_some_and(|c| c.question.contains("as root")));
+}
+
+#[test]
 fn a_remote_that_processes_are_connected_to_is_a_peer_and_our_own_clients_are_not() {
     let b = Box::new();
     b.process(81, "python", "python app.py", "/system.slice/shop.service").fd(81, 3, "socket:[900]", "02");

@@ -1,6 +1,7 @@
 //! What a user may set for databases and pools.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,12 @@ pub struct DatabaseConfig {
     /// PostgreSQL servers to look at; one connection each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub postgres: Vec<PostgresConfig>,
+    /// MySQL and MariaDB servers to look at; one connection each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mysql: Vec<MysqlConfig>,
+    /// PgBouncers to look at through their consoles; one connection each, which takes no slot of a server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pgbouncer: Vec<PgbouncerConfig>,
     /// Metrics pages on which applications or poolers report their pools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricsConfig>,
@@ -20,7 +27,13 @@ pub struct DatabaseConfig {
 
 impl Default for DatabaseConfig {
     fn default() -> DatabaseConfig {
-        DatabaseConfig { enabled: true, postgres: Vec::new(), metrics: Vec::new() }
+        DatabaseConfig {
+            enabled: true,
+            postgres: Vec::new(),
+            mysql: Vec::new(),
+            pgbouncer: Vec::new(),
+            metrics: Vec::new(),
+        }
     }
 }
 
@@ -38,6 +51,44 @@ pub struct PostgresConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
     /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
+    #[serde(default = "one_second")]
+    pub interval: f64,
+}
+
+/// One MySQL or MariaDB server: `[[database.mysql]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MysqlConfig {
+    /// Short name for the screen; `db@host` when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `mysql://user@host:3306/`, or `mysql://user@localhost/?socket=/run/mysqld/mysqld.sock`. The password may stand
+    /// there, or come from what the next three name, from `MYSQL_PWD`, or from `~/.my.cnf`, in that order.
+    pub url: SecretUrl,
+    /// The environment variable that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// A command for `sh -c` whose first line of output is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
+    /// An option file whose `[client]` section holds `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub option_file: Option<PathBuf>,
+    /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
+    #[serde(default = "one_second")]
+    pub interval: f64,
+}
+
+/// One PgBouncer: `[[database.pgbouncer]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PgbouncerConfig {
+    /// Short name for the screen; `pgbouncer@host` when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `postgres://stats@host:6432/pgbouncer`; the role must be one of `stats_users` or `admin_users`.
+    pub url: SecretUrl,
+    /// Seconds between looks, 1 to 60.
     #[serde(default = "one_second")]
     pub interval: f64,
 }
@@ -105,7 +156,7 @@ impl SecretUrl {
 
     /// Whether it leads to this box: a socket, or the loopback interface.
     pub fn is_local(&self) -> bool {
-        let socket = ["host=/", "host=%2F", "host=%2f"].iter().any(|w| self.0.contains(w));
+        let socket = ["host=/", "host=%2F", "host=%2f", "socket="].iter().any(|w| self.0.contains(w));
         let shown = self.shown();
         let host = shown.split_once("://").map_or(shown.as_str(), |(_, r)| r).split('/').next().unwrap_or_default();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);

@@ -38,7 +38,12 @@ pub enum DatabaseEvent {
     Deadlocks {
         /// How many; at least 1.
         delta: u64,
+        /// Who was in the last one, where the server tells it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sides: Vec<DeadlockSide>,
     },
+    /// How a replica keeps up with its primary.
+    Replica(Replica),
     /// What a pool says of itself.
     PoolFigures(PoolFigures),
     /// A statement that a log line calls slow.
@@ -57,7 +62,7 @@ pub enum DatabaseEvent {
 pub struct ServerInfo {
     /// The name from the configuration.
     pub name: CompactString,
-    /// The engine: `postgres`.
+    /// The engine: `postgres`, `mysql`, `mariadb`.
     pub engine: CompactString,
     /// Version as the server writes it.
     pub version: String,
@@ -148,6 +153,12 @@ pub struct Session {
     pub application: CompactString,
     /// Address of the client; `None` is a local socket.
     pub client: Option<CompactString>,
+    /// The client's port, which names one process on the client's box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_port: Option<u16>,
+    /// The client's process, where it runs on our box and may be seen: `api.service, pid 4121`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_process: Option<CompactString>,
     /// The server's number of its statement.
     pub queryid: Option<i64>,
     /// Its statement, cut at [`TEXT`] characters, unredacted; of idle sessions the last one.
@@ -178,6 +189,32 @@ impl Session {
     pub fn waits_for_lock(&self) -> bool {
         self.wait.as_deref().is_some_and(|w| w.starts_with("Lock:"))
     }
+}
+
+/// One of those who waited for each other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadlockSide {
+    /// Its session.
+    pub pid: i32,
+    /// Its statement, cut at [`TEXT`] characters, unredacted.
+    pub query: String,
+    /// Whether the server ended this one's transaction.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub victim: bool,
+}
+
+/// How a replica keeps up with its primary.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Seconds it is behind; `None` when it does not know, as when it is not connected.
+    pub behind_s: Option<u64>,
+    /// Whether it receives from its primary.
+    pub receiving: bool,
+    /// Whether it applies what it has received.
+    pub applying: bool,
+    /// Why it does not, in the server's words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub error: String,
 }
 
 /// Servers told of in one [`Titles`].

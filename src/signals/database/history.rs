@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::{Activity, DatabaseEvent, PoolFigures, PoolFrom, Refused, ServerInfo, Session, Statements, Titles};
+use super::event::{
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, Statements,
+    Titles,
+};
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
@@ -88,12 +91,15 @@ pub struct Server {
     pub info: History<ServerInfo>,
     looks: BTreeMap<(Ts, Seq), Look>,
     sessions: usize,
+    let_go_upto: Option<Ts>,
     /// Looks that fell off the far end.
     pub evicted: u64,
     /// Differences of statement counters.
     pub statements: History<Statements>,
-    /// Deadlocks.
-    pub deadlocks: History<u64>,
+    /// Deadlocks: how many since the look before, and who was in the last one.
+    pub deadlocks: History<(u64, Vec<DeadlockSide>)>,
+    /// How it keeps up, where it is a replica.
+    pub replica: History<Replica>,
     /// Client sessions over time.
     pub clients: Series,
 }
@@ -104,9 +110,11 @@ impl Default for Server {
             info: History::new(64),
             looks: BTreeMap::new(),
             sessions: 0,
+            let_go_upto: None,
             evicted: 0,
             statements: History::new(INTERVALS),
             deadlocks: History::new(1_000),
+            replica: History::new(LOOKS),
             clients: Series::default(),
         }
     }
@@ -129,6 +137,15 @@ impl Server {
         self.info.latest(now).map_or("", |i| i.value.name.as_str())
     }
 
+    fn before(&self, at: Ts) -> Server {
+        Server {
+            info: self.info.clone(),
+            deadlocks: self.deadlocks.clone(),
+            clients: self.clients.before(at),
+            ..Server::default()
+        }
+    }
+
     fn push(&mut self, seq: Seq, look: Look) {
         self.clients.push(look.at, f64::from(look.figures.counts.clients));
         self.sessions += look.sessions.len();
@@ -138,6 +155,7 @@ impl Server {
                 self.sessions -= old.sessions.len();
                 old.sessions = Vec::new();
                 old.thinned = true;
+                self.let_go_upto = self.let_go_upto.max(Some(old.at));
                 if self.sessions <= SESSIONS_KEPT {
                     break;
                 }
@@ -145,6 +163,7 @@ impl Server {
         }
         while self.looks.len() > LOOKS {
             if let Some((_, old)) = self.looks.pop_first() {
+                self.let_go_upto = self.let_go_upto.max(Some(old.at));
                 self.sessions -= old.sessions.len();
                 self.evicted += 1;
             }
@@ -230,8 +249,12 @@ impl DatabaseHistory {
                 self.know(source, *queryid, observed, statement);
             }
             DatabaseEvent::Refused(r) => self.refused.push(observed, observed, seq, (source, r.clone())),
-            DatabaseEvent::Deadlocks { delta } => {
-                self.servers.entry(source).or_default().deadlocks.push(observed, observed, seq, *delta);
+            DatabaseEvent::Deadlocks { delta, sides } => {
+                let told = (*delta, sides.clone());
+                self.servers.entry(source).or_default().deadlocks.push(observed, observed, seq, told);
+            }
+            DatabaseEvent::Replica(r) => {
+                self.servers.entry(source).or_default().replica.push(observed, observed, seq, r.clone());
             }
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
             DatabaseEvent::SlowStatement(s) => {
@@ -317,6 +340,28 @@ impl DatabaseHistory {
         self.texts.get(&(source, queryid)).filter(|t| t.observed <= now).map(|t| &t.statement)
     }
 
+    /// What stays of the time before `at`, the beginning of a minute: figures by the minute, and what is kept for long.
+    /// Everything else of a window onto the past is to be folded behind it.
+    pub fn before(&self, at: Ts) -> DatabaseHistory {
+        let pool = |p: &Pool| Pool { used: p.used.before(at), waiting: p.waiting.before(at), ..Pool::default() };
+        DatabaseHistory {
+            servers: self.servers.iter().map(|(id, s)| (*id, s.before(at))).collect(),
+            pools: self.pools.iter().map(|(key, p)| (key.clone(), pool(p))).collect(),
+            refused: self.refused.clone(),
+            unread: self.unread.clone(),
+            pools_refused: self.pools_refused,
+            texts: self.texts.clone(),
+            ..DatabaseHistory::default()
+        }
+    }
+
+    /// Up to when something was let go that a window onto the past brings back.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        let servers = self.servers.values().map(|s| s.let_go_upto.max(s.statements.evicted_upto()));
+        let pools = self.pools.values().map(|p| p.figures.evicted_upto());
+        servers.chain(pools).max().flatten().max(self.slow.evicted_upto())
+    }
+
     /// What process titles say at `now`; nothing when they have not been read for a while.
     pub fn titles(&self, now: Ts) -> &[super::event::TitledServer] {
         let fresh = self.titles.latest(now).filter(|e| now.since(e.at) < TITLES_FRESH);
@@ -365,10 +410,25 @@ impl DatabaseHistory {
         }
     }
 
-    /// Deadlocks in the minute before `now`.
-    pub fn deadlocks(&self, now: Ts) -> u64 {
+    /// Deadlocks in the minute before `now`, and who was in the last one that is told of.
+    pub fn deadlocks(&self, now: Ts) -> (u64, &[DeadlockSide]) {
         let range = minute(now);
-        self.servers.values().flat_map(|s| s.deadlocks.within(range, now)).map(|e| e.value).sum()
+        let all = self.servers.values().flat_map(|s| s.deadlocks.within(range, now));
+        let (mut n, mut last): (u64, Option<(Ts, &[DeadlockSide])>) = (0, None);
+        for e in all {
+            n += e.value.0;
+            if !e.value.1.is_empty() && last.is_none_or(|(at, _)| at <= e.at) {
+                last = Some((e.at, &e.value.1));
+            }
+        }
+        (n, last.map_or(&[], |(_, sides)| sides))
+    }
+
+    /// How the replica that is furthest behind keeps up, as told in the minute before `now`.
+    pub fn replica(&self, now: Ts) -> Option<(&Server, &Replica)> {
+        let fresh = |s: &'_ Server| s.replica.latest(now).is_some_and(|e| now.since(e.at) < Duration::from_secs(60));
+        let told = self.servers.values().filter(|s| fresh(s)).filter_map(|s| Some((s, &s.replica.latest(now)?.value)));
+        told.max_by_key(|(_, r)| (!r.receiving || !r.applying, r.behind_s))
     }
 
     /// Lines that could not be carried in the minute before `now`.

@@ -9,7 +9,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::rows::{Piece, Row};
-use super::history::DatabaseHistory;
+use super::history::{DatabaseHistory, Server};
+use super::plan::Wanted;
 use super::verdict as conclusions;
 use crate::timeline::time::short;
 use crate::ui::text::{put, width};
@@ -152,6 +153,40 @@ pub fn connectable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Option<u16>
         rows::Picked::Outside(i) => now.outside.get(i).map(|s| s.port),
         _ => None,
     }
+}
+
+/// The statement under the cursor, and the server to ask for its plan.
+pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
+    let now = conclusions::now(history, cx);
+    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let shown = || {
+        let (server, _) = now.server?;
+        history.servers.iter().find(|(_, s)| std::ptr::eq(*s, server)).map(|(id, _)| *id)
+    };
+    if let rows::Picked::Slow(i) = picked {
+        let row = now.slow.get(i)?;
+        let statement = row.statement.as_ref()?;
+        // The server whose counters know it, or that runs it.
+        let knows = |id| row.queryid.is_some_and(|q| history.text(id, q, cx.now).is_some());
+        let runs = |s: &Server| {
+            s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
+        };
+        let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
+        let source = of.or_else(shown)?;
+        return Some(Wanted { source, statement: statement.text.clone(), db: String::new() });
+    }
+    let seen = select::seen(&picked, &now)?;
+    let (statement, db) = (seen.statement.text.clone(), seen.session.db.to_string());
+    (!statement.is_empty()).then(|| shown().map(|source| Wanted { source, statement, db }))?
+}
+
+/// SQL that ends the session under the cursor, if it holds others up or an open transaction; only while it is still the
+/// same session. To be copied, never run by us.
+pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
+    let now = conclusions::now(history, cx);
+    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let engine = now.server.and_then(|(s, _)| Some(s.info.latest(cx.now)?.value.engine.clone()))?;
+    select::terminate(select::seen(&picked, &now)?, &engine)
 }
 
 /// The row under the cursor.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::blocked::{self, Root};
-use super::event::{SessionCounts, TitledServer};
+use super::event::{DeadlockSide, Replica, SessionCounts, TitledServer};
 use super::history::{DatabaseHistory, Look, Server};
 use super::pools::{self, PoolNow};
 use super::slow::{self, Ask, SlowRow};
@@ -16,6 +16,8 @@ use crate::ui::{Level, PaneCx, Verdict};
 const LEAK_MS: (u64, u64) = (10_000, 60_000);
 /// A statement is slow from here on, in milliseconds.
 const SLOW_MS: f64 = 1_000.0;
+/// Seconds a replica may be behind before it is said, and before it is grave.
+const BEHIND_S: (u64, u64) = (30, 300);
 /// Share of the server's slots in use.
 const SLOTS: (f64, f64) = (0.90, 0.97);
 
@@ -120,7 +122,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if history.is_silent(t) {
         return Verdict::new(
             Level::Unknown,
-            "no database watched: add [[database.postgres]] or [[database.metrics]] to the configuration",
+            "no database watched: add [[database.postgres]], .mysql, .pgbouncer or .metrics to the configuration",
         );
     }
     if let Some((since, r)) = history.refused(t) {
@@ -157,6 +159,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(root) = now.roots.first() {
         return Verdict::new(Level::Bad, blocked_by(root));
     }
+    if let Some(v) = look.and_then(unseen_holder) {
+        return v;
+    }
     if let Some(v) = look.and_then(slots) {
         return v;
     }
@@ -164,9 +169,14 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         let text = format!("{} got no connection in 60 s from pool {}", callers(p.timeouts), p.name);
         return Verdict::new(Level::Bad, text);
     }
-    let dead = history.deadlocks(t);
+    let (dead, sides) = history.deadlocks(t);
     if dead > 0 {
-        return Verdict::new(Level::Bad, format!("{dead} deadlock{} in 60 s", if dead == 1 { "" } else { "s" }));
+        let told: Vec<String> = sides.iter().map(side).collect();
+        let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(" and ")) };
+        return Verdict::new(Level::Bad, format!("{dead} deadlock{} in 60 s{told}", if dead == 1 { "" } else { "s" }));
+    }
+    if let Some(v) = history.replica(t).and_then(|(server, r)| behind(server.name(t), r)) {
+        return v;
     }
     if let Some(v) = look.and_then(leak) {
         return v;
@@ -217,6 +227,42 @@ pub fn blocked_by(root: &Root) -> String {
         if root.longest_ms >= 1_000 { format!(", longest {}", millis(root.longest_ms as f64)) } else { String::new() };
     let ring = if root.ring { "in a ring, " } else { "" };
     format!("{ring}blocked by {who}: {wait}{longest}")
+}
+
+/// `pid 12 (rolled back) UPDATE a SET …`.
+fn side(s: &DeadlockSide) -> String {
+    let words = s.query.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = words.chars().take(48).collect();
+    let end = if cut.len() < words.len() { "…" } else { "" };
+    format!("pid {}{} {cut}{end}", s.pid, if s.victim { " (rolled back)" } else { "" })
+}
+
+/// A replica that has stopped, or is far behind.
+fn behind(name: &str, r: &Replica) -> Option<Verdict> {
+    let why = if r.error.is_empty() { String::new() } else { format!(": {}", r.error) };
+    let what = match (r.receiving, r.applying, r.behind_s) {
+        (false, _, _) => "does not receive from its primary".to_owned(),
+        (_, false, _) => "does not apply what it receives".to_owned(),
+        (_, _, Some(s)) if s >= BEHIND_S.0 => format!("is {} behind", short(Duration::from_secs(s))),
+        _ => return None,
+    };
+    let level =
+        if r.receiving && r.applying && r.behind_s.unwrap_or(0) < BEHIND_S.1 { Level::Warn } else { Level::Bad };
+    Some(Verdict::new(level, format!("replica {name} {what}{why}")))
+}
+
+/// Sessions wait for locks and the server does not tell who holds them.
+fn unseen_holder(look: &Look) -> Option<Verdict> {
+    let waits = || look.sessions.iter().filter(|s| s.session.waits_for_lock());
+    let longest = waits().filter_map(|s| s.session.query_age_ms).max().filter(|ms| *ms >= 1_000)?;
+    let n = look.figures.counts.waiting;
+    let for_what = waits().find_map(|s| s.session.wait.as_deref()?.strip_prefix("Lock:")).unwrap_or("lock");
+    let (who, wait) = if n == 1 { ("session", "waits") } else { ("sessions", "wait") };
+    let longest = millis(longest as f64);
+    Some(Verdict::new(
+        Level::Bad,
+        format!("{n} {who} {wait} for a lock ({for_what}), longest {longest}; who holds it is not told"),
+    ))
 }
 
 /// `idle in transaction 41 s`, `active 3.2 s`.

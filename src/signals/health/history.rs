@@ -31,6 +31,9 @@ pub struct Turn {
 pub struct ProbeHistory {
     results: History<Probe>,
     latency: Series,
+    failed: Series,
+    /// Whether the result before the first one held was well, where that is known.
+    carried: Option<bool>,
     turns: BTreeMap<(Ts, Seq), Turn>,
     turns_evicted: u64,
 }
@@ -64,6 +67,8 @@ impl ProbeHistory {
         ProbeHistory {
             results: History::new(RESULTS),
             latency: Series::default(),
+            failed: Series::default(),
+            carried: None,
             turns: BTreeMap::new(),
             turns_evicted: 0,
         }
@@ -71,7 +76,7 @@ impl ProbeHistory {
 
     fn apply(&mut self, seq: Seq, observed: Ts, probe: &Probe) {
         let (at, key) = (probe.at, (probe.at, seq));
-        let before = self.results.all().rev().find(|e| (e.at, e.seq) < key).map(|e| e.value.ok);
+        let before = self.results.all().rev().find(|e| (e.at, e.seq) < key).map(|e| e.value.ok).or(self.carried);
         // A result that came late may move the turn behind it.
         let behind = self.results.all().rev().take_while(|e| (e.at, e.seq) > key).last().cloned();
         if before != Some(probe.ok) {
@@ -95,6 +100,8 @@ impl ProbeHistory {
         if probe.ok {
             // Of a failure the time says only how long somebody waited: a gap.
             self.latency.push(at, probe.latency_ms);
+        } else {
+            self.failed.push(at, 1.0);
         }
         self.results.push(at, observed, seq, probe.clone());
     }
@@ -122,6 +129,22 @@ impl ProbeHistory {
     pub fn turns(&self, range: TimeRange, now: Ts) -> impl Iterator<Item = (Ts, &Turn)> {
         let (from, to) = ((range.start.min(range.end), 0), (range.end, 0));
         self.turns.range(from..to).filter(move |(_, t)| t.observed <= now).map(|((at, _), t)| (*at, t))
+    }
+
+    /// Failures over time: 1 where there was one.
+    pub fn failed(&self) -> &Series {
+        &self.failed
+    }
+
+    fn before(&self, at: Ts) -> ProbeHistory {
+        let turns: BTreeMap<(Ts, Seq), Turn> = self.turns.range(..(at, 0)).map(|(k, t)| (*k, t.clone())).collect();
+        ProbeHistory {
+            carried: turns.values().next_back().map(|t| t.ok),
+            turns,
+            latency: self.latency.before(at),
+            failed: self.failed.before(at),
+            ..ProbeHistory::new()
+        }
     }
 
     /// Milliseconds that right answers took.
@@ -152,6 +175,17 @@ impl HealthHistory {
             return;
         }
         self.probes.entry(probe.name.clone()).or_insert_with(ProbeHistory::new).apply(seq, observed, probe);
+    }
+
+    /// What stays of the time before `at`, the beginning of a minute: when probes turned, and figures by the minute.
+    pub fn before(&self, at: Ts) -> HealthHistory {
+        let probes = self.probes.iter().map(|(name, p)| (name.clone(), p.before(at))).collect();
+        HealthHistory { probes, refused: self.refused }
+    }
+
+    /// Up to when results were let go that a window onto the past brings back.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        self.probes.values().filter_map(|p| p.results.evicted_upto()).max()
     }
 
     /// Whether there is no result at all, visible or not.

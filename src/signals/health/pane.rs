@@ -284,12 +284,7 @@ fn spark(probe: &ProbeHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let window = cx.facts.window.unwrap_or(TimeRange::ending(cx.now, WINDOW));
     let columns = usize::from(area.width);
     let peaks = probe.latency().peaks(window, columns, cx.now);
-    let mut failed = vec![false; columns];
-    for e in probe.results().within(window, cx.now).filter(|e| !e.value.ok) {
-        if let Some(f) = window.column(e.at, columns).and_then(|i| failed.get_mut(i)) {
-            *f = true;
-        }
-    }
+    let failed = probe.failed().peaks(window, columns, cx.now);
     // The middle of what there is stands at two fifths of the height: an even latency is a low line, not a wall.
     let mut heights: Vec<f64> = peaks.iter().flatten().copied().collect();
     heights.sort_by(f64::total_cmp);
@@ -297,7 +292,7 @@ fn spark(probe: &ProbeHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let top = heights.last().copied().unwrap_or(0.0).max(middle * 2.5).max(f64::MIN_POSITIVE);
     for (i, (peak, failed)) in peaks.iter().zip(failed).enumerate() {
         let (glyph, role) = match peak {
-            _ if failed => (cx.glyphs.fail, Role::MarkProbe),
+            _ if failed.is_some() => (cx.glyphs.fail, Role::MarkProbe),
             Some(v) => {
                 let step = ((v / top) * 7.0).round().clamp(0.0, 7.0) as usize;
                 (cx.glyphs.spark[step], Role::Chart)

@@ -3,7 +3,10 @@
 //! Keeps headline figures as series, whole samples and process tables for two hours, mounts for two hours, OOM kills for
 //! long. "Full in" is worked out here from what mounts held, never by the source, so that replay comes to the same.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use compact_str::CompactString;
 
 use super::event::{DeletedFile, HostEvent, HostSample, Mount, OomKill, OwnCost, ProcessTable};
 use super::process_tables::ProcessTables;
@@ -13,6 +16,8 @@ use crate::timeline::{Entry, History, Seq, Series, SourceId, TimeRange, Ts};
 const SAMPLES: usize = 7_200;
 /// Mount tables kept: two hours at one every ten seconds.
 const MOUNT_TABLES: usize = 720;
+/// Paths of mounts remembered.
+const PATHS: usize = 256;
 /// OOM kills kept.
 const KILLS: usize = 256;
 /// The slope of a mount is the lesser of those over these two spans: one large file is no trend, nor is a trend that has
@@ -55,6 +60,8 @@ pub struct HostHistory {
     deleted: History<(Vec<DeletedFile>, u32)>,
     kills: History<OomKill>,
     own: History<OwnCost>,
+    /// When a mount was first seen to be writable.
+    writable: BTreeMap<CompactString, Ts>,
 }
 
 impl Default for HostHistory {
@@ -67,6 +74,7 @@ impl Default for HostHistory {
             deleted: History::new(120),
             kills: History::new(KILLS),
             own: History::new(720),
+            writable: BTreeMap::new(),
         }
     }
 }
@@ -117,7 +125,15 @@ impl HostHistory {
         match event {
             HostEvent::Sample(s) => self.sample(seq, observed, s),
             HostEvent::Processes(t) => self.processes.push(seq, observed, t),
-            HostEvent::Mounts { mounts } => self.mounts.push(observed, observed, seq, mounts.clone()),
+            HostEvent::Mounts { mounts } => {
+                for m in mounts.iter().filter(|m| !m.read_only) {
+                    if self.writable.len() < PATHS || self.writable.contains_key(&m.path) {
+                        let first = self.writable.entry(m.path.clone()).or_insert(observed);
+                        *first = observed.min(*first);
+                    }
+                }
+                self.mounts.push(observed, observed, seq, mounts.clone());
+            }
             HostEvent::OpenDeleted { files, unreadable } => {
                 self.deleted.push(observed, observed, seq, (files.clone(), *unreadable));
             }
@@ -191,9 +207,39 @@ impl HostHistory {
         (seconds >= SLOPE_LEAST && grown > 0).then(|| grown as f64 / seconds.as_secs_f64())
     }
 
-    /// Whether a mount was writable at some earlier look that is still held: then read-only is news.
+    /// Whether a mount was writable at some earlier look: then read-only is news.
     pub fn was_writable(&self, path: &str, now: Ts) -> bool {
-        self.mounts.upto(now).any(|e| e.value.iter().any(|m| m.path == path && !m.read_only))
+        self.writable.get(path).is_some_and(|first| *first <= now)
+    }
+
+    /// What stays of the time before `at`, the beginning of a minute: figures by the minute, and what is kept for long.
+    /// Everything else of a window onto the past is to be folded behind it.
+    pub fn before(&self, at: Ts) -> HostHistory {
+        let f = &self.series;
+        HostHistory {
+            series: HostSeries {
+                cpu: f.cpu.before(at),
+                user: f.user.before(at),
+                system: f.system.before(at),
+                iowait: f.iowait.before(at),
+                steal: f.steal.before(at),
+                memory: f.memory.before(at),
+                swap: f.swap.before(at),
+                psi_cpu: f.psi_cpu.before(at),
+                psi_memory: f.psi_memory.before(at),
+                psi_io: f.psi_io.before(at),
+                disk: f.disk.before(at),
+                net: f.net.before(at),
+            },
+            kills: self.kills.clone(),
+            writable: self.writable.clone(),
+            ..HostHistory::default()
+        }
+    }
+
+    /// Up to when something was let go that a window onto the past brings back.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        self.samples.evicted_upto().max(self.processes.evicted_upto()).max(self.mounts.evicted_upto())
     }
 
     /// The mount closest to trouble: silent first, then soonest full within a day, then fullest by space or inodes.

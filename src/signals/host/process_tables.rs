@@ -110,6 +110,11 @@ impl ProcessTables {
         Some((e.at, ProcessTable { total, running, uninterruptible, zombies, interval_ms, rows, units }))
     }
 
+    /// Time of the newest table that fell off.
+    pub fn evicted_upto(&self) -> Option<Ts> {
+        self.tables.evicted_upto()
+    }
+
     /// Tables that fell off the far end.
     pub fn evicted(&self) -> u64 {
         self.tables.evicted()

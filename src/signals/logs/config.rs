@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::formats::{self, user::UserFormat};
+
 /// The `[logs]` section of the configuration.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -21,12 +23,58 @@ pub struct LogsConfig {
     /// Sources that need more than a path: `[[logs.source]]`.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<LogSourceConfig>,
+    /// Formats of the user's own: `[[logs.format]]`.
+    #[serde(rename = "format", skip_serializing_if = "Vec::is_empty")]
+    pub formats: Vec<LogFormatConfig>,
+}
+
+impl LogsConfig {
+    /// The user's formats, compiled. An error names the format or the source, and says what to try.
+    pub fn formats(&self) -> Result<Vec<UserFormat>, String> {
+        let made: Result<Vec<_>, _> = self
+            .formats
+            .iter()
+            .map(|f| UserFormat::new(&f.name, &f.pattern, f.time.as_deref(), f.multiline).map_err(|e| e.to_string()))
+            .collect();
+        let made = made?;
+        for name in self.sources.iter().filter_map(|s| s.format.as_deref()) {
+            if !self.formats.iter().any(|f| f.name == name) && formats::by_name(name).is_none() {
+                return Err(format!(
+                    "[[logs.source]] format = {name:?}: there is no such format; it can be one of {}",
+                    formats::names().join(", ")
+                ));
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// One `[[logs.format]]`: how the lines of a program look. Tried with `warroom check --format NAME FILE`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogFormatConfig {
+    /// Its name, for `format = "…"` of a source.
+    pub name: String,
+    /// A regular expression from the start of the line, with the groups `time`, `level`, `message`, and any others,
+    /// which become fields.
+    pub pattern: String,
+    /// The form of the time as of `strptime`, as `%d.%m.%Y %H:%M:%S%.f`; any usual form when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// Whether a line that does not fit continues the record before it.
+    pub multiline: bool,
 }
 
 impl Default for LogsConfig {
     fn default() -> LogsConfig {
-        let (seed, index_memory_mb) = (Duration::from_secs(30 * 60), 64);
-        LogsConfig { enabled: true, files: Vec::new(), seed, index_memory_mb, sources: Vec::new() }
+        LogsConfig {
+            enabled: true,
+            files: Vec::new(),
+            seed: Duration::from_secs(30 * 60),
+            index_memory_mb: 64,
+            sources: Vec::new(),
+            formats: Vec::new(),
+        }
     }
 }
 
@@ -90,6 +138,15 @@ mod span_text {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_format_that_does_not_exist_or_cannot_work_is_refused() {
+        let refused = |text: &str| toml::from_str::<LogsConfig>(text).unwrap().formats().unwrap_err();
+        assert!(refused("[[source]]\npath = 'a'\nformat = 'jsno'\n").contains("json, "));
+        assert!(refused("[[format]]\nname = 'a'\npattern = '('\n").contains("cannot be used"));
+        let own = "[[source]]\npath = 'a'\nformat = 'own'\n[[format]]\nname = 'own'\npattern = '(?P<message>.*)'\n";
+        assert_eq!(toml::from_str::<LogsConfig>(own).unwrap().formats().unwrap().len(), 1);
+    }
 
     #[test]
     fn a_section_with_files_and_sources_reads_back_as_it_was_written() {

@@ -134,6 +134,39 @@ impl LogsHistory {
         }
     }
 
+    /// The same as seen from further back: counts by the second from `from`, the beginning of a minute, to `to`, and by
+    /// the minute before.
+    pub fn around(&self, from: Ts, to: Ts) -> LogsHistory {
+        let mut out = LogsHistory {
+            all: self.all.around(from, to),
+            sources: BTreeMap::new(),
+            names: self.names.clone(),
+            seams: self.seams.clone(),
+            opened: self.opened.clone(),
+            lines: self.lines,
+            errors: self.errors,
+            usual: UsualErrors::default(),
+        };
+        self.all.each_second(from, to, |second, seen, counts| out.usual.add(second, Ts::from_secs(seen), counts));
+        for (id, s) in &self.sources {
+            let s = SourceLines {
+                counts: s.counts.around(from, to),
+                words: LastWords::default(),
+                formats: s.formats.clone(),
+                ended: s.ended,
+                lines: s.lines,
+                unknown: s.unknown,
+            };
+            out.sources.insert(*id, s);
+        }
+        out
+    }
+
+    /// Up to when counts are held by the minute only.
+    pub fn let_go_upto(&self) -> Option<Ts> {
+        self.all.packed_upto()
+    }
+
     /// Lines and errors observed since the start, whatever the playhead.
     pub fn totals(&self) -> (u64, u64) {
         (self.lines, self.errors)

@@ -1,6 +1,9 @@
 //! Throwaway servers and other things that several tests need.
 
+pub mod made;
+pub mod mariadb;
 pub mod out;
 pub mod postgres;
 pub mod program;
 pub mod tty;
+pub mod watched;

@@ -148,6 +148,34 @@ pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
     .unwrap_or_default()
 }
 
+/// The session that a row stands for.
+pub fn seen<'a>(picked: &Picked, now: &Now<'a>) -> Option<&'a Seen> {
+    match picked {
+        Picked::Root(i) => now.roots.get(*i)?.seen,
+        Picked::Waiter(i, j) => Some(now.roots.get(*i)?.waiters.get(*j)?.seen),
+        Picked::Leak(pid) => now.server?.1.sessions.iter().find(|s| s.session.pid == *pid),
+        _ => None,
+    }
+}
+
+/// SQL that ends a session, guarded so that it cannot hit a later one with the same number.
+pub fn terminate(s: &Seen, engine: &str) -> Option<String> {
+    let d = &s.session;
+    match (engine, d.pid) {
+        ("mysql" | "mariadb", pid) => (pid > 0).then(|| format!("KILL CONNECTION {pid};")),
+        (_, 0) => {
+            let gid = s.statement.text.strip_prefix("prepared transaction ").filter(|g| g.starts_with('\''))?;
+            Some(format!("ROLLBACK PREPARED {gid};"))
+        }
+        (_, pid) => {
+            let began = d.backend_start?.jiff().strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string();
+            Some(format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = {pid} AND backend_start = '{began}';"
+            ))
+        }
+    }
+}
+
 fn session(s: &Seen, now: &Now, source: &str) -> Selected {
     let d = &s.session;
     let mut f = Fields::default();
@@ -162,6 +190,8 @@ fn session(s: &Seen, now: &Now, source: &str) -> Selected {
     f.put("database", &d.db);
     f.put("application", &d.application);
     f.maybe("client", d.client.as_ref());
+    f.maybe("client_port", d.client_port);
+    f.maybe("client_process", d.client_process.as_ref());
     f.maybe("queryid", d.queryid);
     let by: Vec<String> = d.blocked_by.iter().map(i32::to_string).collect();
     f.put("blocked_by", by.join(" "));

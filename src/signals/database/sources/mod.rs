@@ -1,7 +1,12 @@
 //! Where facts about databases come from: servers (one folder per engine) and metrics pages.
 
+pub mod counters;
 pub mod metrics;
+pub mod mysql;
+pub mod pace;
+pub mod pgbouncer;
 pub mod postgres;
+pub mod shape;
 pub mod titles;
 
 use super::config::DatabaseConfig;
@@ -20,11 +25,20 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
         let source = postgres::PostgresSource::new(&name, c.clone(), roots);
         Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
     });
+    let mysql = config.mysql.iter().map(|c| {
+        let name = c.name.clone().unwrap_or_else(|| c.url.short());
+        let source = mysql::MysqlSource::new(&name, c.clone());
+        Declared { decl: decl(name, c.url.shown()), source: Box::new(source) }
+    });
+    let poolers = config.pgbouncer.iter().map(|c| {
+        let name = c.name.clone().unwrap_or_else(|| c.url.short());
+        Declared { decl: decl(name, c.url.shown()), source: Box::new(pgbouncer::PgbouncerSource::new(c.clone())) }
+    });
     let pages = config.metrics.iter().map(|c| Declared {
         decl: decl(c.name.clone(), c.url.shown()),
         source: Box::new(metrics::MetricsSource::new(c.clone())),
     });
-    let mut all: Vec<Declared> = servers.chain(pages).collect();
+    let mut all: Vec<Declared> = servers.chain(mysql).chain(poolers).chain(pages).collect();
     // What refuses a connection can still be looked at from outside.
     if config.postgres.iter().any(|c| c.url.is_local()) {
         all.push(titles::declared(roots));

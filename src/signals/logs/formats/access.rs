@@ -37,6 +37,9 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
         return None;
     }
     let stamp = time::stamp(&b[open + 1..], cx)?;
+    if memchr::memchr(b'\n', before).is_some() {
+        return None;
+    }
     let at = open + 1 + stamp.len;
     if b.get(at..at + 3)? != b"] \"" {
         return None;

@@ -1,6 +1,6 @@
 //! Which format a file is in, from a sample of its lines.
 
-use super::{Context, FORMATS, Format};
+use super::{Context, FORMATS, Format, delimited, made};
 
 /// Lines and bytes of a sample that are looked at.
 const LINES: usize = 512;
@@ -12,14 +12,38 @@ const RATHER: f32 = 0.7;
 /// Below this share of lines nothing is claimed.
 const LEAST: f32 = 0.1;
 
+/// As [`detect`], for a file whose sample is taken somewhere in it: `first` is its first line, or more of its beginning.
+/// A header of comma or tab separated values stands nowhere else.
+pub fn detect_file(first: &[u8], sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
+    under_header(first, sample, cx).unwrap_or_else(|| detect(sample, cx))
+}
+
+/// The format that a header describes, when half of the lines or more fit it.
+fn under_header(first: &[u8], sample: &[u8], cx: &Context) -> Option<(&'static dyn Format, f32)> {
+    let end = memchr::memchr(b'\n', first)?;
+    let format = made::keep(delimited::Delimited::header(&first[..end])?)?;
+    let sample = &sample[..sample.len().min(BYTES)];
+    let whole = memchr::memrchr(b'\n', sample).map_or(sample.len(), |i| i + 1);
+    let (mut lines, mut fit) = (0u32, 0u32);
+    for span in super::records(&sample[..whole], format, cx).take(LINES) {
+        lines += 1;
+        fit += u32::from(format.head(&sample[span.range], cx).is_some());
+    }
+    (fit * 2 >= lines).then(|| (format, fit as f32 / lines.max(1) as f32))
+}
+
 /// The format that fits most lines of `sample`, and the share of lines that it fits, 0 to 1. Of formats that fit
-/// (nearly) equally many the most telling wins; where none fits a tenth of the lines it is plain text with share 1.
+/// (nearly) equally many the most telling wins, the user's own before all; where none fits a tenth of the lines it is plain text with share 1.
 /// Indented and blank lines do not count: they continue others in any format.
 pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
     let sample = sample.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(sample);
+    if let Some(found) = under_header(sample, sample, cx) {
+        return found;
+    }
     let cut = sample.len() > BYTES;
     let sample = &sample[..sample.len().min(BYTES)];
-    let rows = &FORMATS[..FORMATS.len() - 1];
+    let own = made::defined();
+    let rows: Vec<&'static dyn Format> = own.iter().chain(&FORMATS[..FORMATS.len() - 1]).copied().collect();
     let mut fits = vec![0.0f32; rows.len()];
     let mut known = vec![0.0f32; rows.len()];
     // whether the line before belongs to a record that the format has begun
@@ -70,7 +94,8 @@ pub fn detect(sample: &[u8], cx: &Context) -> (&'static dyn Format, f32) {
     if best > 0.0 && best >= lines * LEAST {
         let generic = rows.len() - 1;
         for (i, format) in rows.iter().enumerate() {
-            let others = if fits[generic] == best && i < generic { RATHER } else { NEARLY };
+            let prefer = i < own.len() || fits[generic] == best && i < generic;
+            let others = if prefer { RATHER } else { NEARLY };
             if fits[i] >= best * others {
                 return (*format, (known[i] / lines).min(1.0));
             }

@@ -52,7 +52,8 @@ fn every_folder_of_examples_reads_as_it_should() {
         let input = fs::read(folder.join("input.log")).unwrap();
         let (format, share) = detect(&input, &cx);
         let want = name.split('.').next().unwrap();
-        if format.name() != want || share < 0.2 {
+        // of a format that a header describes the kind
+        if format.name().split('(').next() != Some(want) || share < 0.2 {
             wrong.push(format!("{name}: detected as {} ({share:.2})", format.name()));
             eprintln!("{name}: detected as {} ({share:.2})", format.name());
         }

@@ -68,6 +68,34 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// Whether a line is part of what a record with a time prints after itself: XML, or a bracket that opens a block.
+    #[inline]
+    fn payload(&self, first: &First, line: &[u8]) -> bool {
+        if !matches!(line.first(), Some(b'<' | b'(' | b'{' | b'[')) || first.head.time.is_none() {
+            return false;
+        }
+        let bare = line.trim_ascii_end();
+        if bare.len() == 1 {
+            return bare[0] != b'<' && !first.format.is_some_and(Format::stands_alone);
+        }
+        bare[0] == b'<'
+            && bare.ends_with(b">")
+            && (bare[1].is_ascii_alphabetic() || matches!(bare[1], b'/' | b'?' | b'!'))
+            && self.format.head(line, self.cx).is_none()
+    }
+
+    /// Whether a record of another format would go on over a line that the file's own format finds a time in.
+    fn takes_back(&self, other: &'static dyn Format, line: &[u8]) -> bool {
+        other.name() != self.format.name()
+            && !self.plain
+            && self.format.head(line, self.cx).is_some_and(|h| h.time.is_some())
+    }
+
+    /// After the first line of a Rust panic anything is its message, but for a line that the file's format has a time in.
+    fn ends_panic(&self, mode: Mode, line: &[u8]) -> bool {
+        matches!(mode, Mode::Rust(1..)) && self.format.head(line, self.cx).is_some_and(|h| h.time.is_some())
+    }
+
     /// An indented line continues what is before it, unless the file's own format finds a time in it.
     fn indented_start(&self, line: &[u8]) -> bool {
         let blanks = line.iter().take(3).take_while(|c| **c == b' ').count();
@@ -102,8 +130,11 @@ impl Iterator for Records<'_> {
             let line = &self.block[start..stop];
             let apart = margin > 0 && indent(line) <= margin && !line.trim_ascii().is_empty();
             let continues = !(closed || apart)
-                && (first.format.is_some_and(|f| f.continues(&self.block[before.clone()], line, self.cx))
-                    || mode.continues(line, grave)
+                && (first.format.is_some_and(|f| {
+                    f.continues(&self.block[before.clone()], line, self.cx) && !self.takes_back(f, line)
+                }) || self.payload(&first, line)
+                    || !self.ends_panic(mode, line)
+                        && mode.continues(line, grave)
                         && !(matches!(line.first(), Some(b' ')) && !opened && self.indented_start(line)));
             if !continues || lines >= RECORD_LINES || stop - first.start > RECORD_BYTES {
                 self.ahead = Some(if continues {
@@ -168,8 +199,10 @@ pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> us
     let Some(last) = Records::new(&block[from..], format, cx).last() else { return 0 };
     let begin = from + last.range.start;
     let record = &block[begin..from + last.range.end];
-    let whole =
-        whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some();
+    let whole = whole_lines && last.lines == 1 && format.stands_alone() && !opens(record) && format.head(record, cx).is_some()
+        // such as a quoted value that has no end yet
+        && !format.continues(record, b"", cx)
+        && Mode::after_head(record) == Mode::None;
     if whole { 0 } else { block.len() - begin }
 }
 /// White space at the start of a line.

@@ -331,9 +331,12 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
         if plain == 0
             && let Some(slash) = memchr::memchr(b'/', word)
             && word[..slash].iter().all(u8::is_ascii_uppercase)
-            && let Some(severity) = words::telling(&word[..slash])
+            && let Some(severity) = match &word[..slash] {
+                [letter] => words::letter(*letter),
+                word => words::telling(word),
+            }
         {
-            // Celery: `ERROR/ForkPoolWorker-1] text`
+            // Celery: `ERROR/ForkPoolWorker-1] text`; Android: `E/Tag: text`
             l.severity = Some(severity);
             (l.level, l.between) = (inside..inside + slash, inside + slash + 1..inside + len);
             l.message = punctuation(b, inside + len);
@@ -345,6 +348,8 @@ fn after_stamp(b: &[u8], at: usize, stamp: time::Stamp, mut l: Layout) -> Layout
             break;
         }
         let boxed = closed || at > end && preceded_by_bar(b, at) && b.get(follows) == Some(&b'|');
+        // `E [9:main] text`
+        let boxed = boxed || len == 1 && index == 0 && b[inside + 1..].starts_with(b" [");
         if let Some(severity) = level_at(word, boxed, next, plain, index, numbers_only) {
             l.severity = Some(severity);
             l.level = inside..inside + len;
@@ -435,8 +440,8 @@ fn level_at(word: &[u8], boxed: bool, next: Option<u8>, plain: usize, index: usi
             .then(|| words::letter(c))
             .flatten();
     }
-    // MySQL's everyday words
-    if boxed && matches!(word, b"Note" | b"System") {
+    // the everyday words of MySQL, loguru and log4js
+    if boxed && matches!(word, b"Note" | b"System" | b"SUCCESS" | b"MARK") {
         return Some(Severity::Info);
     }
     let severity = words::telling(word)?;

@@ -7,6 +7,7 @@ pub mod access;
 pub mod apache_error;
 mod calendar;
 pub mod cri;
+pub mod delimited;
 mod detect;
 pub mod docker;
 mod enrich;
@@ -14,6 +15,8 @@ pub mod envoy;
 #[cfg(test)]
 mod fixtures;
 mod fold;
+#[cfg(test)]
+mod frameworks;
 pub mod haproxy;
 #[cfg(test)]
 mod hostile;
@@ -24,6 +27,7 @@ pub mod kernel;
 mod keys;
 mod layout;
 pub mod logfmt;
+mod made;
 pub mod mysql_slow;
 pub mod nginx_error;
 mod pairs;
@@ -40,6 +44,7 @@ pub mod syslog3164;
 pub mod syslog5424;
 mod template;
 pub mod time;
+pub mod user;
 mod words;
 
 use std::borrow::Cow;
@@ -51,7 +56,7 @@ use serde_json::Value;
 
 use crate::timeline::{RequestId, Severity, Ts};
 
-pub use detect::detect;
+pub use detect::{detect, detect_file};
 pub use fold::{RECORD_BYTES, RECORD_LINES, split_tail};
 
 /// What a time stamp without year or zone is completed from.
@@ -132,9 +137,19 @@ pub static FORMATS: &[&dyn Format] = &[
     &plain::Plain,
 ];
 
-/// A format by name.
+/// A format by name: one of the table, one of the user's, or one that its name describes, as `csv(time,level,message)`.
 pub fn by_name(name: &str) -> Option<&'static dyn Format> {
-    FORMATS.iter().copied().find(|f| f.name() == name)
+    FORMATS.iter().copied().find(|f| f.name() == name).or_else(|| made::by_name(name))
+}
+
+/// Makes the user's formats known to the whole process; one of the same name is replaced.
+pub fn define(formats: Vec<user::UserFormat>) {
+    made::define(formats);
+}
+
+/// Names of all formats there are, the user's first.
+pub fn names() -> Vec<&'static str> {
+    made::defined().iter().chain(FORMATS).map(|f| f.name()).collect()
 }
 
 /// One record inside a block of bytes.

@@ -53,6 +53,7 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     if !b.first()?.is_ascii_digit() || b.get(4) != Some(&b'-') || b.get(10) != Some(&b' ') {
         return None;
     }
+    let b = &b[..memchr::memchr(b'\n', b).unwrap_or(b.len())];
     let mut values = Values::new(b, b',');
     let first = values.next()?;
     if first.len() > 40 {
@@ -80,6 +81,10 @@ impl Format for PostgresCsv {
 
     fn continues(&self, before: &[u8], b: &[u8], cx: &Context) -> bool {
         goes_on(before, line(before, cx).is_some(), line(b, cx).is_some())
+    }
+
+    fn stands_alone(&self) -> bool {
+        true
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {

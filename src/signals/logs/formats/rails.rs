@@ -33,6 +33,7 @@ fn started<'a>(b: &'a [u8], cx: &Context) -> Option<Started<'a>> {
     if !matches!(b.first()?, b'S' | b'[') {
         return None;
     }
+    let b = &b[..memchr::memchr(b'\n', b).unwrap_or(b.len())];
     let at = tags(b);
     let rest = b.get(at..)?.strip_prefix(b"Started ")?;
     let blank = memchr::memchr(b' ', &rest[..rest.len().min(10)])?;

@@ -202,7 +202,7 @@ fn exception_len(line: &[u8]) -> Option<usize> {
     }
     // `Error:http://x` is no type
     let word = &line[..len];
-    let word = match memchr::memmem::find(word, b":") {
+    let word = match memchr::memchr(b':', word) {
         Some(i) if word.get(i + 1) != Some(&b':') => &word[..i],
         _ => word,
     };

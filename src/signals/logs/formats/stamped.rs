@@ -39,7 +39,7 @@ impl Format for Stamped {
         }
         // java.util.logging writes time and place on one line, level and message on the next
         line.first().is_some_and(u8::is_ascii_uppercase)
-            && half_day(before)
+            && two_lines(before)
             && layout(before, cx).is_some_and(|l| l.severity.is_none())
             && layout(line, cx).is_some_and(|l| l.stamp.is_none() && !l.level.is_empty())
     }
@@ -57,7 +57,7 @@ impl Format for Stamped {
         let first = first.strip_suffix(b"\r").unwrap_or(first);
         let l = layout(first, cx)?;
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
-        if half_day(first)
+        if two_lines(first)
             && let Some(below) = rest.get(1..)
             && java_util(&first[l.message..], below, &mut p, cx)
         {
@@ -153,7 +153,12 @@ fn same_tag(before: &[u8], line: &[u8]) -> bool {
 fn java_util(place: &[u8], below: &[u8], p: &mut Parsed, cx: &Context) -> bool {
     let Some(l) = layout(below, cx).filter(|l| l.stamp.is_none() && !l.level.is_empty()) else { return false };
     p.severity_text = Some(lossy(&below[l.level]).as_ref().into());
-    let mut names = place.trim_ascii().splitn(2, |c| *c == b' ');
+    let mut place = place.trim_ascii();
+    if let Some(close) = memchr::memchr(b']', place).filter(|_| place.starts_with(b"[")) {
+        enrich::text(p, "thread", &place[1..close]);
+        place = place[close + 1..].trim_ascii();
+    }
+    let mut names = place.splitn(2, |c| *c == b' ');
     for (name, word) in ["logger", "method"].into_iter().zip(names.by_ref()) {
         enrich::text(p, name, word);
     }
@@ -219,13 +224,13 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
     }
     if severity.is_none()
         && let Some(end) = memchr::memchr(b'\n', line)
-        && half_day(&line[..end])
+        && two_lines(&line[..end])
     {
         severity =
             layout(line[end + 1..].split(|c| *c == b'\n').next().unwrap_or_default(), cx).and_then(|l| l.severity);
     }
     if severity.is_none_or(|s| s == Severity::Info)
-        && let Some(r) = line.get(l.message..).and_then(access::requested)
+        && let Some(r) = line.get(l.message..).and_then(|m| access::requested(m.trim_ascii_start()))
     {
         severity = Some(Severity::from_http_status(r.status));
     }
@@ -233,12 +238,13 @@ fn head_of(l: &Layout, line: &[u8], cx: &Context) -> Head {
     Head { time, inferred, severity }
 }
 
-/// Whether a line begins with a stamp of java.util.logging: a month, and AM or PM.
-fn half_day(line: &[u8]) -> bool {
-    line.first().is_some_and(u8::is_ascii_uppercase)
-        && line
-            .get(..28)
-            .is_some_and(|l| memchr::memmem::find(l, b" PM ").or_else(|| memchr::memmem::find(l, b" AM ")).is_some())
+/// Whether a line leaves level and message to the next: java.util.logging (a month, and AM or PM) and tinylog.
+fn two_lines(line: &[u8]) -> bool {
+    line.ends_with(b"()")
+        || line.first().is_some_and(u8::is_ascii_uppercase)
+            && line.get(..28).is_some_and(|l| {
+                memchr::memmem::find(l, b" PM ").or_else(|| memchr::memmem::find(l, b" AM ")).is_some()
+            })
 }
 
 /// The line without terminal colours.

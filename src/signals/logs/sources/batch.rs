@@ -29,10 +29,11 @@ impl Batcher {
         Batcher { format, fixed: format.is_some(), zone: TimeZone::system(), last: None, lines: 0 }
     }
 
-    /// Looks at a sample of what is there already, to know the format before the first line comes.
-    pub fn learn(&mut self, sample: &[u8], near: Ts) {
+    /// Looks at a sample of what is there already, and at the beginning of the file, to know the format before the first
+    /// line comes.
+    pub fn learn(&mut self, first: &[u8], sample: &[u8], near: Ts) {
         if !self.fixed && !sample.is_empty() {
-            self.format = Some(formats::detect(sample, &self.context(near)).0);
+            self.format = Some(formats::detect_file(first, sample, &self.context(near)).0);
         }
     }
 

@@ -188,7 +188,7 @@ impl CommandSource {
         }
         let cx = batcher.context(now);
         if !piece.bytes.is_empty() && batcher.format().name() == "text" {
-            batcher.learn(&piece.bytes, now);
+            batcher.learn(&piece.bytes, &piece.bytes, now);
         }
         // Line by line and not record by record: a stack trace may be cut differently the second time.
         let mut new = Vec::with_capacity(piece.bytes.len());

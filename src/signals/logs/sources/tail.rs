@@ -191,7 +191,8 @@ impl Tail {
         };
         let sample = read_range(&file, start.saturating_sub(64 << 10), start).unwrap_or_default();
         let cut = memchr::memchr(b'\n', &sample).map_or(0, |i| i + 1);
-        batcher.learn(&sample[cut..], now);
+        let first = read_range(&file, 0, start.min(4_096)).unwrap_or_default();
+        batcher.learn(&first, &sample[cut..], now);
         let open = Open::new(file, meta, self.generations.fetch_add(1, Ordering::Relaxed), start, batcher);
         self.begin(open, seeded, now, emit)
     }

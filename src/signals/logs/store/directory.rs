@@ -20,8 +20,8 @@ use crate::timeline::counts::Counts;
 pub const BLOCK: u64 = 256 << 10;
 /// Slots made together: as many as a word has bits.
 const PAGE: usize = 64;
-/// Tokens that wait until they are taken into a page's set, at the least; beyond that an eighth of the set.
-const STAGED: usize = 4_096;
+/// Tokens that wait until they are taken into a page's set, at the least; beyond that half of the set.
+const STAGED: usize = 16_384;
 
 /// The cap on what all directories take, and how far they are from it.
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl Default for Slot {
 struct Page {
     slots: Box<[Slot]>,
     set: IdSet,
-    /// Entries that are not yet in the set, sorted.
+    /// Entries that are not yet in the set, in any order.
     staged: Vec<u32>,
 }
 
@@ -168,11 +168,12 @@ impl Page {
         let bits = self.set.bits();
         self.staged.reserve_exact(keys.len());
         self.staged.extend(keys.iter().map(|k| idset::entry(*k, block, bits)));
-        self.staged.sort_unstable();
-        self.staged.dedup();
         let whole = self.slots.iter().all(|s| s.looked != Looked::No);
-        if whole || self.staged.len() > STAGED.max(self.set.len() / 8) {
-            self.set = self.set.with(&std::mem::take(&mut self.staged));
+        if whole || self.staged.len() > STAGED.max(self.set.len() / 2) {
+            let mut staged = std::mem::take(&mut self.staged);
+            idset::sort(&mut staged);
+            staged.dedup();
+            self.set = self.set.with(&staged);
         }
     }
 
@@ -180,6 +181,7 @@ impl Page {
         if let Some(less) = self.set.bits().checked_sub(bits).filter(|l| *l > 0) {
             let mut staged: Vec<u32> = std::mem::take(&mut self.staged);
             staged.iter_mut().for_each(|e| *e = idset::coarse(*e, less));
+            idset::sort(&mut staged);
             staged.dedup();
             self.set = self.set.coarser(bits).unwrap_or_else(|| IdSet::empty(bits));
             // What is in the set already would be there twice.

@@ -343,7 +343,7 @@ impl Generation {
         };
         let sample = self.read(end.end.saturating_sub(64 << 10).max(end.start)..end.end);
         let cut = if end.end - end.start > 64 << 10 { memchr::memchr(b'\n', &sample).map_or(0, |i| i + 1) } else { 0 };
-        let (format, _) = formats::detect(&sample[cut..], &self.context());
+        let (format, _) = formats::detect_file(&self.read(0..4_096), &sample[cut..], &self.context());
         // Ten lines of text may be the banner of a program that logs JSON.
         if format.name() != "text" || memchr::memchr_iter(b'\n', &sample).count() > 100 {
             self.inner().format = Some(format);

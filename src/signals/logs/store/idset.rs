@@ -9,7 +9,7 @@
 use super::tokens::Key;
 
 /// Bits of a key that are kept while there is room.
-pub const FINE: u8 = 21;
+pub const FINE: u8 = 23;
 /// And at the least.
 pub const COARSE: u8 = 11;
 /// Different tokens of one block that are told apart.
@@ -230,14 +230,31 @@ pub fn coarse(entry: u32, less: u8) -> u32 {
     entry >> (BLOCK_BITS + less) << BLOCK_BITS | entry & 63
 }
 
-/// The blocks of those of `entries`, sorted, that may be of `key`.
+/// The blocks of those of `entries`, in any order, that may be of `key`.
 pub fn blocks_in(entries: &[u32], key: Key, bits: u8) -> u64 {
-    let first = entry(key, 0, bits);
-    let from = entries.partition_point(|e| *e < first);
-    entries[from..]
-        .iter()
-        .take_while(|e| **e >> BLOCK_BITS == first >> BLOCK_BITS)
-        .fold(0, |all, e| all | 1 << (e & 63))
+    let wanted = entry(key, 0, bits) >> BLOCK_BITS;
+    entries.iter().filter(|e| **e >> BLOCK_BITS == wanted).fold(0, |all, e| all | 1 << (e & 63))
+}
+
+/// Sorts entries, a third of their bits at a time from the lowest on.
+pub fn sort(entries: &mut Vec<u32>) {
+    const PART: usize = 1 << 10;
+    let mut other = vec![0; entries.len()];
+    for shift in [0, 10, 20] {
+        let part = |e: u32| e as usize >> shift & (PART - 1);
+        let mut next = [0usize; PART];
+        entries.iter().for_each(|e| next[part(*e)] += 1);
+        let mut sum = 0;
+        for n in &mut next {
+            (sum, *n) = (sum + *n, sum);
+        }
+        for e in entries.iter() {
+            let at = &mut next[part(*e)];
+            other[*at] = *e;
+            *at += 1;
+        }
+        std::mem::swap(entries, &mut other);
+    }
 }
 
 /// Gathers the different tokens of a block, up to [`MOST`].
@@ -314,12 +331,15 @@ mod tests {
                 for (k, b) in keys.iter().chain(&more) {
                     prop_assert!(set.blocks(*k) >> b & 1 == 1, "{bits}");
                 }
-                let all: Vec<u32> = set.entries().collect();
+                let mut all: Vec<u32> = set.entries().collect();
+                prop_assert!(all.is_sorted());
+                all.reverse();
+                sort(&mut all);
                 prop_assert!(all.is_sorted());
                 for k in &others {
                     prop_assert_eq!(set.blocks(*k), blocks_in(&all, *k, bits));
                 }
-                prop_assert!(set.size() <= 64 + set.len() as u64 * 27 / 8);
+                prop_assert!(set.size() <= 64 + set.len() as u64 * 29 / 8);
                 let (len, bits, words) = set.parts();
                 prop_assert_eq!(IdSet::from_parts(len, bits, words.into()), Some(set.clone()));
             }

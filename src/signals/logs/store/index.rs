@@ -153,13 +153,13 @@ impl Pass<'_> {
 
     /// Goes back through all generations at once; whether anything was new.
     fn run(&mut self, generations: &[Arc<Generation>]) -> bool {
-        let mut busy = false;
+        let (mut busy, mut total) = (false, 0);
         let mut walks: Vec<_> =
             generations.iter().map(|g| (g, Walk::new(g, g.end()))).map(|(g, w)| (g, w.end(), w)).collect();
         // Newest first: one turn of each, from its end.
         while !walks.is_empty() {
             let began = Instant::now();
-            let mut read = 0;
+            let mut read = 0u64;
             walks.retain_mut(|(g, at, walk)| {
                 let cost = self.turn(g, walk, at);
                 read += cost.bytes;
@@ -167,15 +167,20 @@ impl Pass<'_> {
                 *at > 0 && !self.is_closed()
             });
             busy |= read > 0;
+            total += read;
+            // Lines that have just come are no progress to speak of.
+            self.shared.indexing.store(total > TURN as u64 * BLOCK, Ordering::Relaxed);
             if self.is_closed() {
                 break;
             }
             self.bound();
             self.rest(began.elapsed(), read);
             if !self.may_go_on() || self.shared.count() != generations.len() {
+                self.shared.indexing.store(false, Ordering::Relaxed);
                 return busy;
             }
         }
+        self.shared.indexing.store(false, Ordering::Relaxed);
         self.shared.demanded.store(false, Ordering::Relaxed);
         busy
     }

@@ -85,6 +85,10 @@ pub struct StoreFigures {
     pub blocks: u64,
     /// Bytes of lines in blocks whose tokens are known.
     pub indexed: u64,
+    /// Bytes of lines there are.
+    pub bytes: u64,
+    /// Whether indexing goes on.
+    pub indexing: bool,
     /// Bytes that the index takes, and may take.
     pub index_bytes: u64,
     /// Bytes that the index may take.
@@ -93,6 +97,13 @@ pub struct StoreFigures {
     pub index_bits: u8,
     /// Whether indexing waits because others suffer.
     pub index_paused: bool,
+}
+
+impl StoreFigures {
+    /// The share of all lines that is indexed, while indexing goes on.
+    pub fn indexing(&self) -> Option<f64> {
+        (self.indexing && self.bytes > 0).then(|| (self.indexed as f64 / self.bytes as f64).min(1.0))
+    }
 }
 
 #[derive(Default)]
@@ -155,7 +166,8 @@ struct Shared {
     read: AtomicU64,
     /// Whether a question had to read what was not indexed.
     demanded: AtomicBool,
-    /// Whether indexing waits because others suffer.
+    /// Whether indexing goes on, and whether it waits because others suffer.
+    indexing: AtomicBool,
     paused: AtomicBool,
 }
 
@@ -197,6 +209,7 @@ impl LogStore {
             options,
             read: AtomicU64::new(0),
             demanded: AtomicBool::new(false),
+            indexing: AtomicBool::new(false),
             paused: AtomicBool::new(false),
         });
         let behind = Arc::clone(&shared);
@@ -329,6 +342,8 @@ impl LogStore {
             lost_lines: known.lost,
             blocks: sizes().map(|(blocks, _)| blocks).sum(),
             indexed: sizes().map(|(_, indexed)| indexed).sum(),
+            bytes: known.sources.values().flat_map(|s| &s.generations).map(|g| g.end()).sum(),
+            indexing: self.shared.indexing.load(Ordering::Relaxed),
             index_bytes: self.shared.memory.used(),
             index_cap: self.shared.memory.cap(),
             index_bits: self.shared.memory.bits(),

@@ -3,15 +3,15 @@
 //! One query a look, counted on our side. `pg_blocking_pids` is asked for those that wait for a lock only, because it
 //! holds the lock manager for a moment.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use compact_str::CompactString;
 use sqlx::postgres::PgRow;
 
+use super::super::shape::shape;
 use super::session::{Server, Session as Conn, number, text};
 use super::trouble::Trouble;
-use crate::signals::database::event::{Activity, SESSIONS, Session, SessionCounts, TEXT};
+use crate::signals::database::event::{Activity, Session, TEXT};
 use crate::timeline::Ts;
 
 /// Looks once.
@@ -59,7 +59,7 @@ fn sql(version: u32, raw: bool) -> String {
          (extract(epoch FROM a.query_start) * 1000000)::int8, {}, {}, {}, a.state, a.wait_event_type, a.wait_event, \
          a.usename, a.datname, a.application_name, host(a.client_addr), {queryid}, {leader}, a.backend_type, \
          {query}, CASE WHEN a.wait_event_type = 'Lock' THEN array_to_string(pg_blocking_pids(a.pid), ',') END, \
-         (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8 \
+         (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8, a.client_port \
          FROM pg_stat_activity a WHERE a.datid IS NOT NULL AND a.pid <> pg_backend_pid() \
          AND a.datname IS DISTINCT FROM 'rdsadmin'",
         age("query_start"),
@@ -90,6 +90,9 @@ fn session(row: &PgRow) -> Session {
         db: small(10).unwrap_or_default(),
         application: small(11).unwrap_or_default(),
         client: small(12),
+        // -1 for a local socket.
+        client_port: number(row, 19),
+        client_process: None,
         queryid: number(row, 13),
         // A parallel worker is its leader's: folded away in `shape`.
         backend: match number::<i32>(row, 14) {
@@ -115,92 +118,4 @@ async fn prepared(conn: &mut Conn) -> Result<Option<Session>, Trouble> {
         backend: "prepared transaction".into(),
         ..Session::default()
     }))
-}
-
-/// Counts, folds, reduces and orders what was read.
-pub fn shape(mut sessions: Vec<Session>) -> Activity {
-    sessions.retain(|s| s.backend != "parallel worker");
-    let mut counts = SessionCounts::default();
-    for s in sessions.iter().filter(|s| s.is_client()) {
-        counts.clients += 1;
-        match s.state.as_deref() {
-            Some("active" | "fastpath function call") => counts.active += 1,
-            Some("idle") => counts.idle += 1,
-            Some("idle in transaction") => counts.idle_in_tx += 1,
-            Some("idle in transaction (aborted)") => counts.aborted += 1,
-            _ => counts.hidden += 1,
-        }
-    }
-    counts.waiting = sessions.iter().filter(|s| s.waits_for_lock()).count() as u32;
-    nearest(&mut sessions);
-    let blockers: BTreeSet<i32> = sessions.iter().flat_map(|s| s.blocked_by.iter().copied()).collect();
-    let age = |s: &Session| s.query_age_ms.max(s.xact_age_ms).unwrap_or(0);
-    sessions.sort_by_key(|s| {
-        let class = match s {
-            s if blockers.contains(&s.pid) && s.blocked_by.is_empty() => 0,
-            s if !s.blocked_by.is_empty() || s.waits_for_lock() => 1,
-            s if s.is_idle_in_tx() => 2,
-            s if s.is_active() => 3,
-            s if s.state.is_none() => 4,
-            _ => 5,
-        };
-        let age = if class == 5 { s.state_age_ms.unwrap_or(0) } else { age(s) };
-        (class, std::cmp::Reverse(age), s.pid)
-    });
-    let unlisted = sessions.len().saturating_sub(SESSIONS) as u32;
-    sessions.truncate(SESSIONS);
-    Activity { counts, sessions, unlisted, ..Activity::default() }
-}
-
-/// Leaves of everyone a session waits for those at the head of the queue and the nearest before it.
-///
-/// The server names all who stand ahead: 200 sessions on one row are 19,900 pairs, which say no more than 400.
-fn nearest(sessions: &mut [Session]) {
-    let waits: BTreeMap<i32, usize> =
-        sessions.iter().filter(|s| !s.blocked_by.is_empty()).map(|s| (s.pid, s.blocked_by.len())).collect();
-    for s in sessions.iter_mut().filter(|s| !s.blocked_by.is_empty()) {
-        let all: BTreeSet<i32> = s.blocked_by.iter().copied().filter(|p| *p != s.pid).collect();
-        let mut keep: Vec<i32> = all.iter().copied().filter(|p| !waits.contains_key(p)).take(4).collect();
-        keep.extend(all.iter().copied().filter(|p| waits.contains_key(p)).max_by_key(|p| (waits.get(p), *p)));
-        keep.sort_unstable();
-        s.blocked_by = keep;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn s(pid: i32, state: &str, blocked_by: &[i32]) -> Session {
-        Session {
-            pid,
-            state: Some(state.into()),
-            backend: "client backend".into(),
-            wait: (!blocked_by.is_empty()).then(|| "Lock:transactionid".into()),
-            blocked_by: blocked_by.to_vec(),
-            ..Session::default()
-        }
-    }
-
-    #[test]
-    fn two_hundred_waiters_on_one_row_keep_the_root_and_their_nearest_predecessor() {
-        let mut all = vec![s(1, "idle in transaction", &[])];
-        for pid in 2..=201 {
-            all.push(s(pid, "active", &(1..pid).collect::<Vec<_>>()));
-        }
-        let look = shape(all);
-        assert_eq!(look.counts.waiting, 200);
-        assert_eq!(look.sessions[0].pid, 1);
-        assert_eq!((look.sessions.len(), look.unlisted), (SESSIONS, 101));
-        assert!(look.sessions[1..].iter().all(|s| s.blocked_by.first() == Some(&1) && s.blocked_by.len() <= 2));
-        let fifty = look.sessions.iter().find(|s| s.pid == 50).unwrap();
-        assert_eq!(fifty.blocked_by, [1, 49]);
-    }
-
-    #[test]
-    fn parallel_workers_belong_to_their_leader_and_are_not_counted() {
-        let mut worker = s(2, "active", &[]);
-        worker.backend = "parallel worker".into();
-        assert_eq!(shape(vec![s(1, "active", &[]), worker]).counts.clients, 1);
-    }
 }

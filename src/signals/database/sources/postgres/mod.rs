@@ -2,10 +2,10 @@
 //!
 //! One bare connection, never a pool; one statement in flight; every statement under the server's own time limits; a
 //! look that takes too long costs the looks behind it instead of queueing them; looking slows down when it gets
-//! expensive ([`pace`]). Cancelling gives the connection back at once.
+//! expensive ([`Pace`]). Cancelling gives the connection back at once.
 
 pub mod activity;
-pub mod pace;
+pub mod explain;
 pub mod peer;
 pub mod session;
 pub mod statements;
@@ -14,14 +14,18 @@ pub mod trouble;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::pace::Pace;
+use self::explain::Failed;
 use self::session::Session;
 use self::statements::StatementPoll;
 use self::trouble::Trouble;
+use super::pace::Pace;
 use crate::signals::database::config::PostgresConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
+use crate::signals::database::plan::Question;
+use crate::signals::source::Asker;
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
@@ -39,11 +43,14 @@ pub struct PostgresSource {
     statements: StatementPoll,
     /// Deadlocks the server had counted at the last look.
     deadlocks: Option<u64>,
+    asker: Asker,
+    questions: mpsc::Receiver<Question>,
 }
 
 impl PostgresSource {
     /// For the server in `config`, shown as `name`.
     pub fn new(name: &str, config: PostgresConfig, roots: &Roots) -> PostgresSource {
+        let (asker, questions) = mpsc::channel(1);
         let base = Duration::try_from_secs_f64(config.interval).unwrap_or(Duration::from_secs(1));
         PostgresSource {
             name: name.into(),
@@ -52,6 +59,8 @@ impl PostgresSource {
             pace: Pace::new(base),
             statements: StatementPoll::default(),
             deadlocks: None,
+            asker,
+            questions,
         }
     }
 
@@ -107,13 +116,15 @@ impl PostgresSource {
             }
             let every = self.pace.every();
             let over = began.elapsed();
-            if over >= every {
-                let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
-                skipped += missed;
-                // Back onto the beat: what was missed is not made up for.
-                tokio::time::sleep(every * (missed + 1) - over).await;
-            } else {
-                tokio::time::sleep(every - over).await;
+            let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
+            skipped += missed;
+            // Back onto the beat: what was missed is not made up for.
+            let next = tokio::time::Instant::now() + (every * (missed + 1) - over);
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next) => break,
+                    Some(q) = self.questions.recv() => answer(session, &server, q).await?,
+                }
             }
         }
     }
@@ -129,7 +140,7 @@ impl PostgresSource {
                 let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
                 self.deadlocks = Some(n);
                 if delta > 0 {
-                    send(out, DatabaseEvent::Deadlocks { delta }).await;
+                    send(out, DatabaseEvent::Deadlocks { delta, sides: Vec::new() }).await;
                 }
                 Ok(())
             }
@@ -156,11 +167,29 @@ impl PostgresSource {
     }
 }
 
+/// Answers a question over the one connection; looks pause for as long.
+async fn answer(session: &mut Session, server: &session::Server, q: Question) -> Result<(), Trouble> {
+    if q.answer.is_closed() {
+        return Ok(());
+    }
+    let (said, broken) = match explain::explain(session, server, &q.wanted).await {
+        Ok(plan) => (Ok(plan), Ok(())),
+        Err(Failed::Said(why)) => (Err(why), Ok(())),
+        Err(Failed::Broken(e)) => (Err("no plan: the connection broke".into()), Err(e)),
+    };
+    let _ = q.answer.send(said);
+    broken
+}
+
 async fn send(out: &Out, event: DatabaseEvent) {
     out.must(Event::Database(event)).await;
 }
 
 impl Source for PostgresSource {
+    fn asker(&self) -> Option<Asker> {
+        Some(self.asker.clone())
+    }
+
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();

@@ -105,6 +105,47 @@ impl Session {
         }
     }
 
+    /// Whether a pooler stands in between.
+    pub fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// Runs what plans a statement, in a transaction that only reads and is rolled back whatever happens, waiting at
+    /// most 0.1 s for a lock and 2 s in all. `whole` says that it has no parameters: then it goes by the protocol that
+    /// takes a single statement only. `after` is run last, in any case.
+    pub async fn planning(&mut self, sql: String, whole: bool, after: &'static str) -> Result<Vec<PgRow>, Trouble> {
+        const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL lock_timeout = 100; SET LOCAL statement_timeout = 2000; \
+             SET LOCAL standard_conforming_strings = on";
+        let conn = &mut self.conn;
+        let ask = async {
+            sqlx::raw_sql(BEGIN).execute(&mut *conn).await?;
+            if whole {
+                sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *conn).await
+            } else {
+                sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *conn).await
+            }
+        };
+        let answer = match tokio::time::timeout(DEADLINE, ask).await {
+            Ok(answer) => answer.map_err(Trouble::from),
+            Err(_) => return Err(Trouble::Silent("planning a statement")),
+        };
+        let end = async {
+            sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
+            if !after.is_empty()
+                && let Err(e) = sqlx::raw_sql(after).execute(&mut self.conn).await
+                && e.as_database_error().is_none()
+            {
+                return Err(e);
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(DEADLINE, end).await {
+            Ok(ended) => ended?,
+            Err(_) => return Err(Trouble::Silent("ending a transaction")),
+        }
+        answer
+    }
+
     /// Takes text as it is from now on: a statement was not valid in the server's encoding.
     pub async fn take_raw_text(&mut self) -> Result<(), Trouble> {
         let set = sqlx::raw_sql("SET client_encoding = 'SQL_ASCII'").execute(&mut self.conn);
@@ -147,7 +188,7 @@ impl Session {
 }
 
 /// One attempt, within the deadline.
-pub(super) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
+pub(in super::super) async fn connect(options: PgConnectOptions) -> Result<PgConnection, Trouble> {
     match tokio::time::timeout(DEADLINE, PgConnection::connect_with(&options)).await {
         Ok(conn) => Ok(conn?),
         Err(_) => Err(Trouble::Silent("connecting")),

@@ -1,0 +1,27 @@
+//! What a window onto the far past is to be: which playheads it is right for, and what of the present it begins with.
+
+use std::time::Duration;
+
+use super::Timeline;
+use crate::timeline::Ts;
+
+/// What panes look back on in full resolution: the baselines of half an hour, which leave out the last minute or two.
+pub const BACK: Duration = Duration::from_secs(33 * 60);
+
+/// A window that is wanted.
+pub struct Wanted {
+    /// First and last playhead that it is to be right for.
+    pub for_: (Ts, Ts),
+    /// From when on facts are to be folded behind [`Wanted::base`]: the beginning of a minute.
+    pub from: Ts,
+    /// What [`Timeline::before`] has kept.
+    pub base: Timeline,
+}
+
+impl Wanted {
+    /// A window for the playheads from `first` to `last`, which look `back`.
+    pub fn new(present: &Timeline, first: Ts, last: Ts, back: Duration) -> Wanted {
+        let from = (first - back).floor(Duration::from_secs(60));
+        Wanted { for_: (first, last), from, base: present.before(from, last) }
+    }
+}

@@ -1,0 +1,231 @@
+//! Windows onto the far past: what the histories have let go of, folded again from the recording round one instant.
+//!
+//! A book of where which times stand is kept while a recording is read or written; it holds no envelope. A window is
+//! what is kept for long of the present ([`Timeline::before`]) with the frames of half an hour folded behind it. It is
+//! never mixed into the present. Memory is that of half an hour of facts, whatever the length of the recording.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::recorder::Recorder;
+use super::recording::{Frame, Reader};
+use super::runs::{Runs, Speaking};
+use crate::signals::window::Wanted;
+use crate::signals::{Envelope, Event, Timeline};
+use crate::timeline::Ts;
+
+/// Observed time and bytes of one block of frames.
+const BLOCK: (Duration, u64) = (Duration::from_secs(10), 1 << 20);
+/// A block of a made-up time span must not make a window read everything: most bytes of frames that are folded.
+const MOST: u64 = 256 << 20;
+
+/// Frames that stand behind one another.
+#[derive(Clone, Debug)]
+struct Block {
+    file: usize,
+    bytes: Range<u64>,
+    first: Ts,
+    last: Ts,
+    speaking: Arc<Speaking>,
+}
+
+/// Where which times stand in a recording.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    files: Vec<PathBuf>,
+    blocks: Vec<Block>,
+    runs: Runs,
+}
+
+impl Book {
+    /// From now on frames are of this file.
+    pub fn file(&mut self, path: PathBuf) {
+        self.files.push(path);
+    }
+
+    /// Notes a frame of the newest file with what it holds, and who spoke in it.
+    pub fn note(&mut self, bytes: Range<u64>, envelopes: &[Envelope], runs: &Runs) {
+        let observed = || envelopes.iter().map(|e| e.observed);
+        let (Some(first), Some(last)) = (observed().min(), observed().max()) else { return };
+        // What is known of the runs is needed to read parts again; it grows with declarations only.
+        if envelopes.iter().any(|e| matches!(e.event, Event::Stream(_))) {
+            self.runs.clone_from(runs);
+        }
+        let file = self.files.len().saturating_sub(1);
+        if let Some(b) = self.blocks.last_mut()
+            && b.file == file
+            && b.bytes.end == bytes.start
+            && bytes.end - b.bytes.start <= BLOCK.1
+            && last.max(b.last).since(first.min(b.first)) <= BLOCK.0
+            && *b.speaking == *runs.speaking()
+        {
+            b.bytes.end = bytes.end;
+            (b.first, b.last) = (b.first.min(first), b.last.max(last));
+            return;
+        }
+        let same = self.blocks.last().filter(|b| *b.speaking == *runs.speaking()).map(|b| Arc::clone(&b.speaking));
+        let speaking = same.unwrap_or_else(|| Arc::new(runs.speaking().clone()));
+        self.blocks.push(Block { file, bytes, first, last, speaking });
+    }
+
+    /// Bytes that the book itself takes in memory, about.
+    pub fn size(&self) -> usize {
+        self.blocks.capacity() * size_of::<Block>()
+    }
+
+    fn pieces(&self, from: Ts, to: Ts) -> Pieces {
+        let mut pieces = Pieces { runs: Some(self.runs.clone()), ..Pieces::default() };
+        for b in self.blocks.iter().filter(|b| b.first <= to && b.last >= from) {
+            pieces.all.push(Piece {
+                bytes: Bytes::File(self.files[b.file].clone(), b.bytes.clone()),
+                speaking: Some(Arc::clone(&b.speaking)),
+            });
+        }
+        pieces
+    }
+}
+
+/// Frames of a part of the past.
+#[derive(Clone, Debug, Default)]
+pub struct Pieces {
+    all: Vec<Piece>,
+    runs: Option<Runs>,
+    /// The earliest instant from which on nothing is missing, where that is later than was asked for.
+    pub since: Option<Ts>,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    bytes: Bytes,
+    speaking: Option<Arc<Speaking>>,
+}
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    File(PathBuf, Range<u64>),
+    Memory(Arc<[u8]>),
+}
+
+impl Pieces {
+    /// A part of a file.
+    pub fn push_file(&mut self, path: PathBuf, bytes: Range<u64>) {
+        self.all.push(Piece { bytes: Bytes::File(path, bytes), speaking: None });
+    }
+
+    /// A frame in memory.
+    pub fn push(&mut self, frame: Arc<[u8]>) {
+        self.all.push(Piece { bytes: Bytes::Memory(frame), speaking: None });
+    }
+}
+
+/// Where the past is read from.
+#[derive(Clone)]
+pub enum Past {
+    /// A recording that is replayed.
+    Book(Arc<Mutex<Book>>),
+    /// What the recorder of this run holds, on disk or in memory.
+    Recorder(Recorder),
+    /// Raw log files: their counts are kept, and nothing else is known of them.
+    Nothing,
+}
+
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// The file is not readable any more.
+    #[error("cannot read the past again from {path}: {source}")]
+    Io {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The flight recorder does not reach back so far.
+    #[error("the far past is known by the minute only: the recorder in memory reaches back to {since}")]
+    Gone {
+        /// From when on it is known.
+        since: Ts,
+    },
+    /// The recorder does not answer.
+    #[error("{0}")]
+    Recorder(String),
+}
+
+impl Past {
+    /// Folds the window. Blocks for as long as reading takes.
+    pub fn window(&self, wanted: Wanted) -> Result<Timeline, PastError> {
+        let Wanted { for_: (first, last), from, mut base } = wanted;
+        let pieces = match self {
+            Past::Book(book) => book.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pieces(from, last),
+            Past::Recorder(recorder) => recorder.past(from, last).map_err(PastError::Recorder)?,
+            Past::Nothing => return Ok(base),
+        };
+        if let Some(since) = pieces.since.filter(|s| *s > first) {
+            return Err(PastError::Gone { since });
+        }
+        // Decoding is most of the work, and can be done by two at a time.
+        let (head, tail) = pieces.all.split_at(pieces.all.len() / 2);
+        let decode = |pieces: &[Piece], runs: &Option<Runs>| decode(pieces, runs.clone(), from, last);
+        let (a, b) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| decode(tail, &pieces.runs));
+            (decode(head, &pieces.runs), other.join())
+        });
+        let b = b.unwrap_or_else(|_| Ok(Vec::new()))?;
+        a?.iter().chain(&b).for_each(|e| base.apply_past(e));
+        Ok(base)
+    }
+}
+
+/// Only what [`Timeline::apply_past`] takes in; a text in which that cannot be seen is decoded to be sure.
+fn wanted(text: &str) -> bool {
+    let head = &text.as_bytes()[..text.len().min(256)];
+    match memchr::memmem::find(head, b"\"signal\":\"") {
+        Some(at) => [&b"host"[..], b"database", b"health"].iter().any(|s| head[at + 10..].starts_with(s)),
+        None => true,
+    }
+}
+
+fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<Envelope>, PastError> {
+    let mut runs = runs.unwrap_or_default();
+    let mut out = Vec::new();
+    let mut open: Option<(PathBuf, File)> = None;
+    let mut buffer = Vec::new();
+    let mut total = 0;
+    for piece in pieces {
+        let bytes: &[u8] = match &piece.bytes {
+            Bytes::Memory(frame) => frame,
+            Bytes::File(path, range) => {
+                let fail = |source| PastError::Io { path: path.display().to_string(), source };
+                let file = match &mut open {
+                    Some((of, file)) if of == path => file,
+                    other => &mut other.insert((path.clone(), File::open(path).map_err(fail)?)).1,
+                };
+                file.seek(SeekFrom::Start(range.start)).map_err(fail)?;
+                buffer.clear();
+                file.take(range.end - range.start).read_to_end(&mut buffer).map_err(fail)?;
+                &buffer
+            }
+        };
+        total += bytes.len() as u64;
+        if total > MOST {
+            break;
+        }
+        if let Some(speaking) = &piece.speaking {
+            runs.resume(speaking);
+        }
+        let mut reader = Reader::new(bytes).only(wanted);
+        while let Ok(Some(frame)) = reader.next_frame() {
+            if let Frame::Events(mut envelopes) = frame {
+                if piece.speaking.is_some() {
+                    runs.place(&mut envelopes);
+                }
+                out.extend(envelopes.into_iter().filter(|e| e.observed >= from && e.observed <= to));
+            }
+        }
+    }
+    Ok(out)
+}
