@@ -91,7 +91,7 @@ actions! {
         ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
         ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";
         Wrap            "wrap"              Panes   ["W"]               "wrap long log rows, or lay each on one line";
-        Times           "times"             Panes   ["T"]               "log times: of day, before the playhead, since the row above, as written in the log";
+        Times           "times"             Panes   ["v"]               "log times: of day, before the playhead, since the row above, as written in the log";
         Columns         "columns"           Panes   ["C"]               "choose columns of the log rows, fields too";
         Repeats         "repeats"           Panes   ["u"]               "collapse log rows that say the same into one with a count, or show them all";
         Mute            "mute"              Panes   ["U"]               "mute lines like this one, or their source; takes it back, too";

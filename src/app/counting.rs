@@ -21,6 +21,8 @@ enum What {
     Hits((Ts, RowKey)),
     /// What the n-th muted thing hides.
     Mute(usize),
+    /// Whose clock is off.
+    Skews,
 }
 
 /// A hit was found, after `from`: says which one it is, or has them counted.
@@ -49,12 +51,30 @@ pub fn muted(state: &mut State, index: usize) -> Vec<Effect> {
     effects
 }
 
+/// Has the clocks of log sources compared, by the requests of the window that is shown, whatever is filtered.
+pub fn skews(state: &mut State) -> Vec<Effect> {
+    let request = filtering::next_request(state);
+    state.view.counting = Some(Counting { request, what: What::Skews });
+    let range = super::facts::window(state, state.view.area.width);
+    let mut effects = filtering::ask(state, request, Slot::Count, Ask::Skews { range });
+    for effect in &mut effects {
+        if let Effect::AskLogs(query) = effect {
+            query.filter = crate::timeline::Filter::default();
+        }
+    }
+    effects
+}
+
 /// A count came, or a part of it.
 pub fn arrive(state: &mut State, answer: &LogArrival) {
     let Some(counting) = state.view.counting.clone().filter(|c| c.request == answer.request) else { return };
+    if counting.what == What::Skews {
+        state.view.skews = answer.skews.clone();
+    }
     if let Some(count) = answer.count {
         match counting.what {
             What::Hits(at) => state.logs.counted(count, at, answer.done),
+            What::Skews => {}
             What::Mute(i) => state.logs.mute_counted(i, count.records, !(answer.done && count.whole)),
         }
     }

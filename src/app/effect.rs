@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::signals::database::plan::Wanted;
 use crate::signals::incident::event::{Evidence, MilestoneKind, NoteKind};
 use crate::signals::logs::store::LogQuery;
-use crate::timeline::{Filter, TimeRange, Ts};
+use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 
 /// A note on its way to disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +98,8 @@ pub enum Effect {
     UseTheme(String),
     /// Forget what the terminal shows and draw all of it.
     RedrawAll,
+    /// Place the log rows of a source so many nanoseconds later, or earlier: its clock is off. 0 takes it back.
+    PlaceLater(SourceId, i64),
     /// Open a file at a line in the user's editor; the screen comes back when it ends.
     OpenEditor {
         /// As a log line has it: perhaps relative, perhaps not there.

@@ -87,9 +87,10 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            if let Some(effects) =
-                menu_key(state, key).or_else(|| term_key(state, key)).or_else(|| overlays::detail::press(state, key))
-            {
+            let own = menu_key(state, key).or_else(|| term_key(state, key));
+            let own =
+                own.or_else(|| overlays::detail::press(state, key)).or_else(|| overlays::rates::press(state, key));
+            if let Some(effects) = own {
                 return effects;
             }
             if matches!(state.view.overlays.last(), Some(Overlay::Compare { .. }))

@@ -16,10 +16,11 @@ use super::screen::ScreenLayout;
 use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
+use crate::signals::logs::skew::Skew;
 use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
-use crate::timeline::{Filter, TimeRange, Ts};
+use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 use crate::ui::{Glyphs, Level};
 
 /// All of it. Owned by the main loop.
@@ -88,6 +89,10 @@ pub struct View {
     pub finding: Option<&'static str>,
     /// Whether it is looked for later, or earlier.
     pub forward: bool,
+    /// Clocks of log sources that seem to be off, as of when the list of sources was opened.
+    pub skews: Vec<Skew>,
+    /// Nanoseconds that rows of sources are placed later than they say.
+    pub moved: BTreeMap<SourceId, i64>,
     /// What is being counted.
     pub counting: Option<Counting>,
 }

@@ -8,7 +8,7 @@ use super::overlays::palette::Palette;
 use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, facts, filtering, looking, notes, screen, travel};
+use super::{commands, counting, facts, filtering, looking, notes, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
@@ -106,7 +106,10 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
         Action::Offers => overlay(state, Overlay::Offers { cursor: 0 }),
-        Action::SourceRates => overlay(state, Overlay::Rates { cursor: 0 }),
+        Action::SourceRates => {
+            state.view.overlays.push(Overlay::Rates { cursor: 0 });
+            counting::skews(state)
+        }
         Action::SaveConfig => vec![Effect::SaveConfig],
         Action::Help => overlay(state, Overlay::Help { top: 0 }),
         Action::Palette => {

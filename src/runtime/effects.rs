@@ -169,6 +169,7 @@ impl Shell {
             | Effect::UseTheme(_)
             | Effect::RedrawAll
             | Effect::OpenEditor { .. }
+            | Effect::PlaceLater(..)
             | Effect::Suspend
             | Effect::Quit => {}
         }

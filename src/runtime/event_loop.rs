@@ -281,6 +281,7 @@ impl Loop {
         match effect {
             Effect::Quit => return Ok(true),
             Effect::AskLogs(query) => self.store.ask(*query),
+            Effect::PlaceLater(source, by) => self.store.place_later(source, by),
             Effect::RedrawAll => self.terminal.forget(),
             // The channel to the terminal's thread holds one: what waits for a slow link must not stop the loop.
             Effect::Copy { .. } | Effect::CopyScreen if self.terminal.is_busy() => {

@@ -1,8 +1,11 @@
 //! Every log source in one line: rates, a small chart, since when it is quiet, how it is read.
 
+use crossterm::event::KeyCode;
+
 use super::{BoxLine, Overlay};
 use crate::app::effect::Effect;
 use crate::app::filtering;
+use crate::app::keymap::Key;
 use crate::app::state::State;
 use crate::signals::logs::rates::{LOOK, SourceRate, chart, rates};
 use crate::timeline::Filter;
@@ -72,6 +75,14 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
             let share = r.unfitting as f64 * 100.0 / r.seen.max(1) as f64;
             line.push((Role::Warn, format!(", {} of {} lines did not fit ({share:.0} %)", r.unfitting, r.seen)));
         }
+        if let Some(by) = state.view.moved.get(&r.source) {
+            line.push((Role::Warn, format!(", clock corrected by {} (c takes it back)", signed(*by))));
+        } else if let Some(s) = state.view.skews.iter().find(|s| s.source == r.source) {
+            let word = if s.ahead > 0 { "ahead of" } else { "behind" };
+            let (by, against) = (signed(s.ahead.abs()), history.name(s.against));
+            let said = format!(", clock {by} {word} {against} by {} shared requests (c corrects)", s.shared);
+            line.push((Role::Warn, said));
+        }
         let harmless = state.logs.neutralised_of(r.source);
         if harmless > 0 {
             line.push((Role::Escape, format!(", {harmless} control characters made harmless in the rows at hand")));
@@ -105,6 +116,32 @@ fn spark(state: &State, cx: &PaneCx, rate: &SourceRate) -> BoxLine {
         }
     }
     out
+}
+
+/// `4.2 s`, `-350 ms`.
+pub fn signed(nanoseconds: i64) -> String {
+    let sign = if nanoseconds < 0 { "-" } else { "" };
+    format!("{sign}{}", short(std::time::Duration::from_nanos(nanoseconds.unsigned_abs())))
+}
+
+/// `c`: rows of the source under the cursor are placed where its clock would have put them if it were right, or where
+/// they say again.
+pub fn press(state: &mut State, key: Key) -> Option<Vec<Effect>> {
+    let Some(Overlay::Rates { cursor }) = state.view.overlays.last() else { return None };
+    if key != Key::plain(KeyCode::Char('c')) {
+        return None;
+    }
+    let Some(rate) = chosen(state, *cursor) else { return Some(Vec::new()) };
+    let by = match (state.view.moved.remove(&rate.source), state.view.skews.iter().find(|s| s.source == rate.source)) {
+        (Some(_), _) => 0,
+        (None, Some(skew)) => -skew.ahead,
+        (None, None) => return Some(Vec::new()),
+    };
+    if by != 0 {
+        state.view.moved.insert(rate.source, by);
+    }
+    state.logs.moved();
+    Some(vec![Effect::PlaceLater(rate.source, by)])
 }
 
 fn figure(n: f64) -> String {

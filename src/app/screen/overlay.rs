@@ -14,7 +14,7 @@ use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
 use crate::app::state::State;
 use crate::config::discover::Consent;
 use crate::timeline::Filter;
-use crate::ui::{PaneCx, Role, text};
+use crate::ui::{PaneCx, Role, pieces, text};
 
 /// Draws the topmost overlay, where it is a box.
 pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -254,32 +254,14 @@ fn detail(state: &State, cx: &PaneCx, detail: &Detail, room: Rect, buf: &mut Buf
     }
 }
 
-/// Cut into pieces of at most `width` characters; line breaks stay.
-fn wrapped(value: &str, width: usize) -> Vec<String> {
-    let width = width.max(8);
-    let mut out = Vec::new();
-    for line in value.lines() {
-        let chars: Vec<char> = line.chars().collect();
-        if chars.is_empty() {
-            out.push(String::new());
-        }
-        out.extend(chars.chunks(width).map(|c| c.iter().collect()));
-        if out.len() > 2_000 {
-            break;
-        }
-    }
-    if out.is_empty() {
-        out.push(String::new());
-    }
-    out
-}
-
 /// What an offer means, and at the end the key that takes it.
 fn consent_lines(consent: &Consent, width: usize) -> Vec<BoxLine> {
     let name_width = consent.lines.iter().map(|(n, _)| text::width(n)).max().unwrap_or(0);
     let mut lines: Vec<BoxLine> = Vec::new();
     for (name, value) in &consent.lines {
-        for (i, part) in wrapped(value, width.saturating_sub(name_width + 2)).into_iter().enumerate() {
+        let room = width.saturating_sub(name_width + 2);
+        let parts = value.lines().flat_map(|l| pieces::cut(l, room, 100).0);
+        for (i, part) in parts.enumerate() {
             let shown = if i == 0 { name.as_str() } else { "" };
             lines.push(vec![(Role::Dim, format!("{shown:<name_width$}  ")), (Role::Text, part)]);
         }

@@ -216,6 +216,7 @@ impl World {
                         rest.extend(self.carry_out(more));
                     }
                 }
+                Effect::PlaceLater(source, by) => self.store.place_later(source, by),
                 other => rest.push(other),
             }
         }

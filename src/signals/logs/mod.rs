@@ -19,6 +19,7 @@ pub mod rates;
 pub mod record;
 pub mod repeats;
 pub mod row;
+pub mod skew;
 pub mod sources;
 pub mod store;
 pub mod usual;

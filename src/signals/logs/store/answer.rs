@@ -10,6 +10,7 @@ use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
 use crate::signals::logs::row::{LogRow, RowKey};
+use crate::signals::logs::skew::Spans;
 use crate::timeline::{SourceId, TimeRange, Ts};
 
 /// Between two parts that only tell progress, or some rows of a search that goes on.
@@ -19,6 +20,8 @@ const FIRST: Duration = Duration::from_millis(20);
 /// What a count of values reads at most; it says which share of the window that was.
 const TOP_BYTES: u64 = 256 << 20;
 const TOP_RECORDS: u64 = 500_000;
+/// What clocks are compared by, at most.
+const SKEW_RECORDS: u64 = 100_000;
 /// What a count of hits reads at most.
 const COUNT_BYTES: u64 = 1 << 30;
 
@@ -61,6 +64,7 @@ impl Answer<'_> {
             Ask::Find { pattern, from, forward } => self.find(pattern, *from, *forward),
             Ask::Span => self.span(),
             Ask::Count { pattern, at } => self.count(pattern.clone(), *at),
+            Ask::Skews { range } => self.skews(*range),
             Ask::TopValues { range, field, split } => self.top(*range, field, *split),
             Ask::Fields { range } => self.fields(*range),
         }
@@ -259,6 +263,25 @@ impl Answer<'_> {
         )?;
         let top = Some(counter.borrow().finish(share));
         (self.deliver)(LogArrival { top, done: true, scanned_bytes, total_bytes, ..self.part() });
+        Ok(())
+    }
+
+    /// By the times that records say, wherever they are placed.
+    fn skews(&mut self, range: TimeRange) -> Result<(), Cancelled> {
+        let (mut spans, mut left) = (Spans::default(), SKEW_RECORDS);
+        self.window(
+            range,
+            |hit| {
+                let row = hit.row();
+                if let Some((id, at)) = row.request_id.as_ref().zip(row.time) {
+                    spans.add(id, row.key.source, at);
+                }
+                left -= 1;
+                left > 0
+            },
+            |_, _| {},
+        )?;
+        (self.deliver)(LogArrival { skews: spans.skews(), done: true, ..self.part() });
         Ok(())
     }
 

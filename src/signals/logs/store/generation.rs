@@ -1,7 +1,7 @@
 //! One generation of a source as the store knows it: what was appended when, and where its bytes lie.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use compact_str::CompactString;
@@ -111,6 +111,7 @@ pub struct Generation {
     opening: Mutex<()>,
     unpack: u64,
     seen: AtomicU64,
+    moved: AtomicI64,
 }
 
 impl Generation {
@@ -133,6 +134,7 @@ impl Generation {
             source,
             name: name.into(),
             seen: AtomicU64::new(opened.size),
+            moved: AtomicI64::new(0),
             opened,
             observed,
             zone: means.zone,
@@ -141,6 +143,16 @@ impl Generation {
             opening: Mutex::new(()),
             unpack: means.unpack,
         }
+    }
+
+    /// Its records are placed so many nanoseconds later (or earlier) than they say. A wish of whoever looks, not a fact.
+    pub fn place_later(&self, by: i64) {
+        self.moved.store(by, Ordering::Relaxed);
+    }
+
+    /// By how many nanoseconds its records are placed later than they say.
+    pub fn moved(&self) -> i64 {
+        self.moved.load(Ordering::Relaxed)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

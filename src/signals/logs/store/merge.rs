@@ -45,6 +45,8 @@ struct Stream<'a> {
     looked: Option<(Range<u64>, VecDeque<u64>)>,
     /// Granules to look through next; 0 before the first block without a hit.
     ahead: u64,
+    /// By how many nanoseconds its records are placed later than they say.
+    moved: i64,
 }
 
 /// A walk through everything visible.
@@ -86,26 +88,28 @@ impl<'a> Merge<'a> {
                 let visible = generation.visible_end(until);
                 let walk = Walk::new(generation, visible);
                 total += walk.bytes();
+                let moved = generation.moved();
+                let said = |t: Ts| Ts(t.0.saturating_sub(moved));
                 let own = from.filter(|(_, k)| *k == generation.key(k.offset)).map(|(_, k)| k.offset);
                 let at = match (way, from) {
                     (Way::Back, None) if until < Ts::MAX && visible == generation.opened.size => {
-                        walk.after_time(until + SLACK)
+                        walk.after_time(said(until) + SLACK)
                     }
                     (Way::Back, None) => walk.end(),
                     (Way::Forward, None) => 0,
                     (Way::Back, Some((t, _))) => {
-                        let at = walk.after_time(t.min(until) + SLACK);
+                        let at = walk.after_time(said(t.min(until)) + SLACK);
                         own.filter(|o| *o >= at).map_or(at, |o| walk.after(walk.floor(o)).map_or(o, |s| s.range().end))
                     }
                     (Way::Forward, Some((t, _))) => {
-                        let at = walk.before_time(t - SLACK);
+                        let at = walk.before_time(said(t) - SLACK);
                         own.filter(|o| *o < at).map_or(at, |o| walk.floor(o))
                     }
                 };
                 let frontier = if way == Way::Back { (Ts::MAX, LAST) } else { (Ts::MIN, FIRST) };
                 let buffer = VecDeque::new();
                 let (floor, done, looked, ahead) = (0, false, None, 0);
-                Stream { generation, walk, at, floor, visible, buffer, frontier, done, looked, ahead }
+                Stream { generation, walk, at, floor, visible, buffer, frontier, done, looked, ahead, moved }
             })
             .collect();
         let (scanned, passed, buf) = (0, 0, Vec::new());
@@ -204,6 +208,7 @@ impl<'a> Merge<'a> {
     fn pass(&mut self, i: usize, at: u64, t: Ts, timed: bool) {
         let (way, stop) = (self.way, self.stop);
         let s = &mut self.streams[i];
+        let t = Ts(t.0.saturating_add(s.moved));
         self.passed += s.at.abs_diff(at);
         s.at = at;
         let key = s.generation.key(at);
@@ -290,7 +295,12 @@ impl<'a> Merge<'a> {
         }
         let (from, way, until) = (self.from, self.way, self.until);
         let size = s.generation.opened.size;
-        let wanted = found.hits.into_iter().filter(|h| {
+        let moved = s.moved;
+        let hits = found.hits.into_iter().map(|mut h| {
+            h.place.0 = Ts(h.place.0.0.saturating_add(moved));
+            h
+        });
+        let wanted = hits.filter(|h| {
             let inside = match (way, from) {
                 (_, None) => true,
                 (Way::Back, Some(from)) => h.place < from,
@@ -314,7 +324,7 @@ impl<'a> Merge<'a> {
                 s.buffer.make_contiguous().sort_by_key(|h| h.place);
             }
         }
-        let frontier = s.frontier.0;
+        let frontier = Ts(s.frontier.0.0.saturating_sub(moved));
         let to = if way == Way::Back { range.start } else { range.end };
         match found.ends {
             Some((first, last)) => self.pass(i, to, if way == Way::Back { first } else { last }, found.timed),

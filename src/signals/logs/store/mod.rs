@@ -110,6 +110,8 @@ impl StoreFigures {
 struct SourceEntry {
     name: String,
     generations: Vec<Arc<Generation>>,
+    /// By how many nanoseconds its records are placed later than they say.
+    moved: i64,
 }
 
 /// Bytes held in memory, oldest first.
@@ -322,6 +324,15 @@ impl LogStore {
         }
     }
 
+    /// Records of a source are placed so many nanoseconds later than they say, or earlier: its clock is off. Nothing is
+    /// rewritten; 0 takes it back.
+    pub fn place_later(&self, source: SourceId, by: i64) {
+        let mut known = lock(&self.shared.known);
+        let entry = known.sources.entry(source).or_default();
+        entry.moved = by;
+        entry.generations.iter().for_each(|g| g.place_later(by));
+    }
+
     /// What is held.
     pub fn figures(&self) -> StoreFigures {
         let known = lock(&self.shared.known);
@@ -351,6 +362,7 @@ impl SourceEntry {
         let memory = Arc::clone(&shared.memory);
         let means = Means { zone: options.zone.clone(), unpack: options.unpack, memory };
         let generation = Arc::new(Generation::new(source, &self.name, opened, observed, means));
+        generation.place_later(self.moved);
         self.generations.push(Arc::clone(&generation));
         if self.generations.len() > options.generations {
             self.generations.remove(0);

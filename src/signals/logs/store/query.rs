@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::signals::logs::row::{LogRow, RowKey};
+use crate::signals::logs::skew::Skew;
 use crate::timeline::{Filter, Severity, SourceId, TimeRange, Ts};
 
 /// Questions of one slot replace each other: the newest one counts.
@@ -78,6 +79,11 @@ pub enum Ask {
         /// Those before this place are counted by themselves, too.
         at: (Ts, RowKey),
     },
+    /// Clocks that seem to be off, by the requests of a window.
+    Skews {
+        /// Window of placed time.
+        range: TimeRange,
+    },
     /// The values of a field.
     TopValues {
         /// Window of event time.
@@ -148,6 +154,8 @@ pub struct LogArrival {
     pub fields: Vec<(String, u64)>,
     /// The answer to [`Ask::Count`], or what was counted so far.
     pub count: Option<Count>,
+    /// The answer to [`Ask::Skews`].
+    pub skews: Vec<Skew>,
 }
 
 /// How many records passed.

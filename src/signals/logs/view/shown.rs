@@ -66,6 +66,14 @@ impl LogView {
         self.filter.is_empty() && self.mutes.all().is_empty()
     }
 
+    /// Sources are placed otherwise from now on: everything is read anew, round the time where the cursor is.
+    pub fn moved(&mut self) {
+        match self.selected().map(|r| r.placed) {
+            Some(t) if self.scrolled => self.go_to(t),
+            _ => self.reload(),
+        }
+    }
+
     /// The look was changed.
     pub fn relook(&mut self) {
         self.heights.borrow_mut().clear();
