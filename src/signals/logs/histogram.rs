@@ -23,6 +23,9 @@ const SHORTEST: Duration = Duration::from_secs(10);
 const LETTER: u16 = 3;
 const LABEL: u16 = 14;
 
+/// One line of columns: its letter, its colour, and how many records of a second belong to it.
+type Series = (&'static str, Role, fn(&Counts) -> u64);
+
 /// Whether there is room and wish for it.
 pub fn wanted(view: &LogView, cx: &PaneCx, area: Rect) -> bool {
     cx.zoomed && view.look.histogram && area.height >= HIGHEST && area.width >= 48 && cx.facts.window.is_some()
@@ -50,15 +53,13 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
     let parts = width.min((span.len().as_secs() as usize).max(1));
     let counts = history.columns(span, parts, cx.now);
     let seconds = span.len().as_secs_f64() / parts as f64;
-    let between =
-        |c: &Counts, low: Severity, high: Option<Severity>| c.at_least(low) - high.map_or(0, |h| c.at_least(h));
-    let of: [(&str, Role, fn(&Counts, &dyn Fn(&Counts, Severity, Option<Severity>) -> u64) -> u64); 3] = [
-        ("E", Role::ChartHot, |c, f| f(c, Severity::Error, None)),
-        ("W", Role::WarnLine, |c, f| f(c, Severity::Warn, Some(Severity::Error))),
-        ("I", Role::Chart, |c, f| c.total() - f(c, Severity::Warn, None)),
+    let of: [Series; 3] = [
+        ("E", Role::ChartHot, |c| c.at_least(Severity::Error)),
+        ("W", Role::WarnLine, |c| c.at_least(Severity::Warn) - c.at_least(Severity::Error)),
+        ("I", Role::Chart, |c| c.total() - c.at_least(Severity::Warn)),
     ];
     for (y, (letter, role, figure)) in (area.y..).zip(of) {
-        let values: Vec<u64> = counts.iter().map(|c| figure(c, &between)).collect();
+        let values: Vec<u64> = counts.iter().map(figure).collect();
         let max = values.iter().copied().max().unwrap_or(0);
         let any = if max > 0 { role } else { Role::Dim };
         text::put(buf, area.x + 1, y, 1, letter, cx.theme.style(any));

@@ -136,7 +136,6 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
         return frame;
     }
     let columns = Columns::new(history, view, cx, body.width);
-    let mut body = body;
     if columns.has_head() && body.height > 2 {
         columns.head(cx, Rect { height: 1, ..body }, buf);
         body = Rect { y: body.y + 1, height: body.height - 1, ..body };

@@ -194,7 +194,7 @@ impl LogView {
         if !self.at_start && shown.start < height && self.barren < BARREN {
             let anchor = self.rows.first().map_or(Anchor::End, |r| Anchor::Row(r.key, r.placed));
             // Where all of it collapses, more is asked for.
-            let before = (2 * height << self.barren.min(4)).min(MOST.max(2 * height));
+            let before = ((2 * height) << self.barren.min(4)).min(MOST.max(2 * height));
             return Some(self.ask(Purpose::Older, Ask::Rows { anchor, before, after: 0 }));
         }
         if !self.at_end

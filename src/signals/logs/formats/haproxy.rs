@@ -32,7 +32,7 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     }
     let blank = memchr::memchr(b' ', &b[..b.len().min(64)])?;
     let client = &b[..blank];
-    if b.get(blank + 1) != Some(&b'[') || !client.iter().any(|c| *c == b':') {
+    if b.get(blank + 1) != Some(&b'[') || !client.contains(&b':') {
         return None;
     }
     let stamp = time::stamp(&b[blank + 2..], cx)?;
@@ -73,7 +73,8 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     if memchr::memchr_iter(b'/', l.timers).count() >= 4 {
         l.status = Some(std::str::from_utf8(number).ok()?.parse().ok()?);
         l.bytes = word()?;
-        (word()?, word()?);
+        word()?;
+        word()?;
     } else {
         l.bytes = number;
     }

@@ -154,7 +154,7 @@ fn short_compact(b: &[u8], cx: &Context) -> Option<Stamp> {
 /// `20/Nov/2026:14:02:31 +0100`, `20-Nov-2026 14:02:31`, `20 Nov 2026 14:02:31`, `11/20/2026 2:02:31 PM`,
 /// `20.11.2026 14:02:31`, and `11-20 14:02:31.123`.
 fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
-    let sep = b[digits];
+    let sep = *b.get(digits)?;
     let first = if digits == 2 { two(b, 0)? } else { digit(b, 0)? };
     let at = digits + 1;
     if let Some(month) = b.get(at..).and_then(month) {
@@ -531,6 +531,8 @@ mod tests {
             "12345",
             "192.168.100.200 x",
             "1/2/3",
+            "Fri 20",
+            "Fri, 2",
         ] {
             assert_eq!(stamp(text.as_bytes(), &cx()), None, "{text}");
         }

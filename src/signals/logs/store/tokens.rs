@@ -76,7 +76,7 @@ fn classes(bytes: &[u8; 64]) -> [u8; 64] {
     for (kind, b) in kinds.iter_mut().zip(bytes) {
         let digit = b.wrapping_sub(b'0') < 10;
         let letter = (b | 0x20).wrapping_sub(b'a') < 26;
-        *kind = u8::from(digit) * 3 | u8::from(letter);
+        *kind = (u8::from(digit) * 3) | u8::from(letter);
     }
     kinds
 }
