@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::older::Older;
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Skew;
 use crate::timeline::{Filter, Severity, SourceId, TimeRange, Ts};
@@ -132,6 +133,8 @@ pub struct LogArrival {
     pub rows: Vec<LogRow>,
     /// Nothing lies before the first row.
     pub at_start: bool,
+    /// Rotated files beside the logs, where nothing lies before the first row.
+    pub older: Option<Older>,
     /// Nothing lies after the last row.
     pub at_end: bool,
     /// Between what was known and the first row lie rows that were left out ([`Anchor::Since`] only).
