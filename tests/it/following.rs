@@ -32,7 +32,8 @@ struct Writer {
 
 impl Writer {
     fn start(path: PathBuf) -> Writer {
-        let (written, reopen, stop) = (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (written, reopen, stop) =
+            (Arc::<AtomicU64>::default(), Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (count, again, end) = (Arc::clone(&written), Arc::clone(&reopen), Arc::clone(&stop));
         let thread = std::thread::spawn(move || {
             let open = || OpenOptions::new().append(true).create(true).open(&path).unwrap();
@@ -233,7 +234,12 @@ fn lines_of_files_that_were_rotated_away_between_two_looks_arrive_once() {
         }
     }
     reader.look_for(Duration::from_millis(200));
-    assert_eq!(reader.seams.iter().filter(|s| s.contains("between two looks; read there")).count(), 4, "{:?}", reader.seams);
+    assert_eq!(
+        reader.seams.iter().filter(|s| s.contains("between two looks; read there")).count(),
+        4,
+        "{:?}",
+        reader.seams
+    );
     assert_exactly_once(writer, reader);
 }
 
@@ -363,7 +369,12 @@ fn copies_made_twice_between_two_looks_are_both_read() {
         std::thread::sleep(Duration::from_millis(60));
     }
     reader.look_for(Duration::from_millis(200));
-    assert_eq!(reader.seams.iter().filter(|s| s.contains("between two looks; read there")).count(), 2, "{:?}", reader.seams);
+    assert_eq!(
+        reader.seams.iter().filter(|s| s.contains("between two looks; read there")).count(),
+        2,
+        "{:?}",
+        reader.seams
+    );
     assert_bounded(writer, reader, RATE * 2);
 }
 

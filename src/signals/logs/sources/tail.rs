@@ -298,11 +298,8 @@ impl Tail {
     /// The file was truncated or written anew in place.
     fn rewritten(&mut self, was: u64, is: u64, now: Ts, emit: &mut Emit) -> bool {
         let Some(mut old) = self.current.take() else { return true };
-        let mut why = if is < was {
-            format!("truncated from {was} to {is} bytes")
-        } else {
-            "written anew in place".to_owned()
-        };
+        let mut why =
+            if is < was { format!("truncated from {was} to {is} bytes") } else { "written anew in place".to_owned() };
         // What was written after the last look stands in the copy, if one was made; what came after the copy is lost.
         let mut from = self.looked.unwrap_or(Ts::MIN);
         if let Some((copy, file)) = self.beside.copy_of(&self.path, &old) {
@@ -371,7 +368,9 @@ fn rest_of(old: &mut Open, copy: &Arc<File>, now: Ts, emit: &mut Emit) -> Option
             old.tell(piece, now, emit).then_some(())?;
         }
     } else {
-        while let Some(bytes) = read_range(copy, old.lines.end(), old.lines.end() + (256 << 10)).ok().filter(|b| !b.is_empty()) {
+        while let Some(bytes) =
+            read_range(copy, old.lines.end(), old.lines.end() + (256 << 10)).ok().filter(|b| !b.is_empty())
+        {
             old.take(&bytes, now);
             let piece = old.lines.whole();
             old.tell(piece, now, emit).then_some(())?;

@@ -243,6 +243,16 @@ impl Generation {
         inner.pieces.size()
     }
 
+    /// Whether the file was truncated since.
+    pub fn is_overwritten(&self) -> bool {
+        self.inner().overwritten
+    }
+
+    /// Its lines are of this format, as somebody found who read them before; false when it is known to be another one.
+    pub fn believe(&self, format: &'static dyn Format) -> bool {
+        self.inner().format.get_or_insert(format).name() == format.name()
+    }
+
     /// What it is now that was found for it, without looking for it.
     pub fn found(&self) -> Option<Arc<dyn Segment>> {
         self.inner().backing.known().flatten()

@@ -122,6 +122,7 @@ pub(super) fn background(shared: &Arc<Shared>) {
             g.resolve();
         }
         super::unpack::start(shared, &generations);
+        super::index_cache::look(shared, &generations);
         let busy = shared.options.background > 0 && pass.run(&generations);
         drop(generations);
         let desk = lock(&shared.desk);

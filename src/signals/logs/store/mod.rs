@@ -11,6 +11,7 @@ pub mod generation;
 pub mod held;
 pub mod idset;
 pub mod index;
+pub mod index_cache;
 pub mod limits;
 pub mod merge;
 pub mod older;
@@ -43,8 +44,8 @@ use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 use directory::IndexMemory;
 use generation::{Generation, Means};
 use merge::{Merge, Way, at};
-pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use older::Older;
+pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs};
 use scan::Matcher;
 use segment::Unpack;
@@ -65,6 +66,8 @@ pub struct StoreOptions {
     pub background: u64,
     /// Bytes that the index may take.
     pub index_memory: u64,
+    /// Folder where the index is kept for the next start.
+    pub index_cache: Option<PathBuf>,
     /// Generations remembered per source.
     pub generations: usize,
     /// Zone of stamps that name none.
@@ -80,6 +83,7 @@ impl Default for StoreOptions {
             spool: None,
             background: 1 << 30,
             index_memory: limits::INDEX_MEMORY,
+            index_cache: None,
             generations: 256,
             zone: TimeZone::system(),
         }
@@ -195,6 +199,8 @@ struct Shared {
     /// Whether the thread that unpacks runs, and how often it made something readable.
     unpacking: AtomicBool,
     content: AtomicU64,
+    /// What the index cache holds of which files.
+    saved: Mutex<index_cache::Saved>,
 }
 
 /// Ends the threads when the last handle goes.
@@ -207,6 +213,7 @@ impl Drop for Close {
             n.fetch_add(1, Ordering::Relaxed);
         });
         self.0.asked.notify_all();
+        index_cache::keep(&self.0, &self.0.generations(None));
     }
 }
 
@@ -239,6 +246,7 @@ impl LogStore {
             paused: AtomicBool::new(false),
             unpacking: AtomicBool::new(false),
             content: AtomicU64::new(0),
+            saved: Mutex::default(),
         });
         let behind = Arc::clone(&shared);
         // Without threads the store still takes in events and answers `scan_all`.

@@ -273,7 +273,9 @@ impl Packed {
 
     fn finish(&self, way: &mut Option<Way>, error: Option<io::Error>) {
         *way = None;
-        *lock(&self.trouble) = error.map(|e| format!("damaged or cut off: {e}"));
+        if let Some(e) = error {
+            *lock(&self.trouble) = Some(format!("damaged or cut off: {e}"));
+        }
         // A quarter of the room is the newest blocks' for ever.
         let mut kept = self.kept();
         let (mut sum, mut newest) = (0, u64::MAX);

@@ -67,8 +67,10 @@ fn tag(base: &str, name: &str) -> Option<u64> {
     if matches!(&tag[1..], "old" | "prev") {
         return Some(1);
     }
-    let digits = tag.bytes().filter(u8::is_ascii_digit).fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add((d - b'0').into()));
-    let only = tag.bytes().all(|b| b.is_ascii_digit() || b"-_.:T".contains(&b)) && tag.bytes().any(|b| b.is_ascii_digit());
+    let digits =
+        tag.bytes().filter(u8::is_ascii_digit).fold(0u64, |n, d| n.wrapping_mul(10).wrapping_add((d - b'0').into()));
+    let only =
+        tag.bytes().all(|b| b.is_ascii_digit() || b"-_.:T".contains(&b)) && tag.bytes().any(|b| b.is_ascii_digit());
     only.then_some(digits)
 }
 
@@ -92,7 +94,9 @@ mod tests {
         ] {
             assert!(tag("app.log", name).is_some(), "{name}");
         }
-        for name in ["app.log", "app-error.log", "app.log.swp", "application.log.1", "app.log.gz.tmp", "app.logs.1", "1"] {
+        for name in
+            ["app.log", "app-error.log", "app.log.swp", "application.log.1", "app.log.gz.tmp", "app.logs.1", "1"]
+        {
             assert!(tag("app.log", name).is_none(), "{name}");
         }
     }

@@ -196,7 +196,8 @@ pub fn find(opened: &LogOpened, head: &[u8], overwritten: bool, unpack: &Unpack)
         };
         fits.then(|| (open(file, unpack), rotated::modified(&meta)))
     };
-    let open = |path: &Path| path.metadata().ok().filter(|m| m.is_file()).and_then(|_| File::open(path).ok()).map(Arc::new);
+    let open =
+        |path: &Path| path.metadata().ok().filter(|m| m.is_file()).and_then(|_| File::open(path).ok()).map(Arc::new);
     if !overwritten && let Some(found) = opened.file.and_then(held::open).and_then(|file| fits(file, true)) {
         return Some(found);
     }

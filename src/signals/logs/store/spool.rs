@@ -39,8 +39,7 @@ impl Spool {
         }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!(".warroom-{}-{number}.spool", std::process::id()));
-        let file =
-            OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
         // Without a name it cannot be left behind.
         std::fs::remove_file(&path).map_err(fail)?;
         Ok(Spool { file, end: 0, looked: 0, blocks: BTreeMap::new() })
