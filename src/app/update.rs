@@ -73,6 +73,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Wrap => looking::wrap(state),
         Action::Times => looking::times(state),
         Action::Columns => overlay(state, Overlay::Columns { cursor: 0 }),
+        Action::Older => vec![Effect::TakeOlder],
         Action::Repeats => looking::repeats(state),
         Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
         Action::MarkRow => looking::mark_row(state),

@@ -271,7 +271,11 @@ impl Loop {
         }
         self.state.view.area = area;
         self.state.own.recorder = self.shell.recorder_status();
-        self.state.own.logs = self.store.figures();
+        let logs = self.store.figures();
+        if logs.content != self.state.own.logs.content {
+            self.state.logs.opened();
+        }
+        self.state.own.logs = logs;
         let layout = screen(&self.state, &self.theme, area, buffer);
         let sent = self.terminal.show(buffer, layout.cursor)?;
         self.state.view.layout = layout;

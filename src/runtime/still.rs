@@ -106,6 +106,7 @@ impl Still {
 
     /// Draws until no row is missing.
     pub fn frame(&mut self, theme: &Theme, width: u16, height: u16) -> Buffer {
+        self.store.settle();
         let area = Rect::new(0, 0, width, height);
         self.state.view.area = area;
         let mut buffer = Buffer::empty(area);

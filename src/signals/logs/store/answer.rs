@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::merge::{Cancelled, Merge, Way, at};
+use super::older;
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
@@ -153,7 +154,8 @@ impl Answer<'_> {
             if matches!(anchor, Anchor::Since(_)) {
                 last.gap = !all
             } else {
-                last.at_start = all
+                last.at_start = all;
+                last.older = if all { older::offer(self.generations) } else { None };
             }
             last.scanned_bytes += merge.passed;
             last.rows.splice(0..0, rows);

@@ -111,7 +111,7 @@ struct Pass<'a> {
 }
 
 /// The thread's work: opens files as they are announced, and indexes them.
-pub(super) fn background(shared: &Shared) {
+pub(super) fn background(shared: &Arc<Shared>) {
     let _ = rustix::process::setpriority_process(None, 19);
     let now = Instant::now();
     let (waited, suffer) = (Duration::ZERO, false);
@@ -121,6 +121,8 @@ pub(super) fn background(shared: &Shared) {
         for g in &generations {
             g.resolve();
         }
+        super::unpack::start(shared, &generations);
+        super::index_cache::look(shared, &generations);
         let busy = shared.options.background > 0 && pass.run(&generations);
         drop(generations);
         let desk = lock(&shared.desk);

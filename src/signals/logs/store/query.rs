@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::older::Older;
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Skew;
 use crate::timeline::counts::Counts;
@@ -143,6 +144,8 @@ pub struct LogArrival {
     pub rows: Vec<LogRow>,
     /// Nothing lies before the first row.
     pub at_start: bool,
+    /// Rotated files beside the logs, where nothing lies before the first row.
+    pub older: Option<Older>,
     /// Nothing lies after the last row.
     pub at_end: bool,
     /// Between what was known and the first row lie rows that were left out ([`Anchor::Since`] only).
