@@ -12,6 +12,8 @@ pub mod idset;
 pub mod index;
 pub mod limits;
 pub mod merge;
+#[cfg(test)]
+mod naive;
 pub mod pressure;
 pub mod query;
 pub mod raw;
