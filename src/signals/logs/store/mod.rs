@@ -16,6 +16,8 @@ pub mod limits;
 pub mod merge;
 pub mod older;
 pub mod packed;
+#[cfg(test)]
+mod naive;
 pub mod pressure;
 pub mod query;
 pub mod raw;

@@ -48,7 +48,8 @@ pub type Upto = BTreeMap<(SourceId, u32), u64>;
 pub enum Pattern {
     /// At least this severe.
     AtLeast(Severity),
-    /// Matches somewhere in the record.
+    /// Matches somewhere in the record. Flags stand in the pattern itself (`(?i)…`), never beside it: the pattern is read
+    /// to see what raw bytes can be searched for.
     Regex(regex::bytes::Regex),
     /// Passes this filter, too.
     Filter(Filter),
