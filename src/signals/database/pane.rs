@@ -45,6 +45,8 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
         text = "db refuses".into();
     } else if let Some(root) = now.roots.first() {
         text += &format!(" blocked {}", root.blocked);
+    } else if let Some(holder) = now.holders.first() {
+        text += &format!(" blocked {}", holder.waiting.len());
     } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
         text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
     }
@@ -193,7 +195,7 @@ pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
 pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
     let now = conclusions::now(history, cx);
     let row = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
-    Some(select::selected(&row, &now, cx))
+    Some(select::selected(&row, history, &now, cx))
 }
 
 #[cfg(test)]
