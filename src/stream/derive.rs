@@ -36,6 +36,7 @@ struct Open {
     generation: u32,
     start: u64,
     bytes: Vec<u8>,
+    span: Option<(Ts, Ts)>,
 }
 
 impl Default for Derive {
@@ -60,22 +61,35 @@ impl Derive {
             return Vec::new();
         };
         match self.open.remove(&source) {
-            None => self.read(source, source_name, batch, batch.start, bytes),
+            None => self.read(source, source_name, batch, batch.start, bytes, batch.span),
             Some(mut open) => {
                 let adjacent = open.generation == batch.generation && open.start + open.bytes.len() as u64 == batch.start;
                 if adjacent {
                     open.bytes.extend_from_slice(bytes);
-                    return self.read(source, source_name, batch, open.start, &open.bytes);
+                    let span = match (open.span, batch.span) {
+                        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                        (a, b) => a.or(b),
+                    };
+                    return self.read(source, source_name, batch, open.start, &open.bytes, span);
                 }
-                self.read(source, source_name, batch, batch.start, bytes)
+                self.read(source, source_name, batch, batch.start, bytes, batch.span)
             }
         }
     }
 
-    fn read(&mut self, source: SourceId, name: &str, batch: &LogAppended, at: u64, bytes: &[u8]) -> Vec<Event> {
+    /// Reads `bytes`, which begin at `at` and whose times lie in `span`; the batch is the last that they came with.
+    fn read(
+        &mut self,
+        source: SourceId,
+        name: &str,
+        batch: &LogAppended,
+        at: u64,
+        bytes: &[u8],
+        span: Option<(Ts, Ts)>,
+    ) -> Vec<Event> {
         let Some(needles) = &self.needles else { return Vec::new() };
         let format = formats::by_name(&batch.format).unwrap_or(formats::FORMATS[formats::FORMATS.len() - 1]);
-        let near = batch.span.map_or(Ts::default(), |(_, last)| last);
+        let near = span.map_or(Ts::default(), |(_, last)| last);
         let cx = formats::Context { zone: TimeZone::UTC, near };
         let mut out = Vec::new();
         let mut unread = 0;
@@ -85,7 +99,9 @@ impl Derive {
             if hit.start() < done {
                 continue;
             }
-            let hint = NEEDLES[hit.pattern().as_usize()].1;
+            // `Transactions deadlock detected, dumping detailed information` is MySQL's; the rest of it is a page.
+            let dump = bytes[hit.end()..].starts_with(b", dumping");
+            let hint = if dump { Hint::Innodb } else { NEEDLES[hit.pattern().as_usize()].1 };
             let mut start = memchr::memrchr(b'\n', &bytes[..hit.start()]).map_or(0, |i| i + 1);
             if start == line {
                 tries += 1;
@@ -106,6 +122,7 @@ impl Derive {
                             generation: batch.generation,
                             start: at + start as u64,
                             bytes: bytes[start..].to_vec(),
+                            span,
                         };
                         self.open.insert(source, open);
                         break;
@@ -131,7 +148,7 @@ impl Derive {
             }
             let from =
                 LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
-            let about = || about(record, batch, format, &cx);
+            let about = || about(record, span, format, &cx);
             if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
                 done = end;
                 out.push(Event::Database(event));
@@ -174,7 +191,12 @@ fn innodb_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// What the batch's log format, or the one that knows the record, reads out of it.
-fn about(record: &[u8], batch: &LogAppended, format: &'static dyn formats::Format, cx: &formats::Context) -> About {
+fn about(
+    record: &[u8],
+    span: Option<(Ts, Ts)>,
+    format: &'static dyn formats::Format,
+    cx: &formats::Context,
+) -> About {
     let (read_by, mut parsed) = formats::parse(record, format, cx);
     let mut server = wrote(read_by.name(), record, &parsed.fields);
     // A cloud's wrapping has the server's own line, prefix and all, as its message.
@@ -190,7 +212,7 @@ fn about(record: &[u8], batch: &LogAppended, format: &'static dyn formats::Forma
     }
     // A stamp without a zone was read with the source's zone when the batch was counted, which is not known here: what
     // lies outside the batch's own span is a wrong guess, and the span's end a better one.
-    let time = match (parsed.head.time, batch.span) {
+    let time = match (parsed.head.time, span) {
         (Some(t), Some((first, last))) if t < first || t > last => Some(last),
         (t, span) => t.or(span.map(|(_, last)| last)),
     };
@@ -222,6 +244,9 @@ fn wrote(format: &str, record: &[u8], fields: &[(CompactString, serde_json::Valu
         }
     }
 }
+
+#[cfg(test)]
+mod fixtures;
 
 #[cfg(test)]
 mod tests {

@@ -199,4 +199,6 @@ pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
 }
 
 #[cfg(test)]
+mod logged;
+#[cfg(test)]
 mod tests;

@@ -28,6 +28,8 @@ pub enum Kind {
     Disk,
     /// The server died or puts its data in order.
     Crash,
+    /// It puts its data in order after that.
+    Recovery,
     /// Connections are turned away.
     Refused,
     /// A deadlock.
@@ -176,9 +178,9 @@ fn words(t: &Told) -> Option<(Kind, String, String)> {
     };
     Some(match &t.what {
         What::LockWait { .. } | What::LockGot { .. } | What::Ready => return None,
-        What::DiskFull { why } => (Kind::Disk, String::new(), format!("disk full: {why}")),
+        What::DiskFull { why } => (Kind::Disk, String::new(), format!("disk is full: {why}")),
         What::Crashed { why } => (Kind::Crash, String::new(), crash(why, &t.statement)),
-        What::Recovering => (Kind::Crash, "recovery".into(), "crash recovery: it puts its data in order".into()),
+        What::Recovering => (Kind::Recovery, String::new(), "crash recovery: it puts its data in order".into()),
         What::Deadlock { sides } if sides.is_empty() => (Kind::Deadlock, String::new(), "deadlock".into()),
         What::Deadlock { sides } => {
             let told: Vec<String> = sides.iter().map(deadlock_side).collect();
@@ -219,7 +221,7 @@ pub fn down(history: &DatabaseHistory, rows: &[Trouble], now: Ts) -> Option<Verd
     let range = TimeRange::ending(now + Duration::from_nanos(1), STAYS);
     if let Some(row) = rows.iter().find(|r| r.kind == Kind::Disk && !r.past) {
         let since = told(range).find(|(_, t)| matches!(t.what, What::DiskFull { .. })).map_or(row.at, |(at, _)| at);
-        let text = format!("the server's {}, {} in 60 s, since {}", row.text, counted(row.lately), short(now.since(since)));
+        let text = format!("the server's {}{}, for {}", row.text, often(row.lately), short(now.since(since)));
         return Some(Verdict::new(Level::Bad, text));
     }
     // The last crash, or the first sign of one, and whether the server was ready again after it.
@@ -241,7 +243,9 @@ pub fn down(history: &DatabaseHistory, rows: &[Trouble], now: Ts) -> Option<Verd
         None => Verdict::new(Level::Bad, format!("{what}; in recovery for {}", short(now.since(at)))),
         Some(ready) if now.since(ready) < Duration::from_secs(60) => {
             let ago = short(now.since(ready));
-            Verdict::new(Level::Bad, format!("{what}; back after {}, {ago} ago", short(ready.since(at))))
+            let took = ready.since(at);
+            let took = if took.is_zero() { "at once".to_owned() } else { format!("after {}", short(took)) };
+            Verdict::new(Level::Bad, format!("{what}; back {took}, {ago} ago"))
         }
         Some(_) => return None,
     })
@@ -257,22 +261,22 @@ pub fn hurting(rows: &[Trouble]) -> Option<Verdict> {
     }
     if let Some(row) = first(Kind::Archiver) {
         let n = sum(Kind::Archiver);
-        return Some(Verdict::new(Level::Warn, format!("{}, {} in 60 s", row.text, counted(n))));
+        return Some(Verdict::new(Level::Warn, format!("{}{}", row.text, often(n))));
     }
     if let Some(row) = first(Kind::Busy) {
         let n = sum(Kind::Busy);
         let level = if n >= CANCELLED { Level::Bad } else { Level::Warn };
-        return Some(Verdict::new(level, format!("{}, {} in 60 s", row.text, counted(n))));
+        return Some(Verdict::new(level, format!("{}{}", row.text, often(n))));
     }
     if let Some(row) = first(Kind::Cancelled) {
         let n = sum(Kind::Cancelled);
         let level = if n >= CANCELLED { Level::Bad } else { Level::Warn };
-        let (is, s) = if n == 1 { ("statement", "") } else { ("statements", " most of them") };
-        let text = row.text.replacen("cancelled (", &format!("{} {is} cancelled in 60 s{s} (", counted(n)), 1);
+        let is = if n == 1 { "statement" } else { "statements" };
+        let text = row.text.replacen("cancelled (", &format!("{} {is} cancelled in 60 s (", counted(n)), 1);
         return Some(Verdict::new(level, text));
     }
     if let Some(row) = first(Kind::Ended) {
-        return Some(Verdict::new(Level::Warn, format!("{}, {} in 60 s", row.text, counted(sum(Kind::Ended)))));
+        return Some(Verdict::new(Level::Warn, format!("{}{}", row.text, often(sum(Kind::Ended)))));
     }
     if let Some(row) = first(Kind::Login).filter(|_| sum(Kind::Login) >= LOGINS) {
         let why = row.text.strip_prefix("login refused: ").unwrap_or(&row.text);
@@ -280,6 +284,11 @@ pub fn hurting(rows: &[Trouble]) -> Option<Verdict> {
         return Some(Verdict::new(Level::Warn, text));
     }
     None
+}
+
+/// `, 12 in 60 s`; once is not worth saying.
+fn often(n: u64) -> String {
+    if n > 1 { format!(", {} in 60 s", counted(n)) } else { String::new() }
 }
 
 /// What is worth a word when nothing else is.

@@ -107,7 +107,6 @@ pub const NEEDLES: &[(&str, Hint)] = &[
     ("checkpoints are occurring too frequently", Hint::Postgres),
     ("temporary file: path ", Hint::Postgres),
     ("# Query_time: ", Hint::SlowLog),
-    ("Transactions deadlock detected, dumping", Hint::Innodb),
     ("Too many connections", Hint::Mysql),
     ("max_user_connections", Hint::Mysql),
     ("many connection errors", Hint::Mysql),
@@ -117,7 +116,8 @@ pub const NEEDLES: &[(&str, Hint)] = &[
     ("maximum statement execution time exceeded", Hint::Mysql),
     ("max_statement_time exceeded", Hint::Mysql),
     ("Disk is full", Hint::Mysql),
-    ("system error number 28 ", Hint::Mysql),
+    ("error number 28", Hint::Mysql),
+    ("' is full", Hint::Mysql),
     ("got signal ", Hint::Mysql),
     ("got exception ", Hint::Mysql),
     ("Starting crash recovery", Hint::Mysql),
@@ -230,7 +230,7 @@ pub fn extract(
             let (about, text) = (about(), plain(line));
             let at = ["database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"];
             let at = at.iter().filter_map(|n| text.find(n)).min()?;
-            let why = clip(text[at..].lines().next()?.trim_end_matches(['"', '}', ']', ')']), 80);
+            let why = clip(text[at..].lines().next()?.split('"').next()?.trim_end_matches(['}', ']', ')']), 80);
             let event = server::event(server::Read::Told(What::Busy { why }, String::new()), &about, from);
             return Some(complete(event, None, from, &about));
         }

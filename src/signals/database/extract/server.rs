@@ -247,7 +247,9 @@ fn sides(detail: &str, reporter: i32) -> Vec<DeadlockSide> {
 pub fn slow_log(about: &About) -> Option<Slow> {
     let statement = about.message.trim().trim_end_matches(';').trim();
     let count = |names: &[&str]| about.number(names).filter(|n| *n >= 0.0).map(|n| n as u64);
-    (!statement.is_empty()).then(|| Slow {
+    // `# administrator command: Ping`
+    let command = about.fields.iter().any(|(n, _)| n == "command");
+    (!statement.is_empty() && !command).then(|| Slow {
         duration_ms: about.number(&["duration_ms"]).unwrap_or(0.0),
         statement: statement.to_owned(),
         rows: count(&["rows_sent"]).filter(|n| *n > 0).or_else(|| count(&["rows_affected", "rows_sent"])),
@@ -284,9 +286,13 @@ pub fn mysql(m: &str, ours: bool) -> Option<Read> {
     if !ours {
         return None;
     }
-    if let Some(why) = ["Disk is full", "No space left on device", "error number 28 ", "is full"].iter().find_map(|n| {
+    if let Some(why) = ["Disk is full", "No space left on device", "error number 28", "' is full"].iter().find_map(|n| {
         m.contains(n).then(|| {
-            let said = m.split_once("] ").map_or(m, |(_, s)| s);
+            // `[ERROR] [MY-012639] [InnoDB] Write to file …`
+            let mut said = m.split_once("] ").map_or(m, |(_, s)| s);
+            while let Some((_, rest)) = said.strip_prefix('[').and_then(|s| s.split_once("] ")) {
+                said = rest;
+            }
             clip(said.lines().next().unwrap_or_default(), 200)
         })
     }) {

@@ -345,7 +345,7 @@ fn held(h: &Holder, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
 /// What a server's log says is wrong: when, how often, what.
 fn trouble(t: &Trouble, index: usize, cx: &PaneCx) -> Row {
     let role = match t.kind {
-        Kind::Disk | Kind::Crash | Kind::Refused | Kind::Deadlock | Kind::Slot => Role::Bad,
+        Kind::Disk | Kind::Crash | Kind::Recovery | Kind::Refused | Kind::Deadlock | Kind::Slot => Role::Bad,
         Kind::Checkpoints | Kind::Temporary => Role::Text,
         _ => Role::Warn,
     };

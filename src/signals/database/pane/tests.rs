@@ -13,7 +13,7 @@ static ZONE: TimeZone = TimeZone::UTC;
 const T0: i64 = 1_700_000_000;
 const SIZES: [(u16, u16); 4] = [(80, 20), (52, 10), (40, 12), (3, 1)];
 
-fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
+pub(super) fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
     PaneCx {
         theme,
         glyphs: &Glyphs::UNICODE,
@@ -350,4 +350,9 @@ fn picture(h: &DatabaseHistory, facts: &Facts, t: i64) -> String {
     let mut buf = Buffer::empty(Rect::new(0, 0, 160, 12));
     draw(h, &cx(&theme, facts, t), buf.area, &mut buf);
     crate::ui::frame::to_text(&buf)
+}
+
+/// The first rows below the verdict, as they are drawn.
+pub(super) fn first_rows(h: &DatabaseHistory, facts: &Facts, t: i64, n: usize) -> Vec<String> {
+    picture(h, facts, t).lines().skip(1).take(n).map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect()
 }

@@ -50,7 +50,9 @@ impl Format for MysqlSlow {
     }
 
     fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
-        !starts(line) || before.starts_with(TIME) && line.starts_with(USER)
+        // A server that starts writes three lines that belong to no statement.
+        let header = line.ends_with(b"started with:") || line.starts_with(b"Tcp port: ") || line.ends_with(b"Argument");
+        !(starts(line) || header) || before.starts_with(TIME) && line.starts_with(USER)
     }
 
     fn may_begin(&self, first: u8) -> bool {
@@ -66,6 +68,7 @@ impl Format for MysqlSlow {
             if let Some(who) = text.strip_prefix("# User@Host: ") {
                 user(who, &mut p);
             } else if let Some(command) = text.strip_prefix("# administrator command: ") {
+                p.fields.push(("command".into(), Value::String(command.trim_end_matches(';').into())));
                 statement.push_str(command);
             } else if let Some(row) = text.strip_prefix("# explain: ") {
                 // MariaDB adds the plan, a row a line.
