@@ -53,6 +53,13 @@ pub enum DatabaseEvent {
     SlowStatement(SlowStatement),
     /// What a server's own log tells beside slow statements.
     Told(Told),
+    /// The files of a SQLite database.
+    Sqlite {
+        /// The name from the configuration.
+        name: CompactString,
+        /// What they say.
+        file: SqliteFile,
+    },
     /// Sessions of the servers of this box, from the titles of their processes, without a connection.
     Titles(Titles),
     /// Lines of one batch that told something but were more than can be carried.
@@ -432,6 +439,33 @@ pub struct PoolFigures {
     /// The log line they were read from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<LineRef>,
+}
+
+/// The files of a SQLite database, as they lie there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteFile {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages in the file.
+    pub pages: u32,
+    /// Of these, free ones.
+    pub free_pages: u32,
+    /// `wal`, `rollback`, `empty`.
+    pub journal: CompactString,
+    /// Bytes of the `-wal` file.
+    #[serde(default)]
+    pub wal_bytes: u64,
+    /// Bytes of the `-journal` file.
+    #[serde(default)]
+    pub journal_bytes: u64,
+    /// Frames in the WAL.
+    #[serde(default)]
+    pub frames: u32,
+    /// Of these, put into the file already; what a reader still needs keeps the rest back.
+    #[serde(default)]
+    pub checkpointed: u32,
 }
 
 /// A statement that a log line calls slow.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{
-    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement,
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement, SqliteFile,
     Statements, Titles, Told, What,
 };
 use super::fingerprint::{fingerprint, hash};
@@ -237,6 +237,8 @@ pub struct DatabaseHistory {
     pub refused: History<(SourceId, Refused)>,
     /// What process titles said of the servers of this box.
     pub titles: History<Titles>,
+    /// SQLite files by source: name, and what was seen of them.
+    pub files: BTreeMap<SourceId, (CompactString, History<SqliteFile>)>,
     /// Lines that told something but were too many to carry.
     pub unread: History<u32>,
     /// Pools beyond those that can be kept.
@@ -258,6 +260,7 @@ impl Default for DatabaseHistory {
             told: History::new(TOLD),
             refused: History::new(500),
             titles: History::new(TITLES),
+            files: BTreeMap::new(),
             unread: History::new(1_000),
             pools_refused: 0,
             texts: BTreeMap::new(),
@@ -293,6 +296,10 @@ impl DatabaseHistory {
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
             DatabaseEvent::SlowStatement(s) => self.slow(seq, observed, s),
             DatabaseEvent::Told(t) => self.told.push(t.at.unwrap_or(observed), observed, seq, t.clone()),
+            DatabaseEvent::Sqlite { name, file } => {
+                let kept = self.files.entry(source).or_insert_with(|| (name.clone(), History::new(LOOKS / 2)));
+                kept.1.push(observed, observed, seq, file.clone());
+            }
             DatabaseEvent::Titles(t) => self.titles.push(observed, observed, seq, t.clone()),
             DatabaseEvent::Unread { lines } => self.unread.push(observed, observed, seq, *lines),
         }
@@ -441,6 +448,7 @@ impl DatabaseHistory {
             && self.slow.latest(now).is_none()
             && self.refused.latest(now).is_none()
             && self.told.latest(now).is_none()
+            && self.files.values().all(|(_, f)| f.latest(now).is_none())
     }
 
     /// The refusal that stands at `now`: newer than anything the same server said since, and not older than a minute

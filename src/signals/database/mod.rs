@@ -9,6 +9,7 @@ pub mod config;
 pub mod event;
 pub mod extract;
 pub mod figures;
+pub mod files;
 pub mod fingerprint;
 pub mod history;
 pub mod layers;

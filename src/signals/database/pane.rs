@@ -174,7 +174,7 @@ pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
             s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
         };
         let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
-        let source = of.or_else(shown)?;
+        let source = of.or_else(shown).or_else(|| now.files.first().map(|f| f.source))?;
         return Some(Wanted { source, statement: statement.text.clone(), db: String::new() });
     }
     let seen = select::seen(&picked, &now)?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::blocked::{self, Root};
+use super::files::{self, FileNow};
 use super::event::{DeadlockSide, Replica, SessionCounts, TitledServer};
 use super::history::{DatabaseHistory, Look, Server};
 use super::layers::{self, Slots};
@@ -37,6 +38,8 @@ pub struct Now<'a> {
     pub outside: Vec<&'a TitledServer>,
     /// Who waits for whom as the server's log tells it, where the server itself does not.
     pub holders: Vec<Holder<'a>>,
+    /// SQLite files, in the order of their sources.
+    pub files: Vec<FileNow<'a>>,
     /// What servers' own logs say is wrong.
     pub troubles: Vec<Trouble<'a>>,
     /// The slow list.
@@ -70,6 +73,7 @@ pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
         roots: server.filter(|_| stale.is_none()).map(|(_, l)| blocked::roots(l)).unwrap_or_default(),
         outside: outside(history, cx),
         holders: if server.is_some() && stale.is_none() { Vec::new() } else { waits::holders(history, t) },
+        files: files::files(history, t),
         troubles: troubles::list(history, t, cx.facts.request.as_ref()),
         slow: slow::list(history, t, ask),
         verdict: Verdict::new(Level::Unknown, ""),
@@ -198,6 +202,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     }
     if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
         return Verdict::new(Level::Warn, slow_text(row));
+    }
+    if let Some(v) = files::verdict(&now.files) {
+        return v;
     }
     if let Some(v) = troubles::small(&now.troubles) {
         return v;
@@ -381,6 +388,9 @@ fn calm(now: &Now, look: Option<&Look>) -> Verdict {
         (None, None) => {
             if let Some(s) = now.outside.first() {
                 return seen_from_outside(s);
+            }
+            if let Some(v) = files::calm(&now.files) {
+                return v;
             }
             return match now.stale {
                 Some(age) => Verdict::new(Level::Unknown, format!("last seen {} ago", short(age))),

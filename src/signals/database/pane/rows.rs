@@ -40,6 +40,8 @@ pub enum Picked {
     Leak(i32),
     /// A server seen from outside, by its place in the list.
     Outside(usize),
+    /// A SQLite file, by its place in the list.
+    File(usize),
     /// Who holds a lock, as the server's log tells it, by its place in the list.
     Holder(usize),
     /// Someone who waits for it: which holder, which place below it.
@@ -81,6 +83,11 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+    }
+    for (i, f) in now.files.iter().enumerate() {
+        let role = if f.pinned || f.stale { Role::Warn } else { Role::Text };
+        let pieces = vec![say(format!("{}  ", f.name), Role::Dim), say(f.told(), role)];
+        out.push(row(Some(Picked::File(i)), pieces));
     }
     for (i, s) in now.outside.iter().enumerate() {
         outside(s, i, now, cx, &mut out);

@@ -130,6 +130,19 @@ pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &Pane
                 fields: f.0,
             }
         }),
+        Picked::File(i) => now.files.get(*i).map(|f| {
+            let mut fields = Fields::default();
+            fields.put("bytes", f.file.bytes);
+            fields.put("pages", f.file.pages);
+            fields.put("page_size", f.file.page_size);
+            fields.put("free_pages", f.file.free_pages);
+            fields.put("journal", &f.file.journal);
+            fields.put("wal_bytes", f.file.wal_bytes);
+            fields.put("wal_frames", f.file.frames);
+            fields.put("checkpointed", f.file.checkpointed);
+            let text = format!("{} {}", f.name, f.told());
+            Selected { at: Some(f.at), source: f.name.to_string(), text, request_id: None, fields: fields.0 }
+        }),
         Picked::Holder(i) => now.holders.get(*i).map(|h| {
             let mut f = Fields::default();
             f.put("pid", h.pid);
