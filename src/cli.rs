@@ -119,6 +119,9 @@ pub struct LiveArgs {
     /// Megabytes that the index of log files may take: 1 to 256, and never over a quarter of what is available
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub index_memory: Option<u32>,
+    /// Let a key end database sessions (cancel, terminate), each after it was typed out; without it nothing is ever ended
+    #[arg(long)]
+    pub allow_kill: bool,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

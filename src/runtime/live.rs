@@ -51,6 +51,8 @@ pub struct Live {
     pub screen: ScreenOptions,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether sessions of databases may be ended from the screen.
+    pub allow_kill: bool,
 }
 
 /// The live screen from the command line.
@@ -76,6 +78,7 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
         filter,
         screen: args.screen,
         demo: false,
+        allow_kill: args.allow_kill,
     })
     .await
 }
@@ -128,6 +131,7 @@ pub fn store(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32) -> LogStore 
 pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let (mut settings, theme) = settings(&live.config, &live.screen)?;
     settings.demo = live.demo;
+    settings.allow_kill = live.allow_kill;
     let roots = Roots::default();
     let signals = Signals::listen()?;
     let terminal = Terminal::take(live.config.screen.mouse && !live.screen.no_mouse)?;
@@ -167,6 +171,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
         offers,
+        allow_kill: live.allow_kill,
     };
     for effect in first {
         shell.run(effect);

@@ -6,6 +6,7 @@
 
 pub mod blocked;
 pub mod config;
+pub mod ending;
 pub mod event;
 pub mod extract;
 pub mod figures;
@@ -18,4 +19,5 @@ pub mod slow;
 pub mod sources;
 pub mod statement;
 pub mod titles;
+pub mod upkeep;
 pub mod verdict;
