@@ -125,6 +125,9 @@ pub struct LiveArgs {
     /// Keep the index of log files in this folder for the next start; off by default
     #[arg(long, value_name = "DIR")]
     pub index_cache: Option<PathBuf>,
+    /// Let a key end database sessions (cancel, terminate), each after it was typed out; without it nothing is ever ended
+    #[arg(long)]
+    pub allow_kill: bool,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

@@ -122,6 +122,8 @@ actions! {
     }
     "The box" {
         Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";
+        EndSession      "end-session"       Panes   ["K"]               "cancel the selected statement or terminate its session, after typing so; only with --allow-kill";
+        GiveBack        "give-back"         Panes   ["B"]               "give the database connections back, and take them again";
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
         SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
         SaveConfig      "save-config"       Typed   []                  "save what is watched now as the configuration file; never overwrites one";

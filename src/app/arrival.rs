@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::windows::Window;
 use crate::config::discover::Consent;
+use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Plan;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
@@ -84,6 +85,8 @@ pub enum Arrival {
     },
     /// The plan of a statement, or why there is none.
     Explained(Result<Box<Plan>, String>),
+    /// What came of ending a session: what was wished for, and the answer.
+    Ended(Box<Ending>, Result<String, String>),
     /// What discovery found.
     Found {
         /// Things that could be connected.

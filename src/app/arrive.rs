@@ -6,6 +6,7 @@ use super::overlays::Overlay;
 use super::state::State;
 use super::{counting, notes};
 use crate::app::travel;
+use crate::signals::database::ending::Ending;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
@@ -60,8 +61,13 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
         Arrival::Explained(Ok(plan)) => {
             state.view.message = None;
-            state.view.overlays.push(Overlay::Plan { plan, top: 0 });
+            // One that was run to measure takes the place of the one that was planned.
+            if matches!(state.view.overlays.last(), Some(Overlay::Plan { .. })) {
+                state.view.overlays.pop();
+            }
+            state.view.overlays.push(Overlay::Plan { plan, top: 0, sure: false });
         }
+        Arrival::Ended(ending, said) => return ended(state, &ending, said),
         Arrival::Explained(Err(why)) => state.say(Level::Warn, why),
         Arrival::Found { offers, cannot_see, watched } => {
             state.own.offers = offers;
@@ -144,6 +150,17 @@ fn recordings(state: &mut State, rows: Vec<SavedRow>) {
         state.say(Level::Warn, text);
     }
     state.own.recordings = rows;
+}
+
+/// A session was ended, or was not: it is said, and it is in the incident log.
+fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Vec<Effect> {
+    let (level, text) = match said {
+        Ok(done) => (Level::Warn, done),
+        Err(why) => (Level::Bad, format!("{} of {}: {why}", ending.phrase(ending.how), ending.server)),
+    };
+    state.say(level, text.clone());
+    let what: String = ending.what.chars().take(400).collect();
+    notes::save(state, &format!("! {text} ({what})"), None)
 }
 
 /// A command has ended: it is said, and it is in the incident log.

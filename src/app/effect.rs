@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Wanted;
 use crate::signals::incident::event::{Evidence, MilestoneKind, NoteKind};
 use crate::signals::logs::store::LogQuery;
@@ -83,6 +84,10 @@ pub enum Effect {
     },
     /// Ask a database for the plan of a statement.
     Explain(Wanted),
+    /// End a session of a database, or the statement it runs. Only with `--allow-kill`, and only after it was typed.
+    End(Box<Ending>),
+    /// Let go of all database connections, or take them again.
+    GiveBack(bool),
     /// Connect to what discovery offered.
     Connect(usize),
     /// Save a filter under a name, for the next start, too.

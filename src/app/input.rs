@@ -12,6 +12,7 @@ use super::overlays::line::Typed;
 use super::overlays::{MenuKind, Overlay, WriteWhat};
 use super::state::State;
 use super::{overlays, typed};
+use crate::signals::database::plan::Wanted;
 
 /// What comes from the terminal.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +104,16 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 && let Some(text) = plan.copy.clone()
             {
                 return vec![Effect::Copy { what: "CREATE INDEX", text }];
+            }
+            if state.settings.keymap.panes(key) == Some(Action::Explain)
+                && let Some(Overlay::Plan { plan, sure, .. }) = state.view.overlays.last_mut()
+                && plan.can_run
+            {
+                return match std::mem::replace(sure, true) {
+                    // ANALYZE is asked for twice: a plan is read, and then once more.
+                    false => Vec::new(),
+                    true => vec![Effect::Explain(Wanted { run: true, ..plan.wanted.clone() })],
+                };
             }
             match state.settings.keymap.lists(key) {
                 Some(action) => overlays::lists::act(state, action),
@@ -218,6 +229,7 @@ pub fn is_typing(state: &State) -> bool {
                 | Overlay::Palette(_)
                 | Overlay::Path { .. }
                 | Overlay::Confirm { .. }
+                | Overlay::End { .. }
         )
     )
 }

@@ -120,6 +120,8 @@ pub struct Settings {
     pub filters: BTreeMap<String, String>,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether sessions of databases may be ended from here.
+    pub allow_kill: bool,
 }
 
 impl Default for Settings {
@@ -135,6 +137,7 @@ impl Default for Settings {
             window_secs: 900,
             filters: BTreeMap::new(),
             demo: false,
+            allow_kill: false,
         }
     }
 }
@@ -158,6 +161,8 @@ pub struct Own {
     pub not_on_disk: Option<String>,
     /// Share of the recording that is read; `None` when live.
     pub loading: Option<f64>,
+    /// Whether the database connections were given back.
+    pub given_back: bool,
     /// Why the recording is not whole.
     pub recording_trouble: Option<String>,
 }

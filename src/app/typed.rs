@@ -9,6 +9,7 @@ use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
 use super::{commands, notes};
+use crate::signals::database::ending::{Ending, How};
 use crate::timeline::filter::{Clock, FilterError};
 use crate::timeline::{Filter, RequestId, Ts, time_text};
 use crate::ui::Level;
@@ -201,6 +202,20 @@ fn done(state: &mut State) -> Vec<Effect> {
             } else {
                 state.say(Level::Warn, format!("not run: {:?} is not {name:?}", line.text()));
                 Vec::new()
+            }
+        }
+        Some(Overlay::End { line, ending }) => {
+            let typed = line.text().trim();
+            match [How::Cancel, How::Terminate].into_iter().find(|how| ending.phrase(*how) == typed) {
+                Some(how) if state.settings.allow_kill => {
+                    state.say(Level::Warn, format!("{} …", ending.phrase(how)));
+                    vec![Effect::End(Box::new(Ending { how, ..*ending }))]
+                }
+                _ => {
+                    let (a, b) = (ending.phrase(How::Cancel), ending.phrase(How::Terminate));
+                    state.say(Level::Warn, format!("nothing done: {typed:?} is neither {a:?} nor {b:?}"));
+                    Vec::new()
+                }
             }
         }
         _ => Vec::new(),

@@ -103,6 +103,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::FocusNext => focus(state, state.view.focus.turn(true)),
         Action::FocusPrevious => focus(state, state.view.focus.turn(false)),
         Action::Explain => explain(state),
+        Action::EndSession => end_session(state),
+        Action::GiveBack => give_back(state),
         Action::CopyRow => copy_row(state),
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
@@ -115,7 +117,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Help => overlay(state, Overlay::Help { top: 0 }),
         Action::Palette => {
             let before = state.view.typed.get("palette").cloned().unwrap_or_default();
-            overlay(state, Overlay::Palette(Palette::new(&before)))
+            let without = (!state.settings.allow_kill).then_some(Action::EndSession);
+            overlay(state, Overlay::Palette(Palette::new(&before, without)))
         }
         Action::Redraw => vec![Effect::RedrawAll],
         Action::Suspend => vec![Effect::Suspend],
@@ -240,6 +243,48 @@ fn explain(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// Asks whose end is wished for to be typed; without `--allow-kill` only the SQL for it can be had.
+fn end_session(state: &mut State) -> Vec<Effect> {
+    if !state.settings.allow_kill {
+        let y = state.settings.keymap.keys_of(Action::CopyRow).first().map(ToString::to_string).unwrap_or_default();
+        state.say(
+            Level::Warn,
+            format!("nothing is ended from here without --allow-kill; {y} copies the SQL that would"),
+        );
+        return Vec::new();
+    }
+    if state.player.is_replay() || !state.player.is_live() {
+        state.say(Level::Warn, "sessions are ended as they are now: go back to live first");
+        return Vec::new();
+    }
+    let ending = with_pane(state, |cx, pane| match pane {
+        Pane::Database => database::pane::endable(&state.timeline.database, cx),
+        _ => None,
+    });
+    match ending {
+        Some(ending) => overlay(state, Overlay::End { line: Line::new("", &[]), ending: Box::new(ending) }),
+        None => {
+            state.say(Level::Warn, "no session is selected: 3 goes to the database, j and k to a session");
+            Vec::new()
+        }
+    }
+}
+
+/// Lets go of the database connections, or takes them again.
+fn give_back(state: &mut State) -> Vec<Effect> {
+    if state.player.is_replay() {
+        state.say(Level::Warn, "a replay holds no connection");
+        return Vec::new();
+    }
+    state.own.given_back = !state.own.given_back;
+    let given = state.own.given_back;
+    state.say(
+        Level::Warn,
+        if given { "database connections given back; the same key takes them again" } else { "connecting again …" },
+    );
+    vec![Effect::GiveBack(given)]
 }
 
 /// One step back: search, newest filter term, zoom. Overlays are taken away before this is reached.

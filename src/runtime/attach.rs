@@ -144,6 +144,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         supervisor: None,
         store: store.clone(),
         offers: Offers::default(),
+        allow_kill: false,
     };
     let mut the_loop = Loop {
         state,

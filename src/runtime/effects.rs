@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::discovery::Offers;
 use crate::app::arrival::Arrival;
 use crate::app::effect::{Draft, Effect};
+use crate::signals::database::ending::{Ended, Ending};
 use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::incident::event::{IncidentSeverity, RecordId};
 use crate::signals::incident::sources::draft::{self, NoteDraft};
@@ -49,6 +50,8 @@ pub struct Shell {
     pub store: LogStore,
     /// What discovery found.
     pub offers: Offers,
+    /// Whether sessions of databases may be ended.
+    pub allow_kill: bool,
     /// The newest state of the unfinished note; one task writes it, so that an older one never comes after.
     pub drafts: watch::Sender<Option<String>>,
 }
@@ -143,6 +146,17 @@ impl Shell {
                     me.answer(Arrival::Explained(said)).await;
                 });
             }
+            Effect::End(ending) => {
+                tokio::spawn(async move {
+                    let said = me.end(&ending).await.map(|ended| ended.said);
+                    me.answer(Arrival::Ended(ending, said)).await;
+                });
+            }
+            Effect::GiveBack(given) => {
+                if let Some(s) = &self.supervisor {
+                    s.give_back(given);
+                }
+            }
             Effect::SaveConfig => {
                 tokio::spawn(async move {
                     let said = me.offers.save_config();
@@ -193,16 +207,35 @@ impl Shell {
             return Err("no server to ask from here: explain on the screen that is connected".into());
         };
         let Some(asker) = supervisor.asker(wanted.source) else {
-            return Err("no plan: only PostgreSQL is asked for plans as yet".into());
+            return Err("no plan: this source is not asked for plans".into());
         };
         let (answer, said) = tokio::sync::oneshot::channel();
-        if asker.try_send(Question { wanted, answer }).is_err() {
+        if asker.try_send(Question::Plan { wanted, answer }).is_err() {
             return Err("no plan: another one is being asked for, or the server does not answer".into());
         }
         match tokio::time::timeout(EXPLAIN, said).await {
             Ok(Ok(said)) => said,
             Ok(Err(_)) => Err("no plan: the connection broke".into()),
             Err(_) => Err(format!("no plan: no answer within {} s; is the server connected?", EXPLAIN.as_secs())),
+        }
+    }
+
+    /// Asks a source to end a session; never longer than [`EXPLAIN`].
+    async fn end(&self, ending: &Ending) -> Result<Ended, String> {
+        // The last of several doors: the screen has asked, and the way there is closed without the flag.
+        if !self.allow_kill {
+            return Err("not done: warroom was started without --allow-kill".into());
+        }
+        let asker = self.supervisor.as_ref().and_then(|s| s.asker(ending.source));
+        let Some(asker) = asker else { return Err("not done: no server to ask from here".into()) };
+        let (answer, said) = tokio::sync::oneshot::channel();
+        if asker.try_send(Question::End { ending: ending.clone(), answer }).is_err() {
+            return Err("not done: the server is being asked something else, or does not answer".into());
+        }
+        match tokio::time::timeout(EXPLAIN, said).await {
+            Ok(Ok(said)) => said,
+            Ok(Err(_)) => Err("whether it was done is not known: the connection broke".into()),
+            Err(_) => Err(format!("whether it was done is not known: no answer within {} s", EXPLAIN.as_secs())),
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Live {
     pub screen: ScreenOptions,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether sessions of databases may be ended from the screen.
+    pub allow_kill: bool,
 }
 
 /// The live screen from the command line.
@@ -87,6 +89,7 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
         filter,
         screen: args.screen,
         demo: false,
+        allow_kill: args.allow_kill,
     })
     .await
 }
@@ -140,6 +143,7 @@ pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
 pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let (mut settings, theme) = settings(&live.config, &live.screen)?;
     settings.demo = live.demo;
+    settings.allow_kill = live.allow_kill;
     let roots = Roots::default();
     let signals = Signals::listen()?;
     let terminal = Terminal::take(live.config.screen.mouse && !live.screen.no_mouse)?;
@@ -179,6 +183,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
         offers,
+        allow_kill: live.allow_kill,
     };
     for effect in first {
         shell.run(effect);

@@ -175,6 +175,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         supervisor: None,
         store: store.clone(),
         offers: Offers::default(),
+        allow_kill: false,
     };
     let mut the_loop = Loop {
         state,

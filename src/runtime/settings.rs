@@ -39,6 +39,7 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         // A filter that cannot be read is told of when it is used; a broken file must not keep anybody from the box.
         filters: super::filters::path().and_then(|p| super::filters::load(&p).ok()).unwrap_or_default(),
         demo: false,
+        allow_kill: false,
     };
     Ok((settings, theme))
 }

@@ -13,6 +13,7 @@ pub mod top;
 
 use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
+use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Plan;
 use crate::ui::{Role, Selected};
 
@@ -69,6 +70,13 @@ pub enum Overlay {
         /// What will be run.
         command: String,
     },
+    /// The end of a session: how far, and whose, must be typed.
+    End {
+        /// The text.
+        line: Line,
+        /// Whose.
+        ending: Box<Ending>,
+    },
     /// Keys that work here.
     Help {
         /// First line shown.
@@ -82,6 +90,8 @@ pub enum Overlay {
         plan: Box<Plan>,
         /// First line shown.
         top: usize,
+        /// Whether running it was asked for once.
+        sure: bool,
     },
     /// The pinned instant and the playhead side by side.
     Compare {
@@ -178,7 +188,8 @@ impl Overlay {
             | Overlay::Search(line)
             | Overlay::Time { line, .. }
             | Overlay::Path { line, .. }
-            | Overlay::Confirm { line, .. } => Some(line),
+            | Overlay::Confirm { line, .. }
+            | Overlay::End { line, .. } => Some(line),
             Overlay::Palette(p) => Some(&mut p.line),
             Overlay::Filter(f) => Some(&mut f.line),
             _ => None,

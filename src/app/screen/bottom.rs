@@ -9,6 +9,7 @@ use crate::app::overlays::Overlay;
 use crate::app::overlays::line::Line;
 use crate::app::pane::Pane;
 use crate::app::state::State;
+use crate::signals::database::ending::How;
 use crate::ui::{Level, PaneCx, Role, text};
 
 /// How long a message stays.
@@ -65,6 +66,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Confirm { line, name, command }) => {
             typing(cx, area, buf, out, &format!("type {name} to run {command} : "), line, "Esc cancels");
         }
+        Some(Overlay::End { line, ending }) => {
+            let (a, b) = (ending.phrase(How::Cancel), ending.phrase(How::Terminate));
+            let what: String = ending.what.chars().take(60).collect();
+            let hint = format!("{}: {what}   Esc leaves it alone", ending.server);
+            typing(cx, area, buf, out, &format!("type {a} or {b}: "), line, &hint);
+        }
         Some(Overlay::ReallyQuit { what }) => {
             let ask = format!(" {what}. q quits all the same, w writes first, Esc stays");
             text::put(buf, area.x, area.y, area.width, &ask, cx.theme.style(Role::Bad));
@@ -80,9 +87,17 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             ];
             hints(state, cx, area, buf, out, KEYS);
         }
-        Some(Overlay::Plan { plan, .. }) => {
-            let both: &[(Action, &str)] = &[(Action::CopyRow, "copy the index"), (Action::Back, "back")];
-            hints(state, cx, area, buf, out, if plan.copy.is_some() { both } else { &both[1..] });
+        Some(Overlay::Plan { plan, sure, .. }) => {
+            let mut keys = Vec::new();
+            if plan.copy.is_some() {
+                keys.push((Action::CopyRow, "copy the index"));
+            }
+            if plan.can_run {
+                let run = if *sure { "again: RUN it, at most 2 s" } else { "run it to measure (asks once more)" };
+                keys.push((Action::Explain, run));
+            }
+            keys.push((Action::Back, "back"));
+            hints(state, cx, area, buf, out, &keys);
         }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None => {

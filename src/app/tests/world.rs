@@ -276,6 +276,7 @@ impl World {
             Overlay::Palette(_) => "palette",
             Overlay::Path { .. } => "path",
             Overlay::Confirm { .. } => "confirm",
+            Overlay::End { .. } => "end",
             Overlay::Help { .. } => "help",
             Overlay::Detail(_) => "detail",
             Overlay::Compare { .. } => "compare",
