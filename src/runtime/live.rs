@@ -114,13 +114,22 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
 
 /// A log store whose answers go where all answers go. Its index may take `index_memory_mb` megabytes.
 pub fn store(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32) -> LogStore {
+    store_in(answers, index_memory_mb, None)
+}
+
+/// The same; stamps that name no zone are of `zone`, or of this box's.
+pub fn store_in(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32, zone: Option<jiff::tz::TimeZone>) -> LogStore {
     let answers = answers.clone();
     let index_memory = u64::from(index_memory_mb) << 20;
     LogStore::new(
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions { index_memory, ..StoreOptions::default() },
+        StoreOptions {
+            index_memory,
+            zone: zone.unwrap_or_else(|| StoreOptions::default().zone),
+            ..StoreOptions::default()
+        },
     )
 }
 

@@ -25,7 +25,7 @@ use crate::support::program::Home;
 
 const BEGIN: i64 = 1_773_500_400;
 
-/// Twenty minutes of a busy box, half a second a frame, with what they hold: (bytes, end of each frame, envelopes).
+/// Ten minutes of a busy box, half a second a frame, with what they hold: (bytes, end of each frame, envelopes).
 fn whole() -> &'static (Vec<u8>, Vec<Envelope>) {
     static MADE: OnceLock<(Vec<u8>, Vec<Envelope>)> = OnceLock::new();
     MADE.get_or_init(|| {
@@ -34,7 +34,7 @@ fn whole() -> &'static (Vec<u8>, Vec<Envelope>) {
         bytes.extend(encode_fields());
         let mut encoder = Encoder::default();
         let mut all = Vec::new();
-        Made { rows: 12, ..Made::new("web-1", 5, BEGIN, 1_200) }.each(|batch| {
+        Made { rows: 4, ..Made::new("web-1", 5, BEGIN, 600) }.each(|batch| {
             encoder.events(&batch).iter().for_each(|f| bytes.extend(&f.bytes));
             all.extend(batch);
         });
@@ -67,19 +67,27 @@ fn cut_off_at_any_byte_of_its_last_eight_thousand_a_recording_holds_all_frames_b
     let (bytes, all) = whole();
     // Where frames end, and how many envelopes stand before.
     let (mut ends, mut count) = (Vec::new(), 0);
+    let (mut starts, mut generation) = (Vec::new(), None);
     let mut reader = Reader::new(&bytes[..]);
     while let Some(frame) = reader.next_frame().expect("memory cannot fail") {
+        if reader.generation().is_some() && reader.generation() != generation {
+            generation = reader.generation();
+            starts.push(reader.last_frame().start as usize);
+        }
         if let Frame::Events(e) = frame {
             count += e.len();
             ends.push((reader.last_frame().end as usize, count));
         }
     }
     assert_eq!(count, all.len());
-    // Reading begins one generation before, where the chains of what is cut begin.
+    // Reading begins where the chains of what is cut begin.
     let tail = bytes.len() - 8_192;
-    let begin = ends.iter().rev().map(|(end, _)| *end).find(|end| *end < tail.saturating_sub(120_000)).unwrap_or(0);
-    let held = |upto: usize| {
+    let begin = starts.iter().rev().copied().find(|start| *start < tail).unwrap_or(0);
+    let held = |upto: usize, decoded: bool| {
         let mut reader = Reader::new(&bytes[begin..upto]);
+        if !decoded {
+            reader = reader.only(|_| false);
+        }
         let mut n = 0;
         let mut last = 0;
         while let Some(frame) = reader.next_frame().expect("memory cannot fail") {
@@ -90,12 +98,17 @@ fn cut_off_at_any_byte_of_its_last_eight_thousand_a_recording_holds_all_frames_b
         }
         (n, last + begin, reader.damage().bytes as usize)
     };
-    let (base, _, _) = held(tail);
+    let (base, _, _) = held(tail, true);
     let before = ends.iter().rfind(|(end, _)| *end <= tail).expect("a frame").1;
     for cut in tail..=bytes.len() {
-        let (n, last, damaged) = held(cut);
+        // Every cut is stepped through; what the frames hold is looked at in some, which takes longer.
+        let decoded = cut % 97 == 0;
+        let (n, last, damaged) = held(cut, decoded);
         let (end, count) = *ends.iter().rfind(|(end, _)| *end <= cut).expect("a frame");
-        assert_eq!((n - base, last, damaged), (count - before, end, cut - end), "cut at {cut}");
+        assert_eq!((last, damaged), (end, cut - end), "cut at {cut}");
+        if decoded {
+            assert_eq!(n - base, count - before, "cut at {cut}");
+        }
     }
 }
 
@@ -132,12 +145,13 @@ fn sixty_four_bytes_flipped_at_a_thousand_places_cost_at_most_a_minute_of_a_stre
         }
     }
     starts.push(bytes.len());
+    let mut parts = std::collections::BTreeMap::new();
     for round in 0..1_000 {
         let at = next(bytes.len() as u64 - 64) as usize;
         let i = starts.partition_point(|s| *s <= at);
-        let (from, to) = (starts[i.saturating_sub(2)], starts[(i + 2).min(starts.len() - 1)]);
+        let (from, to) = (starts[i.saturating_sub(2)], starts[(i + 1).min(starts.len() - 1)]);
         let mut part = bytes[from..to].to_vec();
-        let whole_part = read_bytes(&part).0;
+        let whole_part = parts.entry(from).or_insert_with(|| read_bytes(&part).0).clone();
         for b in &mut part[at - from..(at - from + 64).min(to - from)] {
             *b ^= 1 + (next(255) as u8);
         }
@@ -180,7 +194,7 @@ fn a_damaged_recording_says_where_and_its_screen_shows_what_is_left() {
     std::fs::write(home.path("hit.wr"), &damaged).expect("written");
     let check = home.run(&["recording", "check", "hit.wr"]);
     assert_eq!(check.code, Some(3), "{check:?}");
-    assert!(check.out.contains("DAMAGE  at byte") && check.out.contains(" to 15:1"), "{}", check.out);
+    assert!(check.out.contains("DAMAGE  at byte") && check.out.contains(" to 15:0"), "{}", check.out);
     let frame = home.run(&["screen", "hit.wr", "--size", "120x36"]);
     assert!(frame.err.contains("damaged bytes stepped over (15:"), "{}", frame.err);
     // A tail of zeros, as file systems leave it after a power cut.

@@ -37,7 +37,7 @@ use directory::IndexMemory;
 use generation::{Generation, Means};
 use merge::{Merge, Way, at};
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
-pub use read::{LogFeed, read_logs};
+pub use read::{LogFeed, read_logs, read_logs_in};
 use scan::Matcher;
 
 /// Bounds of the store.
