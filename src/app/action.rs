@@ -113,6 +113,8 @@ actions! {
         FocusIncident   "notes"             Panes   ["6"]               "focus the incident log";
         FocusNext       "next-pane"         Panes   ["tab"]             "focus the next pane";
         FocusPrevious   "previous-pane"     Panes   ["backtab"]         "focus the previous pane";
+        NextOf          "next"              Typed   []                  "go to the next event of a kind: next deploy, note, probe, alert, milestone, kill, gap, mark";
+        PreviousOf      "previous"          Typed   []                  "go to the previous event of a kind: previous KIND";
         Theme           "theme"             Typed   []                  "use a theme: theme NAME";
     }
     "Take away" {

@@ -38,6 +38,8 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
         },
         Action::NotesTo if argument.is_empty() => wants(state, "a path"),
         Action::NotesTo => vec![Effect::NotesTo(PathBuf::from(argument))],
+        Action::NextOf => super::travel::event_of_kind(state, argument, true),
+        Action::PreviousOf => super::travel::event_of_kind(state, argument, false),
         Action::Theme if argument.is_empty() => wants(state, "a name: `warroom themes` lists them"),
         Action::Theme => vec![Effect::UseTheme(argument.to_owned())],
         Action::SaveFilter => save_filter(state, argument),

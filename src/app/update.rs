@@ -25,6 +25,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::NotesTo
         | Action::SaveFilter
         | Action::UseFilter
+        | Action::NextOf
+        | Action::PreviousOf
         | Action::Theme
         | Action::Rollback => commands::run(state, action, ""),
         Action::FilterRequest => filtering::filter_request(state),

@@ -8,6 +8,7 @@ pub mod effects;
 pub mod event_loop;
 pub mod filters;
 pub mod flight;
+pub mod left;
 pub mod lines;
 pub mod live;
 pub mod pace;
