@@ -17,6 +17,7 @@ pub mod notes;
 pub mod overlays;
 pub mod pane;
 pub mod playhead;
+pub mod postmortem;
 pub mod screen;
 pub mod state;
 pub mod travel;

@@ -46,6 +46,7 @@ fn evidence(state: &State, selected: Option<Selected>) -> Vec<Evidence> {
             request_id: s.request_id,
             filter,
             range,
+            against: false,
         }],
         None if !filter.is_empty() => {
             vec![Evidence { pane: Some(state.view.focus.kind()), filter, range, ..Evidence::default() }]

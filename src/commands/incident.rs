@@ -11,7 +11,9 @@ use crate::signals::incident::event::{
     HypothesisState, Incident, IncidentSeverity, Ledger, MilestoneKind, NoteNow, RecordId, Status,
 };
 use crate::signals::incident::kinds;
-use crate::signals::incident::metrics::figures;
+use crate::signals::incident::metrics::{Clues, figures};
+use crate::signals::incident::report::window::Seen;
+use crate::signals::incident::report::{Report, ReportOptions};
 use crate::signals::incident::sources::store::{IncidentStore, NoteEdit};
 use crate::timeline::Ts;
 use crate::timeline::time::short;
@@ -220,9 +222,9 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             let records = store.records(incident.id).await?;
             match json {
                 true => {
-                    let options = crate::signals::incident::report::ReportOptions { names: true, recording: None };
-                    let value = crate::signals::incident::report::json(&records, &options);
-                    value.map(|v| format!("{v}\n")).unwrap_or_default()
+                    let options = ReportOptions { names: true, complete: true, ..ReportOptions::default() };
+                    let seen = Seen::default();
+                    Report::new(incident.id, &records, &seen, &options).map(|r| format!("{}\n", r.json())).unwrap_or_default()
                 }
                 false => show(&Ledger::fold(&records), if *utc { TimeZone::UTC } else { TimeZone::system() }),
             }
@@ -357,7 +359,7 @@ fn show(ledger: &Ledger, zone: TimeZone) -> String {
     }
     out.extend(rows.into_iter().map(|(_, row)| row));
     out.push('\n');
-    for f in figures(i, &notes) {
+    for f in figures(i, &notes, &Clues::default()) {
         out.push_str(&format!(
             "{} {:>10}  {}  ({})\n",
             f.name,

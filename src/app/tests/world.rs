@@ -522,6 +522,7 @@ fn incident(w: &mut World) {
         at: t("13:58:00"),
         author: author(),
         host: host(),
+        recording: None,
     };
     w.event(INCIDENT, t("13:58:00"), Event::Incident(IncidentEvent::Opened(opened)));
     let started = Milestone {
@@ -550,6 +551,9 @@ fn incident(w: &mut World) {
             author: author(),
             host: host(),
             evidence: Vec::new(),
+            screen: None,
+            ran: None,
+            recording: None,
             supersedes: None,
             deleted: false,
         };

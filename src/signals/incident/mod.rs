@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod pane;
 pub mod report;
 pub mod sources;
+pub mod tags;

@@ -24,7 +24,7 @@ pub use who::Who;
 use super::draft::NoteDraft;
 use crate::signals::incident::event::{
     Evidence, HypothesisState, Incident, IncidentEvent, IncidentSeverity, Ledger, Milestone, MilestoneKind, Note,
-    NoteKind, Opened, RecordId, Status, Updated,
+    NoteKind, Opened, Ran, RecordId, Screen, Status, Updated,
 };
 use crate::timeline::Ts;
 use crate::timeline::redact::redact;
@@ -120,6 +120,9 @@ impl IncidentStore {
                     author: draft.author.clone().unwrap_or_else(|| self.who.author.clone()),
                     host: self.who.host.clone(),
                     evidence: cleaned.evidence.clone(),
+                    screen: cleaned_screen(draft.screen.as_ref()),
+                    ran: cleaned_run(draft.ran.as_ref()),
+                    recording: draft.recording.clone(),
                     supersedes: None,
                     deleted: false,
                 };
@@ -241,6 +244,7 @@ impl IncidentStore {
             at: now,
             author: self.who.author.clone(),
             host: self.who.host.clone(),
+            recording: None,
         }
     }
 
@@ -307,6 +311,9 @@ impl IncidentStore {
             title: None,
             severity: None,
             status: None,
+            role: None,
+            services: None,
+            merged_into: None,
             entered_at: now,
             author: self.who.author.clone(),
             host: self.who.host.clone(),
@@ -520,6 +527,17 @@ pub(super) fn clean_evidence(evidence: &[Evidence]) -> (Vec<Evidence>, bool) {
         })
         .collect();
     (evidence, found)
+}
+
+fn cleaned_screen(screen: Option<&Screen>) -> Option<Screen> {
+    screen.map(|s| Screen { filter: redact(&s.filter).into_owned(), ..s.clone() })
+}
+
+fn cleaned_run(ran: Option<&Ran>) -> Option<Ran> {
+    let r = ran?;
+    let mut output = redact(&r.output).into_owned();
+    output.truncate(output.floor_char_boundary(MAX_EVIDENCE));
+    Some(Ran { command: redact(&r.command).into_owned(), output, ..r.clone() })
 }
 
 fn unknown(what: &'static str, id: RecordId) -> StoreError {
