@@ -40,7 +40,14 @@ actions! {
         OpenIncident    "incident"          Typed   []                  "open an incident, or rename the open one: incident TITLE";
         SetSeverity     "severity"          Typed   []                  "set the incident's severity: severity 1 to 4";
         SetStatus       "status"            Typed   []                  "set the incident's status: status WORDS";
-        Milestone       "milestone"         Typed   []                  "record a milestone: started, detected, acknowledged, mitigated or resolved";
+        Milestone       "milestone"         Typed   []                  "record a milestone: started, detected, acknowledged, mitigated or resolved, and when: milestone mitigated 14:26";
+        SetRole         "role"              Typed   []                  "say who has a role: role commander NAME; also ops, scribe, comms, liaison, reporter";
+        SetServices     "services"          Typed   []                  "say which services are hit: services NAME NAME";
+        Incidents       "incidents"         Typed   []                  "list incidents, take one up again, make one a part of another";
+        Weigh           "weigh"             Panes   ["A"]               "the selected row speaks for or against an open hypothesis";
+        Checklists      "checklist"         Panes   ["K"]               "checklists: tick steps, run their commands";
+        Over            "over"              Typed   []                  "take the proposal that it is over: record mitigated at the time it names";
+        PostMortem      "post-mortem"       Typed   []                  "write the post-mortem: post-mortem NAME makes NAME.md, NAME.html and NAME.json";
         NotesTo         "notes-to"          Typed   []                  "write notes that are not on disk to another path: notes-to PATH";
     }
     "Find" {

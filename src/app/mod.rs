@@ -14,6 +14,7 @@ pub mod input;
 pub mod keymap;
 pub mod looking;
 pub mod notes;
+pub mod over;
 pub mod overlays;
 pub mod pane;
 pub mod playhead;

@@ -15,6 +15,7 @@ pub mod pace;
 pub mod postmortem;
 pub mod past;
 pub mod replay;
+pub mod replay_log;
 pub mod session;
 pub mod settings;
 pub mod signals;

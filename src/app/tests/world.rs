@@ -263,7 +263,8 @@ impl World {
     /// Names of what lies over the panes, topmost last.
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
-            Overlay::Note { .. } => "note",
+            Overlay::Note(_) => "note",
+            Overlay::Pick(_) => "pick",
             Overlay::Filter(_) => "filter",
             Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",

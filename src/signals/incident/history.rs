@@ -76,6 +76,13 @@ impl IncidentHistory {
         }
     }
 
+    /// Takes in a record that came on no stream: one of the log while a recording is replayed.
+    pub fn add(&mut self, event: &IncidentEvent) {
+        let last = |m: &BTreeMap<Seq, Seen>| m.keys().next_back().copied().unwrap_or(0);
+        let seq = last(&self.notes).max(last(&self.facts)).saturating_add(1);
+        self.apply(seq, SourceId::default(), event.entered_at(), event);
+    }
+
     /// Everything folded, as of `now`.
     pub fn ledger(&self, now: Ts) -> Ledger<'_> {
         let visible = |s: &&Seen| s.visible <= now;

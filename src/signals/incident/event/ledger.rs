@@ -24,6 +24,8 @@ pub struct Incident {
     pub status_since: Ts,
     /// When it was opened.
     pub opened_at: Ts,
+    /// When it was taken up last: opened, or opened again.
+    pub taken_up: Ts,
     /// Who opened it.
     pub opened_by: String,
     /// On which host.
@@ -53,6 +55,7 @@ impl Incident {
             status: e.status,
             status_since: e.at,
             opened_at: e.at,
+            taken_up: e.at,
             opened_by: e.author.clone(),
             host: e.host.clone(),
             milestones: BTreeMap::new(),
@@ -105,6 +108,12 @@ impl Incident {
             self.title.clone_from(title);
         }
         self.severity = e.severity.or(self.severity);
+        // The status that it has already, said once more, takes it up again.
+        if let Some(status) = e.status.filter(|s| *s != Status::Closed)
+            && (self.status == Status::Closed || self.status == status)
+        {
+            self.taken_up = self.taken_up.max(e.entered_at);
+        }
         if let Some(status) = e.status
             && status != self.status
         {
@@ -188,9 +197,9 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The incident that a note goes to: the one opened last among those not closed.
+    /// The incident that a note goes to: the one taken up last among those not closed.
     pub fn current(&self) -> Option<&Incident> {
-        self.incidents.values().filter(|i| i.is_open()).max_by_key(|i| (i.opened_at, i.id))
+        self.incidents.values().filter(|i| i.is_open()).max_by_key(|i| (i.taken_up, i.id))
     }
 
     /// The incident opened last, open or not.

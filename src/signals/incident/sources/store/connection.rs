@@ -180,8 +180,29 @@ async fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenErr
         }
         tx.commit().await?;
     }
-    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(conn).await?;
+    // WAL needs memory that all writers share, which a network file system does not give.
+    let mode = if is_on_network(path) { "PRAGMA journal_mode = DELETE" } else { "PRAGMA journal_mode = WAL" };
+    sqlx::raw_sql(mode).execute(conn).await?;
     Ok(())
+}
+
+/// Magic numbers of file systems that lie on another machine: NFS, CIFS, SMB2, 9P, AFS, Ceph, GFS2, OCFS2, Lustre, FUSE
+/// (behind which sshfs stands).
+const NETWORK: &[u64] = &[
+    0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x0116_1970, 0x7461_636f, 0x0bd0_0bd0,
+    0x6573_5546,
+];
+
+/// Whether the file, or the folder it will be in, lies on a network file system.
+pub fn is_on_network(path: &Path) -> bool {
+    let there = |p: &Path| rustix::fs::statfs(p).ok().map(|s| s.f_type as u64 & 0xffff_ffff);
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    there(path).or_else(|| there(dir)).is_some_and(|kind| is_network(kind))
+}
+
+/// Whether a magic number is that of a network file system.
+fn is_network(kind: u64) -> bool {
+    NETWORK.contains(&kind)
 }
 
 /// What the header of a file says of it; all zero in a new one.
