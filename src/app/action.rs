@@ -92,9 +92,9 @@ actions! {
         PageUp          "page-up"           Lists   ["pgup"]            "one page up";
         Home            "home"              Lists   ["home"]            "to the first row";
         End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
-        Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
+        Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines; a note: the screen it was written on";
         Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
-        Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them";
+        Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them; a note: change it, settle it, delete it";
         ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
         ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";
         Wrap            "wrap"              Panes   ["W"]               "wrap long log rows, or lay each on one line";
@@ -124,7 +124,7 @@ actions! {
     "Take away" {
         CopyRow         "copy"              Panes   ["y"]               "send this row to the terminal's clipboard";
         CopyMenu        "copy-menu"         Panes   ["Y"]               "copy menu: row, request ID, time, filter, this screen";
-        Write           "write"             Panes   ["w"]               "write: recording to disk, filtered lines to a file";
+        Write           "write"             Panes   ["w"]               "write: recording to disk, post-mortem, filtered lines to a file";
     }
     "The box" {
         Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";

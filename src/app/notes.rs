@@ -180,11 +180,12 @@ pub fn reopen(state: &mut State) -> Vec<Effect> {
     }
     effects.extend(travel::go_to(state, screen.at));
     let at = screen.at.hms(&state.settings.zone);
-    state.say(Level::Calm, format!("as it was at {at}; {} leads back", back_key(state)));
+    let back = if state.player.is_replay() { String::new() } else { format!("; {} leads back to live", live_key(state)) };
+    state.say(Level::Calm, format!("as it was at {at}{back}"));
     effects
 }
 
-fn back_key(state: &State) -> String {
+fn live_key(state: &State) -> String {
     state.settings.keymap.key_of(Action::Live).map_or("live".into(), |k| k.to_string())
 }
 

@@ -45,7 +45,14 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
         }
         ControlFlow::Continue(())
     });
-    let Some(group) = groups.into_values().max_by_key(|g| g.requests) else { return };
+    let Some(most) = groups.iter().max_by_key(|(_, g)| g.requests).map(|(format, _)| *format) else { return };
+    let Some(mut group) = groups.remove(most) else { return };
+    // A proxy's log often tells no durations: then those of the application's log are taken.
+    if group.durations[1].kept.is_empty()
+        && let Some(timed) = groups.into_values().max_by_key(|g| g.durations[1].kept.len())
+    {
+        (group.durations, group.slow) = (timed.durations, timed.slow);
+    }
     group.charts(window, seen);
     seen.impact = Some(group.impact(during, before, all, cut));
 }

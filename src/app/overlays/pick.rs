@@ -142,7 +142,7 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
             let ledger = state.shown().incident.ledger(Ts::MAX);
             if let Some(now) = ledger.note(*note) {
                 lines.push(Vec::new());
-                let about = |name: &str, value: String| vec![(Role::Dim, format!("{name:<9}")), (Role::Text, value)];
+                let about = |name: &str, value: String| vec![(Role::Dim, format!("{name:<12}")), (Role::Text, value)];
                 lines.extend(now.note.text.lines().take(8).enumerate().map(|(i, l)| {
                     about(if i == 0 { now.note.kind.word() } else { "" }, l.to_owned())
                 }));
@@ -165,6 +165,7 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
         }
         Pick::Weigh(_) => {
             let line = |(_, text, yes, no): (RecordId, String, usize, usize)| {
+                let text = text.lines().collect::<Vec<_>>().join(" ");
                 vec![(Role::Key, format!("?  +{yes} -{no}  ")), (Role::Text, text)]
             };
             let lines = open_hypotheses(state).into_iter().map(line).collect();

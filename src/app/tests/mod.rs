@@ -3,6 +3,7 @@
 
 mod detail;
 mod evidence;
+mod incident;
 mod filters;
 mod keys;
 mod looking;

@@ -74,7 +74,7 @@ pub fn read(name: &str, text: &str) -> Checklist {
             section = bare.trim_start_matches('#').trim().to_owned();
         } else if let Some(step) = ["- [ ] ", "* [ ] ", "- [x] "].iter().find_map(|sign| bare.strip_prefix(sign)) {
             if steps.len() < MOST {
-                steps.push(Step { text: step.trim().to_owned(), section: section.clone(), command: None });
+                steps.push(Step { text: step.trim().replace('`', ""), section: section.clone(), command: None });
             }
         }
     }

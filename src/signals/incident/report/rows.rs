@@ -14,7 +14,7 @@ pub struct Row {
     pub at: Ts,
     /// What, in words.
     pub what: Text,
-    /// A role, a name, a system; `-` where nobody did anything.
+    /// A role, a name, a system; `–` where nobody did anything.
     pub who: String,
     /// How it is known: `incident log`, a source, the numbers of the evidence.
     pub source: String,
@@ -76,7 +76,7 @@ pub fn rows(r: &Report) -> Vec<Row> {
             SeenKind::Rollback | SeenKind::Change => vec![Piece::Strong(r.blameless(&s.what))],
             _ => words(s.what.clone()),
         };
-        let who = s.by.as_ref().map_or("-".into(), |by| r.doer(by));
+        let who = s.by.as_ref().map_or("–".into(), |by| r.doer(by));
         rows.push(row(s.at, what, who, s.source.clone()));
     }
     rows.sort_by_key(|r| r.at);

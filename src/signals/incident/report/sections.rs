@@ -297,10 +297,14 @@ fn timeline(r: &Report) -> Vec<Part> {
         .collect();
     let kind = match r.options.complete {
         true => "Complete: every record of the log and every event of the sources.",
-        false => "Curated: notes, milestones, changes, health checks and errors. `--complete` shows every record.",
+        false => "Curated: notes, milestones, changes, health checks and errors. The complete one is one option away: ",
     };
+    let mut said = words(kind);
+    if !r.options.complete {
+        said.push(Piece::Code("warroom export --complete".into()));
+    }
     vec![
-        Part::Paragraph(words(kind.replace('`', ""))),
+        Part::Paragraph(said),
         Part::Table { head: vec!["Time (UTC)", "Event", "Who", "Source", "Look again"], rows },
     ]
 }
@@ -414,7 +418,7 @@ fn times(r: &Report) -> Vec<Part> {
             let value = f.value.map_or(UNKNOWN.into(), short);
             let edited = if f.edited { "yes" } else { "no" };
             let name = format!("{} ({})", f.name, f.meaning);
-            vec![words(name), words(value), words(f.formula), words(f.source.clone()), words(edited)]
+            vec![words(name), words(value), vec![Piece::Code(f.formula.to_owned())], words(f.source.clone()), words(edited)]
         })
         .collect();
     vec![Part::Table { head: vec!["Figure", "Value", "Formula", "Source", "Edited"], rows }]

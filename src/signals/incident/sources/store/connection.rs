@@ -197,7 +197,7 @@ const NETWORK: &[u64] = &[
 pub fn is_on_network(path: &Path) -> bool {
     let there = |p: &Path| rustix::fs::statfs(p).ok().map(|s| s.f_type as u64 & 0xffff_ffff);
     let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    there(path).or_else(|| there(dir)).is_some_and(|kind| is_network(kind))
+    there(path).or_else(|| there(dir)).is_some_and(is_network)
 }
 
 /// Whether a magic number is that of a network file system.
@@ -219,4 +219,16 @@ async fn format_of(conn: &mut SqliteConnection) -> Result<Format, sqlx::Error> {
         application: sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *conn).await?,
         tables: sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(&mut *conn).await?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_of_other_machines_are_known_by_their_magic_numbers() {
+        let (nfs, cifs, ext4, tmpfs, overlay) = (0x6969, 0xff53_4d42, 0xef53, 0x0102_1994, 0x794c_7630);
+        assert_eq!([nfs, cifs, ext4, tmpfs, overlay].map(is_network), [true, true, false, false, false]);
+        assert!(!is_on_network(Path::new("/proc/version")));
+    }
 }
