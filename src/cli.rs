@@ -177,6 +177,9 @@ pub struct ReplayArgs {
     /// Start with this filter
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
+    /// Keep notes in a file beside the recording instead of the incident log
+    #[arg(long)]
+    pub sidecar: bool,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

@@ -191,6 +191,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(Arc::clone(&incident)),
         recorder: Some(session.recorder.clone()),
+        replay: None,
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
         offers,

@@ -10,12 +10,13 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::{Shell, keep_drafts};
+use super::effects::{IncidentLock, Shell, keep_drafts};
 use super::event_loop::Loop;
 use super::left::Left;
 use super::left::coverage::Coverage;
 use super::live::{parse_filter, store_in};
 use super::past::Loader;
+use super::replay_log::ReplayLog;
 use super::settings::settings;
 use super::signals::Signals;
 use super::terminal::Terminal;
@@ -25,6 +26,9 @@ use crate::app::playhead::Player;
 use crate::app::state::State;
 use crate::cli::{LeftArgs, ReplayArgs, UsageError};
 use crate::config::Config;
+use crate::signals::Roots;
+use crate::signals::incident::sources::place::log_path;
+use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::source::StreamClock;
 use crate::signals::{Envelope, Event};
 use crate::stream::past::Past;
@@ -138,6 +142,19 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         first.is_none()
     })?;
     let start = first.ok_or_else(|| anyhow::anyhow!("nothing with a time in it was found to replay"))?;
+    let log = Arc::new(ReplayLog::new(&input));
+    let path = match args.sidecar {
+        true => ReplayLog::sidecar(&input),
+        false => log_path(&config.incident, &Roots::default()).ok(),
+    };
+    let incident: Option<IncidentLock> = path.map(|p| {
+        let store = IncidentStore::open(p);
+        let signed = match &config.incident.author {
+            Some(author) => store.by(author),
+            None => store,
+        };
+        Arc::new(tokio::sync::RwLock::new(Arc::new(signed)))
+    });
     let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
@@ -147,15 +164,23 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let said = answers_to.clone();
     let past = input.past();
     let noted = past.clone();
+    let (told, beside, runtime) = (Arc::clone(&log), incident.clone(), tokio::runtime::Handle::current());
     let zone_shown = settings.zone.clone();
     std::thread::Builder::new().name("replay".into()).spawn(move || {
         let mut coverage = Coverage::default();
         let result = input.read_noting(&noted, &mut |batch| {
             coverage.take(&batch);
+            told.see(&batch);
             to.blocking_send(batch.into())
         });
         let watched = coverage.lines(window, &zone_shown);
         let _ = said.blocking_send(Arrival::Found { offers: Vec::new(), cannot_see: Vec::new(), watched });
+        if let Some(store) = beside
+            && let Ok(records) = runtime.block_on(async { told.known(&*Arc::clone(&*store.read().await)).await })
+            && !records.is_empty()
+        {
+            let _ = said.blocking_send(Arrival::Noted(records));
+        }
         let arrival = match result {
             Ok(summary) => summary.trouble().map(|t| Arrival::Say(Level::Warn, t)),
             Err(e) => Some(Arrival::Say(Level::Bad, format!("{e:#}"))),
@@ -178,8 +203,9 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let past = Some(Loader::start(past, answers_to.clone()));
     let shell = Shell {
         answers: answers_to,
-        incident: None,
-        drafts: keep_drafts(None),
+        drafts: keep_drafts(incident.clone()),
+        incident,
+        replay: Some(log),
         recorder: None,
         supervisor: None,
         store: store.clone(),

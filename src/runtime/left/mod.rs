@@ -63,6 +63,11 @@ pub struct Export {
 }
 
 impl Left {
+    /// All files of it, the logs first.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.logs.iter().chain(&self.deploys).chain(&self.sadf).chain(&self.prometheus)
+    }
+
     /// Reads all of it and hands on envelopes in order of time; `to` returns false to stop.
     pub fn read(&self, to: &mut dyn FnMut(Vec<Envelope>) -> bool) -> anyhow::Result<Summary> {
         self.read_with(&mut |feed| Some(feed), to)
