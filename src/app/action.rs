@@ -81,7 +81,7 @@ actions! {
         SetMark         "mark"              Panes   ["m"]               "set a mark at the playhead";
         NextMark        "next-mark"         Panes   ["'"]               "go to the next mark: yours, notes, deploys, failing probes";
         PinTime         "pin"               Panes   ["c"]               "pin this instant; elsewhere: compare it with the playhead, figure by figure; there: let it go";
-        Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 100×";
+        Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 600×";
         Slower          "slower"            Panes   ["["]               "replay half as fast, down to 0.25×";
         Zone            "zone"              Panes   ["Z"]               "show times in UTC, in this machine's zone, or in the recorded host's";
     }
@@ -131,7 +131,7 @@ actions! {
     }
     "The box" {
         Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";
-        EndSession      "end-session"       Panes   ["K"]               "cancel the selected statement or terminate its session, after typing so; only with --allow-kill";
+        EndSession      "kill"              Panes   []                  "cancel the selected statement or terminate its session, after typing so; only with --allow-kill";
         GiveBack        "give-back"         Panes   ["B"]               "give the database connections back, and take them again";
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
         SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";
