@@ -269,10 +269,10 @@ pub struct QueryArgs {
     /// From a recording
     #[arg(long, value_name = "FILE")]
     pub recording: Option<PathBuf>,
-    /// From raw log files
+    /// From raw log files; - is standard input
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
-    /// Not before this time
+    /// Not before this time; relative ones count from the newest record that is not in the future
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub from: Option<String>,
     /// Before this time
@@ -284,6 +284,9 @@ pub struct QueryArgs {
     /// One JSON object a line
     #[arg(long)]
     pub json: bool,
+    /// Log records as they stand in the file; with --json as a field `raw`
+    #[arg(long)]
+    pub raw: bool,
     /// Configuration file, for a live look
     #[arg(long, env = "WARROOM_CONFIG", value_name = "CONFIG")]
     pub config: Option<PathBuf>,

@@ -30,6 +30,7 @@ use crate::signals::logs::store::spool::Spool;
 use crate::signals::logs::store::{LogStore, StoreOptions, index_cache};
 use crate::stream::past::Past;
 use crate::stream::queue;
+use crate::timeline::filter::Clock;
 use crate::timeline::{Filter, Ts};
 
 /// A saved recording is offered in the first line for so long; afterwards `s` still lists it.
@@ -118,12 +119,18 @@ fn is_near(a: &str, b: &str) -> bool {
 
 /// A filter of the command line; `@NAME` is one that was saved.
 pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
+    parse_filter_at(text, None)
+}
+
+/// The same; with a clock, times may be given as they are typed on the screen.
+pub fn parse_filter_at(text: Option<&str>, clock: Option<Clock<'_>>) -> anyhow::Result<Filter> {
     let text = text.unwrap_or("");
     let saved =
         if text.contains('@') { super::filters::path().map(|p| super::filters::load(&p)).transpose()? } else { None };
     let text = &Filter::expand(text, &saved.unwrap_or_default())
         .map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")))?;
-    Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
+    let parsed = clock.map_or_else(|| Filter::parse(text), |clock| Filter::parse_at(text, clock));
+    parsed.map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
 /// A log store whose answers go where all answers go.

@@ -6,6 +6,7 @@
 
 mod compare;
 mod field;
+mod mistakes;
 mod needed;
 mod parse;
 mod part;
@@ -38,6 +39,11 @@ pub trait Record {
     fn text(&self) -> &[u8];
     /// A field by name; nested ones joined by dots.
     fn field(&self, name: &str) -> Option<Cow<'_, str>>;
+    /// Whether it has fields inside one of this name, which is then no field of its own.
+    fn has_within(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// A filter; the default lets everything through. Cheap to clone.
@@ -160,17 +166,16 @@ impl Filter {
         ("timeout|refused", "one text or the other; also for values: status=502|503"),
         ("-health", "not these; before any term"),
         ("/time(d )?out/", "a regular expression on the whole record; /…/i in any case"),
-        (
-            "time>=2026-11-20T14:02:00Z",
-            "event time; = != > >= < <=; typed on the screen also 14:02, -15m, \"yesterday 15:00\"",
-        ),
+        ("time>=2026-11-20T14:02:00Z", "event time; = != > >= < <=; also 14:02, -15m, \"yesterday 15:00\""),
         ("time=2026-11-20T14:02:00Z..2026-11-20T14:05:00Z", "from the first time to just before the second"),
         ("level>=warn", "severity: trace, debug, info, warn, error, fatal, none; = != > >= < <="),
         ("status>=500", "a field as a number; plain status, http.status_code and the like are all found"),
         ("duration>500ms", "a field as a duration: ns us ms s m h; a size likewise: kB MB GB KiB MiB GiB"),
+        ("status=500..503", "from the first number to the second, both included"),
         ("service=checkout", "a field as text, in any case; * stands for anything: path=/orders/*"),
         ("user!=bot", "not this value, or no such field"),
-        ("user=*", "the field is there; user!=* for those without it"),
+        ("user=*", "the field is there and not null; user!=* for those without it"),
+        ("tags=blue", "one element of a list; items.sku=a1 where items is a list of objects"),
         ("path~^/orders", "a field by regular expression; !~ for those that do not match"),
         ("source=api", "records of one source; format=json of one format"),
         ("request_id=7f3a-c210", "records that contain the ID anywhere, in any spelling; an ID alone does the same"),
@@ -230,7 +235,19 @@ impl Filter {
 
     /// A field of a record under any of the names it may have there, as a comparison finds it.
     pub fn value_of<'r>(record: &'r dyn Record, name: &str) -> Option<Cow<'r, str>> {
-        field::look_up(record, name)
+        field::look_up(record, name).map(|(_, value)| value)
+    }
+
+    /// Names of the fields that it compares, each once.
+    pub fn fields(&self) -> Vec<&str> {
+        let mut out = Vec::new();
+        named(&self.terms, &mut out);
+        out
+    }
+
+    /// The name that `name` is most likely a slip of: one of `seen`, or one that is understood everywhere.
+    pub fn nearest_field<'a>(name: &str, seen: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        field::nearest(name, seen)
     }
 
     /// The filter for one request.
@@ -293,6 +310,18 @@ impl Filter {
     }
 }
 
+fn named<'t>(terms: &'t [Term], out: &mut Vec<&'t str>) {
+    for term in terms {
+        match &term.test {
+            Test::Field { name, .. } | Test::FieldPattern { name, .. } if !out.contains(&name.as_str()) => {
+                out.push(name)
+            }
+            Test::Any(lists) => lists.iter().for_each(|terms| named(terms, out)),
+            _ => {}
+        }
+    }
+}
+
 impl Term {
     fn holds(&self, record: &dyn Record) -> bool {
         self.test.holds(record) != self.negated
@@ -315,11 +344,19 @@ impl Test {
                 Op::MoreEqual => t >= *at,
             }),
             Test::Field { name, op, values } => {
-                let found = field::look_up(record, name);
-                compare::field(name, found.as_deref(), *op, values)
+                match field::look_up(record, name) {
+                    Some((name, found)) => compare::field(name, Some(&found), *op, values),
+                    // An object is there, though it has no value of its own.
+                    None if values.iter().any(|v| v.text == "*") && record.has_within(name) => {
+                        compare::field(name, Some("{}"), *op, values)
+                    }
+                    None => compare::field(name, None, *op, values),
+                }
             }
             Test::FieldPattern { name, pattern } => {
-                field::look_up(record, name).is_some_and(|v| pattern.regex.is_match(v.as_bytes()))
+                let is_match = |text: &str| pattern.regex.is_match(text.as_bytes());
+                field::look_up(record, name)
+                    .is_some_and(|(_, v)| is_match(&v) || compare::elements(&v).iter().any(|e| is_match(e)))
             }
             Test::Any(lists) => lists.iter().any(|terms| terms.iter().all(|t| t.holds(record))),
         }
@@ -328,3 +365,5 @@ impl Test {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod values_tests;

@@ -15,6 +15,7 @@ mod logs;
 mod mysql;
 mod pgbouncer;
 mod postgres;
+mod query;
 mod recording;
 mod replay;
 mod rights;

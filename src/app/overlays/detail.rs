@@ -64,6 +64,11 @@ impl Detail {
                     items.insert(1, field(&("request_id".into(), id.to_string())));
                 }
                 items.push(field(&("format".into(), row.format.to_owned())));
+                if row.cut > 0 {
+                    let more =
+                        format!("{} kB more; `warroom query logs --json` prints all of it", row.cut.div_ceil(1_000));
+                    items.push(field(&("cut".into(), more)));
+                }
                 if row.message.lines().count() > 1 || pretty(&row.raw).is_some() {
                     items.push(Item::Heading("message".into()));
                     items.extend(row.message.lines().map(|l| Item::Line(l.to_owned())));

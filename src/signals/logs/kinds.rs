@@ -154,6 +154,7 @@ mod tests {
             fields: fields.as_object().into_iter().flatten().map(|(k, v)| (k.as_str().into(), v.clone())).collect(),
             request_id: None,
             raw: Arc::from([]),
+            cut: 0,
         }
     }
 

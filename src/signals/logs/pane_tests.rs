@@ -92,6 +92,7 @@ fn row(ms: i64, severity: Severity, source: &str, id: Option<&str>, message: &st
         fields: vec![("status".into(), 503.into())],
         request_id: id.map(|id| RequestId(id.into())),
         raw: message.as_bytes().into(),
+        cut: 0,
     }
 }
 

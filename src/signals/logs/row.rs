@@ -49,8 +49,11 @@ pub struct LogRow {
     pub fields: Vec<(CompactString, Value)>,
     /// Its request ID.
     pub request_id: Option<RequestId>,
-    /// The record as it stands in the source, without the last newline; cut at 64 KiB.
+    /// The record as it stands in the source, without the last newline; cut at 64 KiB, or at
+    /// 16 MiB where it is written out.
     pub raw: Arc<[u8]>,
+    /// Bytes of it that `raw`, and so message and fields, do not have.
+    pub cut: u64,
 }
 
 impl Record for LogRow {
@@ -74,5 +77,8 @@ impl Record for LogRow {
             Value::String(s) => Cow::Borrowed(s.as_str()),
             other => Cow::Owned(other.to_string()),
         })
+    }
+    fn has_within(&self, name: &str) -> bool {
+        self.fields.iter().any(|(n, _)| n.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     }
 }

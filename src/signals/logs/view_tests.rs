@@ -19,6 +19,7 @@ pub fn row(i: i64) -> LogRow {
         fields: Vec::new(),
         request_id: None,
         raw: text.into_bytes().into(),
+        cut: 0,
     }
 }
 

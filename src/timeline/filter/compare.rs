@@ -1,5 +1,8 @@
 //! Comparing what a record says with what a filter asks: text, numbers, durations, sizes, severities.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 use super::Op;
 use crate::timeline::Severity;
 
@@ -10,6 +13,8 @@ pub(super) struct Value {
     pub(super) text: String,
     /// What it measures, when it is a number.
     measure: Option<Measure>,
+    /// `500..503`: from the first to the second, both included.
+    range: Option<(Box<Value>, Box<Value>)>,
 }
 
 /// A number with its unit worked out.
@@ -25,7 +30,12 @@ enum Measure {
 
 impl Value {
     pub(super) fn new(text: String) -> Value {
-        Value { measure: measure(&text), text }
+        let range = text.split_once("..").and_then(|(from, to)| {
+            let end =
+                |text: &str| measure(text).map(|m| Value { text: text.to_owned(), measure: Some(m), range: None });
+            Some((Box::new(end(from)?), Box::new(end(to)?)))
+        });
+        Value { measure: measure(&text), text, range }
     }
 
     pub(super) fn is_number(&self) -> bool {
@@ -34,17 +44,28 @@ impl Value {
 
     /// Whether the field's text is this value.
     fn equals(&self, name: &str, found: &str) -> bool {
+        if self.text == "*" {
+            // A field that is there without a value is none.
+            return found != "null";
+        }
         if self.text.contains('*') {
             return glob(self.text.as_bytes(), found.as_bytes());
         }
         if self.text.eq_ignore_ascii_case(found) || self.text.to_lowercase() == found.to_lowercase() {
             return true;
         }
-        self.order(name, found) == Some(std::cmp::Ordering::Equal)
+        if let Some((from, to)) = &self.range {
+            return from.order(name, found).is_some_and(Ordering::is_ge)
+                && to.order(name, found).is_some_and(Ordering::is_le);
+        }
+        self.order(name, found) == Some(Ordering::Equal)
     }
 
     /// How the field's value compares with this one.
-    fn order(&self, name: &str, found: &str) -> Option<std::cmp::Ordering> {
+    fn order(&self, name: &str, found: &str) -> Option<Ordering> {
+        if let Some(order) = whole(&self.text).and_then(|b| Some(compare_whole(whole(found.trim())?, b))) {
+            return Some(order);
+        }
         let here = measure(found.trim())?;
         match (here, self.measure?) {
             (Measure::Number(a), Measure::Time(b)) => (a * unit_of(name, found)).partial_cmp(&b),
@@ -58,11 +79,52 @@ impl Value {
     }
 }
 
-/// Whether a field (or its absence) passes.
+/// Sign and digits of a whole number, without the zeros before them. IDs have more digits than a float keeps.
+fn whole(text: &str) -> Option<(bool, &str)> {
+    let (minus, digits) = text.strip_prefix('-').map_or((false, text), |d| (true, d));
+    let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    let digits = digits.trim_start_matches('0');
+    is_number.then_some((minus && !digits.is_empty(), digits))
+}
+
+fn compare_whole(a: (bool, &str), b: (bool, &str)) -> Ordering {
+    let size = |a: &str, b: &str| a.len().cmp(&b.len()).then_with(|| a.cmp(b));
+    match (a.0, b.0) {
+        (false, false) => size(a.1, b.1),
+        (true, true) => size(b.1, a.1),
+        (minus, _) => {
+            if minus {
+                Ordering::Less
+            } else {
+                Ordering::Greater
+            }
+        }
+    }
+}
+
+/// The elements of a list, as text; nothing for what is no list.
+pub(super) fn elements(found: &str) -> Vec<Cow<'static, str>> {
+    if !found.starts_with('[') {
+        return Vec::new();
+    }
+    match serde_json::from_str(found) {
+        Ok(serde_json::Value::Array(all)) => all.into_iter().map(|v| Cow::Owned(super::field::text(v))).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a field (or its absence) passes. Of a list one element must, or for `!=` none be equal.
 pub(super) fn field(name: &str, found: Option<&str>, op: Op, values: &[Value]) -> bool {
-    use std::cmp::Ordering::{Equal, Greater, Less};
+    if op == Op::NotEqual {
+        return !field(name, found, Op::Equal, values);
+    }
+    one(name, found, op, values) || found.is_some_and(|f| elements(f).iter().any(|e| one(name, Some(e), op, values)))
+}
+
+fn one(name: &str, found: Option<&str>, op: Op, values: &[Value]) -> bool {
+    use Ordering::{Equal, Greater, Less};
     let equal = || found.is_some_and(|f| values.iter().any(|v| v.equals(name, f)));
-    let order = |ok: &[std::cmp::Ordering]| {
+    let order = |ok: &[Ordering]| {
         found.is_some_and(|f| {
             values.iter().any(|v| {
                 let order = if v.is_number() { v.order(name, f) } else { Some(f.cmp(v.text.as_str())) };
@@ -164,10 +226,13 @@ fn unit_of(name: &str, found: &str) -> f64 {
     let name = name.to_ascii_lowercase();
     let ends = |suffixes: &[&str]| suffixes.iter().any(|s| name.ends_with(s));
     match () {
+        // ECS counts in nanoseconds, pino in milliseconds even where it has decimals.
+        () if name == "event.duration" => 1e-9,
+        () if name == "responsetime" => 1e-3,
         () if ends(&["ms", "millis", "milliseconds"]) => 1e-3,
         () if ends(&["_us", "micros", "microseconds"]) => 1e-6,
         () if ends(&["_ns", "nanos", "nanoseconds"]) => 1e-9,
-        () if ends(&["_s", "seconds", "secs", "request_time", "upstream_response_time"]) => 1.0,
+        () if ends(&["_s", "latency.seconds", "seconds", "secs", "request_time", "upstream_response_time"]) => 1.0,
         () if found.contains('.') => 1.0,
         () => 1e-3,
     }

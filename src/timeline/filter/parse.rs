@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::compare::Value;
-use super::{Clock, FilterError, Op, Part, Pattern, Request, Term, Test, Words};
+use super::{Clock, FilterError, Op, Part, Pattern, Request, Term, Test, Words, field, mistakes};
 use crate::timeline::request_id::is_id_key;
 use crate::timeline::{RequestId, Severity, Ts, time_text};
 
@@ -102,6 +102,7 @@ impl<'a> Parser<'a> {
             } else if self.keyword("AND") {
                 // Terms side by side mean that already.
             } else {
+                self.foreign_word(start, lists.last().and_then(|list| list.last()))?;
                 let term = self.term()?;
                 if let Some(list) = lists.last_mut() {
                     list.push(term);
@@ -112,6 +113,32 @@ impl<'a> Parser<'a> {
             return self.fail(self.at, "OR needs a term on both sides; to look for the word write \"OR\"");
         }
         Ok(lists)
+    }
+
+    /// Refuses `or`, `and`, `not` beside a comparison, and `status IN (500,503)`: as text they would find nothing.
+    fn foreign_word(&mut self, start: usize, before: Option<&Term>) -> Parsed<()> {
+        let rest = self.rest();
+        let word = &rest[..rest.find(|c| self.ends(Some(c))).unwrap_or(rest.len())];
+        let next = rest[word.len()..].trim_start();
+        let compares = |at: usize| Parser { at, ..Parser::new(self.text, None) }.field_and_sign().is_some();
+        let behind = compares(self.text.len() - next.len());
+        let beside = behind || before.is_some_and(|t| !matches!(t.test, Test::Text(_) | Test::Pattern(_)));
+        let message = match word {
+            "or" | "Or" if beside => "write OR in capitals; quoted \"or\" is a text",
+            "and" | "And" if beside => {
+                "terms side by side must all hold; write AND, or quote \"and\" to look for the text"
+            }
+            "not" | "Not" if behind => "write - or NOT before what must not be; quoted \"not\" is a text",
+            "in" | "In" | "IN" if next.starts_with('(') => match before.map(|t| &t.test) {
+                Some(Test::Text(w)) if word == "IN" || w.words.iter().all(|w| field::is_known(w)) => {
+                    let name = w.words.first().map_or("status", String::as_str);
+                    return self.fail(start, format!("there is no IN; write {name}=A|B for one value or the other"));
+                }
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        self.fail(start, message)
     }
 
     fn term(&mut self) -> Parsed<Term> {
@@ -142,6 +169,12 @@ impl<'a> Parser<'a> {
                 if let Some(pattern) = self.pattern()? {
                     return Ok((Test::Pattern(pattern), false));
                 }
+                let rest = &self.rest()[1..];
+                let word = rest.split_whitespace().next().unwrap_or_default();
+                if !rest.contains('/') && word.contains(['(', '[', '{', '*', '+', '?', '^', '$', '\\']) {
+                    let why = "this regular expression is not closed: write /…/, or quote it to look for the text";
+                    return self.fail(self.at, why);
+                }
             }
             Some('=' | '>' | '<' | '~' | '≥' | '≤' | '≠') => {
                 return self.fail(self.at, "a comparison needs a field before it: status>=500");
@@ -160,6 +193,10 @@ impl<'a> Parser<'a> {
             && let Some(id) = RequestId::parse_typed(text)
         {
             return Ok((Test::Request(vec![Request::new(id)]), false));
+        }
+        self.no_apostrophes(&pieces, at)?;
+        if let Some(why) = pieces.iter().filter(|p| !p.quoted).find_map(|p| mistakes::word(&p.text)) {
+            return self.fail(at, why);
         }
         let words: Vec<String> = pieces.into_iter().map(|p| p.text).collect();
         if words.iter().any(String::is_empty) {
@@ -304,7 +341,14 @@ impl<'a> Parser<'a> {
         if is_request && !matches!(op, Op::Equal | Op::NotEqual) {
             return self.not_for_requests(name, start);
         }
-        let values: Vec<String> = self.pieces()?.into_iter().map(|p| p.text).collect();
+        let pieces = self.pieces()?;
+        self.no_apostrophes(&pieces, at)?;
+        if matches!(op, Op::Equal | Op::NotEqual)
+            && let Some(why) = pieces.iter().filter(|p| !p.quoted).find_map(|p| mistakes::value(name, &p.text))
+        {
+            return self.fail(at, why);
+        }
+        let values: Vec<String> = pieces.into_iter().map(|p| p.text).collect();
         if is_severity {
             return Ok((self.severity(op, &values, at)?, false));
         }
@@ -321,8 +365,27 @@ impl<'a> Parser<'a> {
         {
             return Ok((test, false));
         }
-        let values = values.into_iter().map(Value::new).collect();
+        let values: Vec<Value> = values.into_iter().map(Value::new).collect();
+        if is_order
+            && field::is_number(name)
+            && let Some(v) = values.iter().find(|v| !v.is_number())
+        {
+            let example = if name.contains("status") { "status>=500" } else { "duration>500ms" };
+            return self.fail(at, format!("`{}` is no number; write a number: {example}", v.text));
+        }
         Ok((Test::Field { name: name.to_owned(), op, values }, false))
+    }
+
+    /// Refuses texts in apostrophes: they would be looked for with them.
+    fn no_apostrophes(&self, pieces: &[Piece], at: usize) -> Parsed<()> {
+        let wrong = |p: &&Piece| !p.quoted && mistakes::apostrophes(&p.text, self.rest());
+        match pieces.iter().find(wrong) {
+            Some(p) => {
+                let (inner, more) = (p.text.trim_matches('\''), if p.text.ends_with('\'') { "" } else { "…" });
+                self.fail(at, format!("texts are quoted with \", not with an apostrophe: \"{inner}{more}\""))
+            }
+            None => Ok(()),
+        }
     }
 
     /// A comparison with a time, or `FROM..TO`. `None` is a field of that name that holds no such thing: it is compared

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use super::compare::Value;
-use super::{Filter, Op, Pattern, RequestId, Term, Test};
+use super::{Filter, Op, Pattern, RequestId, Term, Test, mistakes};
 
 /// Reads back as the same filter.
 impl fmt::Display for Filter {
@@ -36,7 +36,9 @@ impl fmt::Display for Term {
             Test::FieldPattern { name, pattern } => write!(f, "{name}~{pattern}"),
             Test::Field { name, op, values } => {
                 write!(f, "{name}{op}")?;
-                alternatives(f, values, |f, Value { text, .. }| quoted_unless(f, text, is_bare_value(text)))
+                alternatives(f, values, |f, Value { text, .. }| {
+                    quoted_unless(f, text, is_bare_value(text) && mistakes::value(name, text).is_none())
+                })
             }
             Test::Time { op, at } => write!(f, "time{op}{at}"),
             Test::Severity { op, values } => {
@@ -138,7 +140,7 @@ fn quoted_unless(f: &mut fmt::Formatter<'_>, text: &str, bare: bool) -> fmt::Res
 /// Whether a value can stand without quotes behind an operator.
 fn is_bare_value(text: &str) -> bool {
     !text.is_empty()
-        && !text.starts_with(['=', '~', '<', '>', '≤', '≥'])
+        && !text.starts_with(['=', '~', '<', '>', '≤', '≥', '\''])
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '|' | '(' | ')'))
 }
 
@@ -151,6 +153,7 @@ fn is_bare_word(text: &str, lonely: bool) -> bool {
         && !text.contains(is_sign)
         && !text.starts_with('-')
         && (!text.starts_with('/') || is_path)
-        && !matches!(text, "OR" | "AND" | "NOT")
+        && !["or", "and", "not", "in"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        && mistakes::word(text).is_none()
         && !(lonely && RequestId::has_shape(text))
 }

@@ -123,7 +123,7 @@ pub(super) fn value(text: &str) -> Value {
         if let Some((_, decimals)) = text.split_once('.')
             && let Ok(n) = text.parse::<f64>()
             && !text.starts_with('.')
-            && (n.to_string() == text || decimals.len() >= 3)
+            && (n.to_string() == text || decimals.len() >= 3 && b.len() <= 16)
             && let Some(n) = serde_json::Number::from_f64(n)
         {
             return Value::Number(n);

@@ -3,6 +3,7 @@
 //! The head comes from a shallow scan of the top level; the whole record from serde_json, nested fields joined by dots.
 //! Which library wrote it does not matter: `keys` knows their names for time, severity and message.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use compact_str::{CompactString, format_compact};
@@ -43,6 +44,9 @@ impl Format for Json {
         if found.level_key.is(b"error_severity") {
             super::postgres::duration(&mut parsed);
         }
+        if !whole(record) && !parsed.fields.iter().any(|(name, _)| name == CUT) {
+            parsed.fields.push((CompactString::const_new(CUT), Value::Bool(true)));
+        }
         let rest = lossy(rest);
         if !rest.trim().is_empty() {
             parsed.message.push_str(&rest);
@@ -50,6 +54,16 @@ impl Format for Json {
         enrich::finish(&mut parsed);
         Some(parsed)
     }
+}
+
+/// Field of a record whose object has no end: half-written, or cut on its way.
+const CUT: &str = "incomplete";
+
+fn whole(record: &[u8]) -> bool {
+    Members::new(record).is_none_or(|mut members| {
+        members.by_ref().for_each(drop);
+        members.closed()
+    })
 }
 
 /// How much of a line is scanned for a time and a severity that do not come early.
@@ -288,7 +302,8 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
     if members.closed()
         && let Ok(text) = std::str::from_utf8(&record[..end])
     {
-        let mut json = serde_json::Deserializer::from_str(text);
+        let text = exact(text);
+        let mut json = serde_json::Deserializer::from_str(&text);
         if (Flat { prefix: CompactString::default(), out: &mut fields }).deserialize(&mut json).is_ok() {
             return (fields, &record[end..]);
         }
@@ -299,6 +314,7 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
     for (key, value) in raw {
         let name = CompactString::from(lossy(key));
         let text = lossy(value);
+        let text = exact(&text);
         let mut json = serde_json::Deserializer::from_str(&text);
         let before = fields.len();
         if (Flat { prefix: name.clone(), out: &mut fields }).deserialize(&mut json).is_err() {
@@ -320,6 +336,54 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
         return (fields, &value[line.len()..]);
     }
     (fields, record.get(last..).unwrap_or_default())
+}
+
+/// JSON in which the numbers that would lose digits are text. Numbers of up to 16 digits never do.
+fn exact(json: &str) -> Cow<'_, str> {
+    const SAFE: usize = 17;
+    let b = json.as_bytes();
+    let digit = |i: &usize| matches!(b[*i], b'0'..=b'9' | b'.');
+    let run = |i: usize| {
+        let before = (0..i).rev().take(SAFE).take_while(|i| digit(i)).count();
+        before + (i..b.len()).take(SAFE).take_while(|i| digit(i)).count()
+    };
+    if !(SAFE - 1..b.len()).step_by(SAFE).any(|i| digit(&i) && run(i) >= SAFE) {
+        return Cow::Borrowed(json);
+    }
+    let (mut out, mut copied, mut at) = (String::with_capacity(json.len() + 16), 0, 0);
+    while at < b.len() {
+        match b[at] {
+            b'"' => {
+                at += 1;
+                while at < b.len() && b[at] != b'"' {
+                    at += 1 + usize::from(b[at] == b'\\');
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let more = |c: &&u8| matches!(c, b'0'..=b'9' | b'.' | b'-' | b'+' | b'e' | b'E');
+                let end = at + b[at..].iter().take_while(more).count();
+                if loses_digits(&json[at..end]) {
+                    out.push_str(&json[copied..at]);
+                    out.push('"');
+                    out.push_str(&json[at..end]);
+                    out.push('"');
+                    copied = end;
+                }
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    out.push_str(&json[copied..]);
+    Cow::Owned(out)
+}
+
+fn loses_digits(number: &str) -> bool {
+    if number.bytes().all(|c| c.is_ascii_digit() || c == b'-') {
+        return number.parse::<i64>().is_err() && number.parse::<u64>().is_err();
+    }
+    number.len() >= 17 && number.parse::<f64>().is_ok_and(|n| n.to_string() != number)
 }
 
 /// Where `part`, a slice of `whole`, begins in it.
@@ -405,5 +469,43 @@ impl<'de> Visitor<'de> for Flat<'_> {
             self.out.push((self.prefix, Value::Object(serde_json::Map::new())));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::cx;
+    use super::*;
+
+    fn fields(line: &str) -> Vec<(String, Value)> {
+        let parsed = Json.parse(line.as_bytes(), &cx()).unwrap();
+        parsed.fields.into_iter().map(|(name, value)| (name.into(), value)).collect()
+    }
+
+    #[test]
+    fn numbers_that_would_lose_digits_stay_as_they_were_written() {
+        let line = r#"{"a":9007199254740993,"b":12345678901234567890123,"c":{"d":[-99999999999999999999,1]},"e":0.25,
+            "f":18446744073709551615,"g":"12345678901234567890123 \" 1","h":0.12345678901234567890123,"i":1.5e300}"#;
+        let got: Vec<String> = fields(line).into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            got,
+            [
+                "a=9007199254740993",
+                "b=\"12345678901234567890123\"",
+                "c.d=[\"-99999999999999999999\",1]",
+                "e=0.25",
+                "f=18446744073709551615",
+                r#"g="12345678901234567890123 \" 1""#,
+                "h=\"0.12345678901234567890123\"",
+                "i=1.5e+300",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_half_written_object_says_so() {
+        let cut = r#"{"level":"info","msg":"a","user":"b"#;
+        assert!(fields(cut).contains(&("incomplete".into(), Value::Bool(true))));
+        assert!(!fields(&format!("{cut}\"}}")).iter().any(|(name, _)| name == "incomplete"));
     }
 }

@@ -57,13 +57,20 @@ fn line(b: &[u8]) -> Option<Line<'_>> {
     Some(Line { severity, level, uptime, message })
 }
 
+/// A process killed for want of memory is an error, also where the line has no priority.
+pub(super) fn killed(message: &[u8]) -> Option<Severity> {
+    let near = &message[..message.len().min(96)];
+    memchr::memmem::find(near, b"ut of memory: Kill").map(|_| Severity::Error)
+}
+
 impl Format for Kernel {
     fn name(&self) -> &'static str {
         "kernel"
     }
 
     fn head(&self, b: &[u8], _cx: &Context) -> Option<Head> {
-        Some(Head { severity: line(b)?.severity, ..Head::default() })
+        let l = line(b)?;
+        Some(Head { severity: l.severity.or_else(|| killed(&b[l.message..])), ..Head::default() })
     }
 
     fn continues(&self, before: &[u8], b: &[u8], _cx: &Context) -> bool {
@@ -94,5 +101,22 @@ impl Format for Kernel {
         p.fields.extend(fields.into_iter().filter(|(n, _): &(CompactString, _)| n != "uptime"));
         enrich::finish(&mut p);
         Some(p)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::cx;
+    use super::super::syslog3164::Syslog3164;
+    use super::*;
+
+    #[test]
+    fn a_process_killed_for_want_of_memory_is_an_error_where_no_priority_says_so() {
+        let line = "[81234.123456] Out of memory: Killed process 4711 (java) total-vm:9GB";
+        assert_eq!(Kernel.head(line.as_bytes(), &cx()).unwrap().severity, Some(Severity::Error));
+        let line = format!("Nov 20 14:02:31 web1 kernel: {line}");
+        assert_eq!(Syslog3164.head(line.as_bytes(), &cx()).unwrap().severity, Some(Severity::Error));
+        let line = "Nov 20 14:02:31 web1 kernel: [81234.123456] eth0: link up";
+        assert_eq!(Syslog3164.head(line.as_bytes(), &cx()).unwrap().severity, None);
     }
 }

@@ -48,7 +48,15 @@ impl Format for Logfmt {
             }
             parsed.fields.push((name.as_ref().into(), pairs::value(raw)));
         }
-        parsed.message = keys::take_message(&mut parsed.fields).map(|(_, m)| m).unwrap_or_default();
+        let message = keys::take_message(&mut parsed.fields).map(|(_, m)| m);
+        let flags = || bare.split(' ').filter(|word| !word.is_empty());
+        // Beside a message a word without a value is a flag; else the words are the message.
+        if message.is_some() && flags().all(|word| pairs::is_key(word.as_bytes())) {
+            let flags = flags().map(|word| (word.into(), serde_json::Value::Bool(true)));
+            parsed.fields.extend(flags.collect::<Vec<_>>());
+            bare.clear();
+        }
+        parsed.message = message.unwrap_or_default();
         if !bare.is_empty() {
             if !parsed.message.is_empty() {
                 parsed.message.push(' ');
@@ -123,6 +131,14 @@ mod tests {
 
     use super::super::fixtures::cx;
     use super::*;
+
+    #[test]
+    fn a_word_without_a_value_beside_a_message_is_a_flag_and_does_not_touch_the_message() {
+        let line = br#"time=2026-11-20T14:02:31Z level=info msg="job \"x=0\" done" flag"#;
+        let parsed = Logfmt.parse(line, &cx()).unwrap();
+        assert_eq!(parsed.message, r#"job "x=0" done"#);
+        assert_eq!(parsed.fields, [("flag".into(), serde_json::Value::Bool(true))]);
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]

@@ -110,7 +110,8 @@ impl Format for Syslog3164 {
         let l = line(b, cx)?;
         let inside = inner::head(&b[l.message..], cx).severity;
         let severity = inside.or(cisco(l.program)).or(l.priority.map(|p| Severity::from_syslog((p % 8) as u8)));
-        Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity })
+        let killed = || if l.program == b"kernel" { super::kernel::killed(&b[l.message..]) } else { None };
+        Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity: severity.or_else(killed) })
     }
 
     fn continues(&self, before: &[u8], b: &[u8], cx: &Context) -> bool {

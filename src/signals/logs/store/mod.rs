@@ -384,7 +384,7 @@ impl LogStore {
             if !range.contains(hit.place.0) && hit.place.0 >= range.end {
                 break;
             }
-            if f(hit.row()).is_break() {
+            if f(hit.row_of(scan::WHOLE)).is_break() {
                 break;
             }
         }

@@ -18,6 +18,8 @@ use crate::timeline::{Filter, Record, RequestId, Severity, Ts};
 
 /// Bytes of a record that a row keeps.
 pub const RAW: usize = 64 << 10;
+/// Bytes of a record that is written out.
+pub const WHOLE: usize = 16 << 20;
 /// Name of the format of rows that stand for lines that are not here.
 pub const ABSENT: &str = "absent";
 
@@ -133,6 +135,10 @@ impl Record for Candidate<'_> {
             other => Cow::Owned(other.to_string()),
         })
     }
+    fn has_within(&self, name: &str) -> bool {
+        let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
+        parsed.fields.iter().any(|(n, _)| n.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+    }
 }
 
 /// The bytes of a block that was read.
@@ -142,6 +148,8 @@ pub struct Block {
     /// All of the block, or those of its records that passed.
     bytes: Vec<u8>,
     start: u64,
+    /// Offset after what was read of it, and after all of it: a huge record is not read to its end.
+    read: (u64, u64),
     format: &'static dyn Format,
     cx: Context,
 }
@@ -259,7 +267,14 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         std::mem::take(buf)
     };
     let all = if few { read as usize } else { bytes.len() };
-    let block = Arc::new(Block { generation: Arc::clone(generation), bytes, start: range.start, format, cx });
+    let block = Arc::new(Block {
+        generation: Arc::clone(generation),
+        bytes,
+        start: range.start,
+        read: (range.start + read, range.end),
+        format,
+        cx,
+    });
     let mut at = 0;
     let hits = passed.into_iter().zip(lines).map(|((placed, r, lines, head), line)| {
         let place = (placed, generation.key(range.start + r.start as u64));
@@ -356,13 +371,31 @@ impl Generation {
 }
 
 impl Hit {
-    /// The row, parsed in full.
+    /// The row as the screen needs it: of a huge record only the beginning.
     pub fn row(&self) -> LogRow {
+        self.row_of(RAW)
+    }
+
+    /// The row with all of its record, up to `most` bytes.
+    pub fn row_of(&self, most: usize) -> LogRow {
         let (placed, key) = self.place;
         match &self.what {
             What::Record { block, range, lines, line, head } => {
                 let raw = &block.bytes[range.clone()];
-                let raw = &raw[..raw.len().min(RAW)];
+                let (mut size, mut longer) = (raw.len() as u64, Vec::new());
+                let (read, end) = block.read;
+                if read < end && self.end >= read {
+                    size = end - key.offset;
+                    if most > raw.len() {
+                        longer = block.generation.read(key.offset..end.min(key.offset + most as u64));
+                        if longer.last() == Some(&b'\n') {
+                            longer.pop();
+                            size -= 1;
+                        }
+                    }
+                }
+                let raw = if longer.len() > raw.len() { &longer } else { raw };
+                let raw = &raw[..raw.len().min(most)];
                 let (format, parsed) = formats::parse(raw, block.format, &block.cx);
                 let named = &block.generation.opened.request_id;
                 let request_id = named
@@ -387,6 +420,7 @@ impl Hit {
                     fields: parsed.fields,
                     request_id,
                     raw: raw.into(),
+                    cut: size.saturating_sub(raw.len() as u64),
                 }
             }
             What::Gone { generation, gone } => LogRow {
@@ -404,6 +438,7 @@ impl Hit {
                 fields: Vec::new(),
                 request_id: None,
                 raw: Arc::from([]),
+                cut: 0,
             },
         }
     }
