@@ -162,7 +162,8 @@ impl<'a> Walk<'a> {
         let cx = self.generation.context();
         [4 << 10, 64 << 10].into_iter().find_map(|most| {
             let bytes = self.generation.read(start..(start + most).min(r.end));
-            let whole = memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1);
+            // Of a line longer than that its beginning tells as much.
+            let whole = memchr::memrchr(b'\n', &bytes).map_or(bytes.len(), |i| i + 1);
             formats::records(&bytes[..whole], self.generation.format(), &cx).take(200).find_map(|s| s.head.time)
         })
     }
@@ -264,10 +265,11 @@ impl<'a> Walk<'a> {
     fn first_record(&self, line: u64, r: &Range<u64>) -> Option<u64> {
         let cx = self.generation.context();
         let format = self.generation.format();
-        let mut whole = 0;
+        let (mut whole, mut endless) = (0, false);
         for most in [4 << 10, 64 << 10] {
             let bytes = self.generation.read(line..(line + most).min(r.end));
             whole = memchr::memrchr(b'\n', &bytes).map_or(0, |i| i + 1);
+            endless = whole == 0 && bytes.len() as u64 == most;
             let first = formats::records(&bytes[..whole], format, &cx).find(|s| {
                 s.known && !bytes[s.range.start..].starts_with(b" ") && !bytes[s.range.start..].starts_with(b"\t")
             });
@@ -275,7 +277,7 @@ impl<'a> Walk<'a> {
                 return Some(line + first.range.start as u64);
             }
         }
-        // No record in sight: any line is as good as this one.
-        (whole > 0).then_some(line)
+        // No record in sight: any line is as good as this one, also one that is longer than what was read.
+        (whole > 0 || endless).then_some(line)
     }
 }

@@ -385,13 +385,11 @@ impl Hit {
                 let (mut size, mut longer) = (raw.len() as u64, Vec::new());
                 let (read, end) = block.read;
                 if read < end && self.end >= read {
+                    let newline = block.generation.read(end - 1..end) == b"\n";
+                    let end = end - u64::from(newline);
                     size = end - key.offset;
                     if most > raw.len() {
                         longer = block.generation.read(key.offset..end.min(key.offset + most as u64));
-                        if longer.last() == Some(&b'\n') {
-                            longer.pop();
-                            size -= 1;
-                        }
                     }
                 }
                 let raw = if longer.len() > raw.len() { &longer } else { raw };
