@@ -483,7 +483,7 @@ mod tests {
 
     use super::*;
     use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
-    use crate::signals::logs::store::{LogStore, StoreOptions};
+    use crate::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
     use crate::timeline::{SourceId, TimeRange};
 
     fn appended(start: u64, bytes: Option<&str>, end: u64, seed: bool) -> LogEvent {
@@ -499,6 +499,42 @@ mod tests {
             seed,
             bytes: bytes.map(|b| b.as_bytes().into()),
         })
+    }
+
+    #[test]
+    fn a_row_of_the_screen_says_how_much_of_a_long_record_it_lacks_and_what_is_written_out_lacks_nothing() {
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
+        let opened = LogOpened {
+            generation: 0,
+            path: None,
+            file: None,
+            size: 0,
+            head: None,
+            format: Some("json".into()),
+            request_id: Vec::new(),
+        };
+        let line = format!("{{\"time\":\"1970-01-01T00:00:10Z\",\"msg\":\"{}\",\"last\":1}}\n", "m".repeat(1_000_000));
+        store.observe(SourceId(1), "app", Ts(0), &LogEvent::Opened(opened), true);
+        store.observe(SourceId(1), "app", Ts(0), &appended(0, Some(&line), line.len() as u64, false), true);
+        let query = LogQuery {
+            request: 0,
+            slot: Slot::View,
+            filter: Filter::default(),
+            sources: None,
+            min_severity: None,
+            visible_until: Ts::MAX,
+            screen: 0,
+            ask: Ask::Rows { anchor: Anchor::End, before: 1, after: 0 },
+        };
+        let cut = std::cell::Cell::new(None);
+        store.answer(&query, &|a| cut.set(a.rows.last().map(|r| r.cut).or(cut.get())));
+        assert_eq!(cut.get(), Some((line.len() - 1 - RAW) as u64));
+        store.scan_all(&Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+            assert_eq!((row.cut, row.raw.len()), (0, line.len() - 1));
+            cut.set(None);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(cut.get(), None);
     }
 
     #[test]
