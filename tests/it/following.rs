@@ -393,3 +393,136 @@ fn a_writer_that_does_not_append_leaves_a_hole_that_is_not_read() {
     let told: usize = reader.bytes.values().map(|(_, b)| b.len()).sum();
     assert_eq!(told, 20_001 * "line 0 of a program that has much to say\n".len());
 }
+
+/// Runs the test that asks for it once more as a user that is not root; false when it is one already.
+fn as_nobody(test: &str) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let this = std::env::current_exe().unwrap();
+    let ran = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(this)
+        .args(["--exact", test, "--nocapture"])
+        .env("HOME", "/nonexistent")
+        .output()
+        .expect("setpriv is there");
+    let said = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    true
+}
+
+#[test]
+fn a_permission_that_is_lost_is_told_with_its_remedy_and_nothing_is_missing_when_it_is_back() {
+    use std::os::unix::fs::PermissionsExt;
+    if as_nobody("following::a_permission_that_is_lost_is_told_with_its_remedy_and_nothing_is_missing_when_it_is_back")
+    {
+        return;
+    }
+    let (dir, path) = dir();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let text = |n: u64| format!("line {n} of a program that has much to say\n");
+    let told = |polled: Polled| matches!(polled, Polled::Trouble(why) if why.contains("may not read") && why.contains("setfacl"));
+    let mut reader = Reader::new(&path);
+    // Not readable from the start.
+    fs::write(&path, text(0)).unwrap();
+    mode(&path, 0o000);
+    assert!(told(reader.look()));
+    mode(&path, 0o644);
+    assert_eq!(reader.look(), Polled::Fine);
+    // The file that takes its place may not be read; what was open still is.
+    let mut old = OpenOptions::new().append(true).open(&path).unwrap();
+    fs::rename(&path, path.with_extension("log.1")).unwrap();
+    fs::write(&path, text(2)).unwrap();
+    mode(&path, 0o000);
+    assert!(told(reader.look()));
+    old.write_all(text(1).as_bytes()).unwrap();
+    assert!(told(reader.look()));
+    assert_eq!(reader.lines(3), [1, 1, 0]);
+    mode(&path, 0o644);
+    assert_eq!(reader.look(), Polled::Fine);
+    // The folder is shut; the descriptor is not.
+    let mut new = OpenOptions::new().append(true).open(&path).unwrap();
+    mode(dir.path(), 0o000);
+    new.write_all(text(3).as_bytes()).unwrap();
+    assert!(told(reader.look()));
+    mode(dir.path(), 0o755);
+    assert_eq!(reader.look(), Polled::Fine);
+    let seen = reader.lines(4);
+    assert_eq!(seen, [1, 1, 1, 1]);
+    reader.assert_reachable(&seen);
+}
+
+#[test]
+fn what_is_no_file_is_told_with_what_to_give_instead() {
+    let (dir, path) = dir();
+    let mut reader = Reader::new(dir.path());
+    assert!(matches!(reader.look(), Polled::Trouble(why) if why.contains("is a folder") && why.contains("/*.log")));
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut reader = Reader::new(&path);
+    assert!(matches!(reader.look(), Polled::Trouble(why) if why.contains("is a pipe") && why.contains("cat ")));
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "line 0 of a program that has much to say\n").unwrap();
+    assert_eq!(reader.look(), Polled::Fine);
+    assert_eq!(reader.lines(1), [1]);
+}
+
+#[test]
+fn a_line_of_a_gigabyte_neither_stalls_nor_fills_memory() {
+    let (_dir, path) = dir();
+    let gigabyte = 1u64 << 30;
+    fs::write(&path, "2026-11-21T10:00:00Z INFO before\n2026-11-21T10:00:01Z INFO long needle-at-start ").unwrap();
+    let options = TailOptions { from_start: true, ..TailOptions::default() };
+    let mut tail = Tail::new(&path, options, Arc::default());
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+    let (mut told, mut largest) = (0u64, 0);
+    let mut look = |tail: &mut Tail| {
+        let now = wall();
+        tail.poll(now, &mut |_, event| {
+            store.observe(SourceId(1), "app", now, &event, false);
+            if let LogEvent::Appended(a) = event {
+                told += a.end - a.start;
+                largest = largest.max(a.end - a.start);
+            }
+            true
+        });
+        told
+    };
+    look(&mut tail);
+    let began = Instant::now();
+    // A hole costs no disk, and is read as any bytes are.
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.set_len(gigabyte).unwrap();
+    assert!(look(&mut tail) > gigabyte - (2 << 20));
+    let search = |text: &str| {
+        let mut rows = Vec::new();
+        let filter = Filter::parse(text).unwrap();
+        store.scan_all(&filter, TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+            rows.push((row.raw.len(), row.message.chars().take(4).collect::<String>()));
+            ControlFlow::Continue(())
+        });
+        rows
+    };
+    // While it has no end yet, too.
+    assert_eq!(search("before").len(), 1);
+    file.write_all(b" needle-at-end\n2026-11-21T10:00:02Z INFO after\n").unwrap();
+    look(&mut tail);
+    assert_eq!(search("after")[0].1, "afte");
+    let rows = search("needle-at-end");
+    assert_eq!((rows.len(), rows[0].1.as_str()), (1, "long"), "a record is searched to its end");
+    assert!(rows[0].0 <= 64 << 10);
+    assert_eq!(search("needle-at-start").len(), 1);
+    assert!(largest <= 2 << 20 && store.figures().held < 80 << 20, "{largest}");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap();
+    assert!(peak < 500 << 10, "{peak} kB");
+    println!("{:?}, peak {} MB", began.elapsed(), peak >> 10);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}

@@ -13,6 +13,7 @@ pub mod idset;
 pub mod index;
 pub mod index_cache;
 pub mod limits;
+mod long;
 pub mod merge;
 pub mod older;
 pub mod packed;

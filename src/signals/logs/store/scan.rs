@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::blocks::{Step, Walk};
 use super::directory::{BlockInfo, Ids};
 use super::generation::{Generation, Gone};
+use super::long;
 use super::query::Pattern;
 use super::raw::Raw;
 use super::rules::Rule;
@@ -198,13 +199,13 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     let read = buf.len() as u64;
     let (format, cx) = (generation.format(), generation.context());
     let whole = read == range.end - range.start;
-    if !matcher.all() && (matcher.raw.as_ref().is_some_and(|r| !r.is_in(buf)) || !matcher.may_hold(buf)) {
+    if whole && !matcher.all() && (matcher.raw.as_ref().is_some_and(|r| !r.is_in(buf)) || !matcher.may_hold(buf)) {
         if let Some(info) = &info {
             return Scanned::nothing(Some(info.ends), info.timed, read);
         }
         // That a block with nothing in it is passed by costs no more than a look at its bytes.
         if let Some(ends) = edges(buf, format, &cx) {
-            if settled && whole {
+            if settled {
                 let lines = memchr::memchr_iter(b'\n', buf).count() as u32;
                 generation.directory.learn_lines(range.start, range.end, lines);
             }
@@ -217,7 +218,22 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         let placed = seen.take(&s);
         let raw = &buf[s.range.clone()];
         let candidate = Candidate { raw, head: s.head, generation, format, cx: &cx, parsed: OnceCell::new() };
-        if matcher.all() || matcher.wants(&candidate) {
+        // The rest of a record that is longer than was read.
+        let more = || {
+            !whole
+                && s.range.end == buf.len()
+                && long::passes(generation, range.start + read.saturating_sub(long::OVERLAP)..range.end, |raw| {
+                    matcher.wants(&Candidate {
+                        raw,
+                        head: s.head,
+                        generation,
+                        format,
+                        cx: &cx,
+                        parsed: OnceCell::new(),
+                    })
+                })
+        };
+        if matcher.all() || matcher.wants(&candidate) || more() {
             passed.push((placed, s.range, s.lines, s.head));
         }
     }
