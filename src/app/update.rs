@@ -78,7 +78,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
         Action::MarkRow => looking::mark_row(state),
         Action::NextMarkedRow => looking::next_marked(state),
-        Action::Histogram => looking::histogram(state),
+        Action::Histogram => looking::toggle_histogram(state),
         Action::Closer => looking::zoom(state, true),
         Action::Farther => looking::zoom(state, false),
         Action::Brush => looking::brush(state),

@@ -1,6 +1,6 @@
 //! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
 
-use crate::app::travel;
+use crate::app::{looking, travel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Tty, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
@@ -256,6 +256,9 @@ impl Loop {
             && let Some(query) = self.state.logs.wants(height)
         {
             self.store.ask(query);
+        }
+        if let Some(query) = looking::wants_histogram(&mut self.state) {
+            self.store.ask(*query);
         }
     }
 

@@ -21,6 +21,7 @@ use crate::app::playhead::Player;
 use crate::app::state::State;
 use crate::cli::ReplayArgs;
 use crate::config::Config;
+use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogFeed, read_logs};
 use crate::signals::source::{Observation, StreamClock};
 use crate::signals::{Envelope, Event};
@@ -110,6 +111,12 @@ impl Input {
                         numbering.number(Observation { observed, ..o }, &mut batch);
                     }
                     numbering.number(Observation { source, observed, mono: 0, event, room: None }, &mut batch);
+                    // What the lines tell has been read; they themselves stay in their file.
+                    for e in &mut batch {
+                        if let Event::Logs(LogEvent::Appended(a)) = &mut e.event {
+                            a.bytes = None;
+                        }
+                    }
                     go_on = to(batch);
                 })
                 .map_err(anyhow::Error::msg)?;

@@ -5,6 +5,7 @@
 
 mod away;
 mod marked;
+mod passing;
 mod search;
 mod shown;
 
@@ -21,6 +22,7 @@ use super::store::{Anchor, Ask, LogArrival, LogQuery, Older, Slot, Upto};
 use crate::timeline::{Filter, SourceId, Ts};
 use away::Away;
 pub use marked::Marked;
+pub use passing::Passed;
 use search::Search;
 
 /// Screens kept each way.
@@ -78,6 +80,7 @@ pub struct LogView {
     repeats: Repeats,
     mutes: Mutes,
     marked: BTreeMap<Place, Marked>,
+    passing: passing::Passing,
     away: Away,
     /// Questions for older rows in a row that all collapsed.
     barren: u32,

@@ -17,6 +17,8 @@ mod long;
 pub mod merge;
 pub mod older;
 pub mod packed;
+#[cfg(test)]
+mod naive;
 pub mod pressure;
 pub mod query;
 pub mod raw;

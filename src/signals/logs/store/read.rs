@@ -215,6 +215,10 @@ impl Reader {
             };
             batch.counts[i].1.add(s.head.severity, 1);
         }
+        for (_, batch) in &mut out {
+            let (from, to) = ((batch.start - self.at) as usize, (batch.end - self.at) as usize);
+            batch.bytes = bytes.get(from..to).map(Into::into);
+        }
         self.at += bytes.len() as u64;
         out.reverse();
         self.batches = out;
