@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use warroom::signals::logs::event::LogEvent;
 use warroom::signals::logs::sources::tail::{Polled, Tail, TailOptions};
-use warroom::signals::logs::store::{LogStore, StoreOptions};
+use warroom::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
 use warroom::timeline::{Filter, SourceId, TimeRange, Ts};
 
 /// Lines a second.
@@ -525,4 +525,96 @@ fn a_line_of_a_gigabyte_neither_stalls_nor_fills_memory() {
     assert!(peak < 500 << 10, "{peak} kB");
     println!("{:?}, peak {} MB", began.elapsed(), peak >> 10);
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+fn rows(store: &LogStore) -> Vec<String> {
+    let mut rows = Vec::new();
+    store.scan_all(&Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+        rows.push(row.message.to_string());
+        ControlFlow::Continue(())
+    });
+    rows
+}
+
+/// What is offered at the start of everything.
+fn offered(store: &LogStore) -> Option<Vec<String>> {
+    let found = std::cell::RefCell::new(None);
+    let query = LogQuery {
+        request: 1,
+        slot: Slot::View,
+        filter: Filter::default(),
+        sources: None,
+        min_severity: None,
+        visible_until: Ts::MAX,
+        screen: 40,
+        ask: Ask::Rows { anchor: Anchor::End, before: 10_000, after: 0 },
+    };
+    store.answer(&query, &|a| *found.borrow_mut() = a.older);
+    found.into_inner().map(|o| o.names)
+}
+
+#[test]
+fn rotated_files_are_offered_and_come_before_the_log_only_when_they_are_asked_for() {
+    let (dir, path) = dir();
+    let lines = |n: std::ops::Range<u32>| n.map(|n| format!("line {n}\n")).collect::<String>();
+    let beside = |name: &str| dir.path().join(name);
+    fs::write(beside("app.log.3"), lines(0..10)).unwrap();
+    pack(&beside("app.log.3"));
+    fs::write(beside("app.log.2.zst"), zstd::encode_all(lines(10..20).as_bytes(), 1).unwrap()).unwrap();
+    fs::write(beside("app.log.1"), lines(20..30)).unwrap();
+    fs::write(&path, lines(30..40)).unwrap();
+    for (i, name) in ["app.log.3.gz", "app.log.2.zst", "app.log.1", "app.log"].into_iter().enumerate() {
+        let at = std::time::SystemTime::now() - Duration::from_secs(1_000 - i as u64);
+        File::options().write(true).open(beside(name)).unwrap().set_modified(at).unwrap();
+    }
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
+    let numbers = Arc::new(std::sync::atomic::AtomicU32::new(1_000));
+    let mut tail = Tail::new(&path, TailOptions::default(), numbers);
+    let look = |tail: &mut Tail| {
+        tail.poll(wall(), &mut |_, event| {
+            store.observe(SourceId(1), "app", wall(), &event, false);
+            store.settle();
+            true
+        })
+    };
+    look(&mut tail);
+    assert_eq!(rows(&store).len(), 10, "nothing is read unasked");
+    assert_eq!(offered(&store).unwrap(), ["app.log.3.gz", "app.log.2.zst", "app.log.1"]);
+    // What was read under another name is no offer; nor is it taken twice once it is packed.
+    fs::rename(beside("app.log.1"), beside("app.log.2")).unwrap();
+    fs::rename(&path, beside("app.log.1")).unwrap();
+    fs::write(&path, lines(40..50)).unwrap();
+    look(&mut tail);
+    fs::rename(beside("app.log.1"), beside("app.log-20261121")).unwrap();
+    pack(&beside("app.log-20261121"));
+    let (taken, failed) = store.take_older();
+    assert_eq!((taken.names.len(), failed), (3, Vec::new()), "{taken:?}");
+    assert_eq!(rows(&store), (0..50).map(|n| format!("line {n}")).collect::<Vec<_>>());
+    assert_eq!(store.take_older().0.names.len(), 0);
+    // One that cannot be unpacked is told.
+    fs::write(beside("app.log.9.gz"), [0x1F, 0x8B, 8, 0, 1, 2, 3]).unwrap();
+    let (taken, failed) = store.take_older();
+    assert!(taken.names.is_empty() && failed[0].contains("app.log.9.gz"), "{failed:?}");
+}
+
+#[test]
+fn a_packed_file_is_readable_while_it_is_unpacked_and_whole_afterwards() {
+    let (_dir, path) = dir();
+    let text: String = (0..300_000).map(|n| format!("time=2026-11-21T10:00:00Z msg=\"line {n}\"\n")).collect();
+    fs::write(&path, text).unwrap();
+    pack(&path);
+    let packed = PathBuf::from(format!("{}.gz", path.display()));
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+    store.open_files(&[packed]).unwrap();
+    let began = Instant::now();
+    let mut last = 0;
+    while store.figures().bytes == 0 || store.figures().unpacking.is_some() {
+        let now = store.figures().bytes;
+        assert!(now >= last && began.elapsed() < Duration::from_secs(60));
+        last = now;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(store.figures().content > 0, "the screen is told to look again");
+    let rows = rows(&store);
+    assert_eq!((rows.len(), rows[0].as_str(), rows[299_999].as_str()), (300_000, "line 0", "line 299999"));
 }

@@ -275,6 +275,13 @@ impl Generation {
         self.inner().backing.known().flatten()
     }
 
+    /// Sum and length of its first bytes, as far as they are known.
+    pub fn head(&self) -> Option<(u32, u32)> {
+        let inner = self.inner();
+        let own = (!inner.head.is_empty()).then(|| (crc32c::crc32c(&inner.head), inner.head.len() as u32));
+        self.opened.head.or(own)
+    }
+
     /// Device and inode of all files it is known to lie in: that it was opened as, and that it is read from.
     pub fn files(&self) -> impl Iterator<Item = (u64, u64)> {
         let meta = self.found().and_then(|s| s.file().and_then(|f| f.metadata().ok()));

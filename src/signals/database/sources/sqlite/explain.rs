@@ -99,7 +99,9 @@ mod tests {
         let options =
             SqliteConnectOptions::new().filename(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
         let mut conn = options.connect().await.unwrap();
-        for sql in ["CREATE TABLE t (a, b)", "CREATE INDEX t_a ON t (a)", "BEGIN IMMEDIATE", "INSERT INTO t VALUES (1, 2)"] {
+        for sql in
+            ["CREATE TABLE t (a, b)", "CREATE INDEX t_a ON t (a)", "BEGIN IMMEDIATE", "INSERT INTO t VALUES (1, 2)"]
+        {
             sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
         }
         let before = fs::read(beside(&path, "-shm")).unwrap();
