@@ -321,6 +321,8 @@ mod tests {
         first.index_all();
         save(dir.path(), &generation(&first)).unwrap().unwrap();
         let path = path_of(dir.path(), generation(&first).opened.file.unwrap());
+        // It would keep it again.
+        drop(first);
         let good = fs::read(&path).unwrap();
         for at in [0, 20, 60, 100, good.len() / 2, good.len() - 1] {
             let mut bad = good.clone();
