@@ -141,9 +141,11 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(incident),
         recorder: None,
+        replay: None,
         supervisor: None,
         store: store.clone(),
         offers: Offers::default(),
+        allow_kill: false,
     };
     let mut the_loop = Loop {
         state,

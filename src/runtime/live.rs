@@ -53,6 +53,8 @@ pub struct Live {
     pub screen: ScreenOptions,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether sessions of databases may be ended from the screen.
+    pub allow_kill: bool,
 }
 
 /// The live screen from the command line.
@@ -87,6 +89,7 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
         filter,
         screen: args.screen,
         demo: false,
+        allow_kill: args.allow_kill,
     })
     .await
 }
@@ -125,6 +128,11 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
 
 /// A log store whose answers go where all answers go.
 pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
+    store_in(answers, config, None)
+}
+
+/// The same; stamps that name no zone are of `zone`, or of this box's.
+pub fn store_in(answers: &mpsc::Sender<Arrival>, config: &LogsConfig, zone: Option<jiff::tz::TimeZone>) -> LogStore {
     let answers = answers.clone();
     let index_memory = u64::from(config.index_memory_mb) << 20;
     let (spool, index_cache) = (config.spool.clone(), config.index_cache.clone());
@@ -132,7 +140,13 @@ pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions { index_memory, spool, index_cache, ..StoreOptions::default() },
+        StoreOptions {
+            index_memory,
+            spool,
+            index_cache,
+            zone: zone.unwrap_or_else(|| StoreOptions::default().zone),
+            ..StoreOptions::default()
+        },
     )
 }
 
@@ -140,6 +154,7 @@ pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
 pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let (mut settings, theme) = settings(&live.config, &live.screen)?;
     settings.demo = live.demo;
+    settings.allow_kill = live.allow_kill;
     let roots = Roots::default();
     let signals = Signals::listen()?;
     let terminal = Terminal::take(live.config.screen.mouse && !live.screen.no_mouse)?;
@@ -176,9 +191,11 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(Arc::clone(&incident)),
         recorder: Some(session.recorder.clone()),
+        replay: None,
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
         offers,
+        allow_kill: live.allow_kill,
     };
     for effect in first {
         shell.run(effect);

@@ -48,15 +48,37 @@ pub struct PostgresConfig {
     /// Short name for the screen; `db@host` when it is left out.
     #[serde(default)]
     pub name: Option<String>,
-    /// `postgres://user:password@host:port/db`; a password may stand in `~/.pgpass` or `PGPASSWORD` instead.
+    /// `postgres://user:password@host:port/db`; a password may come from what `password_env` or `password_command` name,
+    /// from `PGPASSWORD` or `~/.pgpass` instead. `postgres:///?service=NAME` takes host, port, user, database and password
+    /// from `~/.pg_service.conf` or `PGSERVICEFILE`, where it says no other itself; `PGSERVICE` names one as well.
     pub url: SecretUrl,
     /// Connect as this user of the operating system, whom the server knows without a password (peer authentication).
     /// The url must name the folder of the server's socket (`host=/run/postgresql`). Needs root, or being that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// The environment variable that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// A command for `sh -c` whose first line of output is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
     /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
     #[serde(default = "one_second")]
     pub interval: f64,
+}
+
+impl PostgresConfig {
+    /// A server at this address, everything else as it is by itself.
+    pub fn at(url: impl Into<String>) -> PostgresConfig {
+        PostgresConfig {
+            name: None,
+            url: SecretUrl(url.into()),
+            peer: None,
+            password_env: None,
+            password_command: None,
+            interval: one_second(),
+        }
+    }
 }
 
 /// One MySQL or MariaDB server: `[[database.mysql]]`.
@@ -92,6 +114,12 @@ pub struct PgbouncerConfig {
     pub name: Option<String>,
     /// `postgres://stats@host:6432/pgbouncer`; the role must be one of `stats_users` or `admin_users`.
     pub url: SecretUrl,
+    /// The environment variable that holds the password; `PGPASSWORD` and `~/.pgpass` are read, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// A command for `sh -c` whose first line of output is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
     /// Seconds between looks, 1 to 60.
     #[serde(default = "one_second")]
     pub interval: f64,

@@ -47,6 +47,8 @@ pub enum DatabaseEvent {
     },
     /// How a replica keeps up with its primary.
     Replica(Replica),
+    /// What a server does besides its statements.
+    Upkeep(Upkeep),
     /// What a pool says of itself.
     PoolFigures(PoolFigures),
     /// A statement that a log line calls slow.
@@ -96,6 +98,9 @@ pub struct ServerInfo {
     /// What that role may see, and what it may not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rights: Vec<Right>,
+    /// Whether our connection may take one of the slots that the server keeps back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_reserve: bool,
 }
 
 /// Something that a role may see or may not.
@@ -244,6 +249,59 @@ pub struct Replica {
     /// Why it does not, in the server's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub error: String,
+}
+
+/// Standbys told of in one [`Upkeep`], those farthest behind first.
+pub const STANDBYS: usize = 8;
+
+/// What a server does besides its statements, between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Upkeep {
+    /// Milliseconds between the two looks; 0 when there was none before, and then nothing is counted.
+    pub interval_ms: u64,
+    /// Bytes written to temporary files by statements that ended in it.
+    pub temp_bytes: u64,
+    /// Checkpoints begun in it because too much was written since the last one.
+    pub checkpoints_forced: u64,
+    /// Checkpoints begun in it because it was time.
+    pub checkpoints_timed: u64,
+    /// Age of the oldest database in transactions; at 2.1 billion the server stops taking writes.
+    pub oldest_xids: u64,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub oldest_db: CompactString,
+    /// Age at which the server itself begins to work against it.
+    pub freeze_at: u64,
+    /// Autovacuum workers that run, and how many can.
+    pub vacuums: (u32, u32),
+    /// Bytes of log that an inactive replication slot keeps, the most of any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slot_bytes: u64,
+    /// That slot.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub slot: CompactString,
+    /// Servers that follow this one, at most [`STANDBYS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standbys: Vec<Standby>,
+    /// Milliseconds from asking to having read the answer.
+    pub cost_ms: f32,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A server that follows the one that tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// What it calls itself, else its address.
+    pub name: CompactString,
+    /// `streaming`, `catchup`, …; empty when we may not see it.
+    pub state: CompactString,
+    /// Milliseconds until it had applied what was written.
+    pub behind_ms: Option<u64>,
+    /// Bytes of log that it has not applied.
+    pub behind_bytes: Option<u64>,
 }
 
 /// Servers told of in one [`Titles`].
@@ -492,7 +550,7 @@ pub struct SlowStatement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_ms: Option<f64>,
     /// The session that ran it; 0 when the line names none.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "no_pid")]
     pub pid: i32,
     /// What the application calls itself.
     #[serde(default, skip_serializing_if = "CompactString::is_empty")]
@@ -504,7 +562,7 @@ pub struct SlowStatement {
     pub from: LineRef,
 }
 
-fn is_zero(pid: &i32) -> bool {
+fn no_pid(pid: &i32) -> bool {
     *pid == 0
 }
 

@@ -12,7 +12,7 @@ use compact_str::CompactString;
 
 use super::event::{
     Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement,
-    SqliteFile, Statements, Titles, Told, What,
+    SqliteFile, Statements, Titles, Told, Upkeep, What,
 };
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
@@ -125,6 +125,8 @@ pub struct Server {
     pub deadlocks: History<(u64, Vec<DeadlockSide>)>,
     /// How it keeps up, where it is a replica.
     pub replica: History<Replica>,
+    /// What it does besides its statements.
+    pub upkeep: History<Upkeep>,
     /// Client sessions over time.
     pub clients: Series,
 }
@@ -140,6 +142,7 @@ impl Default for Server {
             statements: History::new(INTERVALS),
             deadlocks: History::new(1_000),
             replica: History::new(LOOKS),
+            upkeep: History::new(INTERVALS),
             clients: Series::default(),
         }
     }
@@ -292,6 +295,9 @@ impl DatabaseHistory {
             }
             DatabaseEvent::Replica(r) => {
                 self.servers.entry(source).or_default().replica.push(observed, observed, seq, r.clone());
+            }
+            DatabaseEvent::Upkeep(u) => {
+                self.servers.entry(source).or_default().upkeep.push(observed, observed, seq, u.clone());
             }
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
             DatabaseEvent::SlowStatement(s) => self.slow(seq, observed, s),

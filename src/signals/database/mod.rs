@@ -6,6 +6,7 @@
 
 pub mod blocked;
 pub mod config;
+pub mod ending;
 pub mod event;
 pub mod extract;
 pub mod figures;
@@ -22,5 +23,6 @@ pub mod statement;
 pub mod titles;
 pub mod told;
 pub mod troubles;
+pub mod upkeep;
 pub mod verdict;
 pub mod waits;

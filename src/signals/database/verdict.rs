@@ -163,7 +163,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         return v;
     }
     if let Some(root) = now.roots.first() {
-        return Verdict::new(Level::Bad, blocked_by(root));
+        return Verdict::new(Level::Bad, blocked_by_all(root, &now.roots));
     }
     if let Some(holder) = now.holders.first() {
         return Verdict::new(Level::Bad, waits_for(holder));
@@ -223,7 +223,7 @@ pub fn waits_for(h: &Holder) -> String {
 /// What a pool is held up by, as far as the server shows it.
 fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     if let Some(root) = now.roots.first() {
-        return Some(blocked_by(root));
+        return Some(blocked_by_all(root, &now.roots));
     }
     if let Some(holder) = now.holders.first() {
         return Some(waits_for(holder));
@@ -239,6 +239,30 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
         _ if c.active > 0 => slow.map(slow_text),
         _ => Some("the server is idle: connections are leaked, or the pool is too small".into()),
     }
+}
+
+/// The same, where those who wait for one also wait for others: all of these must end before anybody goes on.
+fn blocked_by_all(root: &Root, roots: &[Root]) -> String {
+    let others = roots.iter().filter(|r| r.pid != root.pid && !r.behind.is_disjoint(&root.behind));
+    let others: Vec<String> =
+        others.map(|r| if r.pid == 0 { "a prepared transaction".into() } else { format!("pid {}", r.pid) }).collect();
+    let also = match others.as_slice() {
+        [] => return blocked_by(root),
+        [one] => format!(" and {one}"),
+        all => format!(" and {} others", all.len()),
+    };
+    let text = blocked_by(root);
+    match text.split_once(": ") {
+        Some((who, rest)) => format!("{who}{also}: {rest}"),
+        None => text,
+    }
+}
+
+/// Whether our connection may stand in a slot that the server keeps back, because all others are taken.
+pub fn takes_reserved(server: &Server, look: &Look, now: Ts) -> bool {
+    let f = &look.figures;
+    let may = server.info.latest(now).is_some_and(|i| i.value.may_reserve);
+    may && f.max_connections > 0 && f.counts.clients + 1 > f.max_connections.saturating_sub(f.reserved)
 }
 
 /// `blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait`.

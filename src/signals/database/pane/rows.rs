@@ -6,12 +6,13 @@ use crate::signals::database::history::{DatabaseHistory, Look, Seen};
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
 use crate::signals::database::troubles::{Kind, Trouble};
+use crate::signals::database::upkeep;
 use crate::signals::database::verdict::{Now, from_titles, leaks, millis, state_of};
 use crate::signals::database::waits::Holder;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::ui::text::width as cells;
-use crate::ui::{PaneCx, Role};
+use crate::ui::{Level, PaneCx, Role};
 
 /// A piece of a row.
 pub struct Piece {
@@ -83,6 +84,12 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+    }
+    if let Some((server, _)) = now.server.filter(|_| now.stale.is_none()) {
+        out.extend(upkeep::warnings(server, cx.now).into_iter().map(|(level, text)| {
+            let role = if level == Level::Bad { Role::Bad } else { Role::Warn };
+            row(None, vec![say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), role), say(text, role)])
+        }));
     }
     for (i, f) in now.files.iter().enumerate() {
         let role = if f.pinned || f.stale { Role::Warn } else { Role::Text };

@@ -8,10 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row};
 use tokio_util::sync::CancellationToken;
 
+use super::postgres::options::options;
 use super::postgres::session::{connect, text};
 use super::postgres::trouble::Trouble;
 use crate::signals::database::config::PgbouncerConfig;
@@ -38,7 +39,9 @@ impl PgbouncerSource {
     }
 
     async fn open(&self) -> Result<PgConnection, Trouble> {
-        let options = PgConnectOptions::from_str(&self.config.url.0)?
+        let (env, command) = (self.config.password_env.as_deref(), self.config.password_command.as_deref());
+        let options = options(&self.config.url.0, env, command, |name| std::env::var(name).ok())
+            .await?
             .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION")))
             .extra_float_digits(None)
             .statement_cache_capacity(0)

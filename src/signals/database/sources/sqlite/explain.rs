@@ -89,7 +89,7 @@ mod tests {
     use crate::timeline::SourceId;
 
     fn wanted(sql: &str) -> Wanted {
-        Wanted { source: SourceId(1), statement: sql.into(), db: String::new() }
+        Wanted { source: SourceId(1), statement: sql.into(), ..Wanted::default() }
     }
 
     #[tokio::test]

@@ -53,7 +53,14 @@ impl SqliteSource {
                     out.sample(Event::Database(DatabaseEvent::Sqlite { name, file: seen }));
                 }
                 Some(q) = self.questions.recv() => {
-                    let _ = q.answer.send(explain::explain(&self.config.path, &q.wanted).await);
+                    match q {
+                        Question::Plan { wanted, answer } => {
+                            let _ = answer.send(explain::explain(&self.config.path, &wanted).await);
+                        }
+                        Question::End { answer, .. } => {
+                            let _ = answer.send(Err("SQLite has no sessions that could be ended".to_owned()));
+                        }
+                    }
                 }
             }
         }
