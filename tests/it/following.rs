@@ -96,7 +96,7 @@ fn wall() -> Ts {
 impl Reader {
     fn new(path: &Path) -> Reader {
         let tail = Tail::new(path, TailOptions { from_start: true, ..TailOptions::default() }, Arc::default());
-        let store = LogStore::new(Box::new(|_| {}), StoreOptions { recent: 1 << 20, ..StoreOptions::default() });
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions { recent: 4 << 20, ..StoreOptions::default() });
         Reader { tail, store, bytes: BTreeMap::new(), seams: Vec::new(), now: wall }
     }
 
