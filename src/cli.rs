@@ -119,6 +119,12 @@ pub struct LiveArgs {
     /// Megabytes that the index of log files may take: 1 to 256, and never over a quarter of what is available
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub index_memory: Option<u32>,
+    /// Keep unpacked blocks of packed log files in this folder when they do not fit into memory; removed at the end
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Keep the index of log files in this folder for the next start; off by default
+    #[arg(long, value_name = "DIR")]
+    pub index_cache: Option<PathBuf>,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

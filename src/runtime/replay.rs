@@ -144,7 +144,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to, config.logs.index_memory_mb);
+    let store = store(&answers_to, &config.logs);
     let (to, stream) = queue::queue();
     let said = answers_to.clone();
     let past = input.past();

@@ -6,6 +6,7 @@ mod demo;
 mod demo_backend;
 mod deploys;
 mod explain;
+mod following;
 mod health;
 mod host;
 mod incident;
