@@ -5,9 +5,9 @@
 
 use std::time::Instant;
 
+use warroom::signals::Event;
 use warroom::signals::database::history::DatabaseHistory;
 use warroom::signals::logs::event::{LogAppended, LogEvent};
-use warroom::signals::Event;
 use warroom::stream::derive::Derive;
 use warroom::timeline::{SourceId, Ts};
 

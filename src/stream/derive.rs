@@ -63,7 +63,8 @@ impl Derive {
         match self.open.remove(&source) {
             None => self.read(source, source_name, batch, batch.start, bytes, batch.span),
             Some(mut open) => {
-                let adjacent = open.generation == batch.generation && open.start + open.bytes.len() as u64 == batch.start;
+                let adjacent =
+                    open.generation == batch.generation && open.start + open.bytes.len() as u64 == batch.start;
                 if adjacent {
                     open.bytes.extend_from_slice(bytes);
                     let span = match (open.span, batch.span) {
@@ -146,8 +147,7 @@ impl Derive {
                 done = end;
                 continue;
             }
-            let from =
-                LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
+            let from = LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
             let about = || about(record, span, format, &cx);
             if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
                 done = end;
@@ -191,12 +191,7 @@ fn innodb_end(bytes: &[u8], from: usize) -> Option<usize> {
 }
 
 /// What the batch's log format, or the one that knows the record, reads out of it.
-fn about(
-    record: &[u8],
-    span: Option<(Ts, Ts)>,
-    format: &'static dyn formats::Format,
-    cx: &formats::Context,
-) -> About {
+fn about(record: &[u8], span: Option<(Ts, Ts)>, format: &'static dyn formats::Format, cx: &formats::Context) -> About {
     let (read_by, mut parsed) = formats::parse(record, format, cx);
     let mut server = wrote(read_by.name(), record, &parsed.fields);
     // A cloud's wrapping has the server's own line, prefix and all, as its message.

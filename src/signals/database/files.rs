@@ -137,6 +137,8 @@ mod tests {
         seen(&mut h, 30, 21_000, 21_000);
         assert_eq!(at(&h, 31).0, None);
         assert_eq!(at(&h, 90).1, None, "too old to be of now");
-        assert!(at(&h, 11).1.unwrap().starts_with("shop.sqlite 12.3 MB, WAL 4.1 MB (1000 of 1000 frames checkpointed)"));
+        assert!(
+            at(&h, 11).1.unwrap().starts_with("shop.sqlite 12.3 MB, WAL 4.1 MB (1000 of 1000 frames checkpointed)")
+        );
     }
 }

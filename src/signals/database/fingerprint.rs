@@ -416,9 +416,17 @@ mod tests {
             &[r"SELECT a FROM q WHERE n = 'it\'s' AND m = 1", "SELECT a FROM q WHERE n = 'its' AND m = 2"],
             &[r"SELECT a FROM q2 WHERE n = 'say \'hi\' now' AND m = 1", "SELECT a FROM q2 WHERE n = '' AND m = 2"],
             &[r"SELECT a FROM w WHERE p = 'C:\' AND m = 1", "SELECT a FROM w WHERE p = 'D' AND m = 1"],
-            &["SELECT `a` FROM `d` WHERE `n` = \"bob\"", "SELECT `a` FROM `d` WHERE `n` = \"O\\\"Neil\"", "select a from d where n = 'x'"],
+            &[
+                "SELECT `a` FROM `d` WHERE `n` = \"bob\"",
+                "SELECT `a` FROM `d` WHERE `n` = \"O\\\"Neil\"",
+                "select a from d where n = 'x'",
+            ],
             // numbers of all kinds, and names that hold some
-            &["SELECT a FROM h WHERE b = 0xDEADBEEF", "SELECT a FROM h WHERE b = X'ff'", "SELECT a FROM h WHERE b = -1.5e+10"],
+            &[
+                "SELECT a FROM h WHERE b = 0xDEADBEEF",
+                "SELECT a FROM h WHERE b = X'ff'",
+                "SELECT a FROM h WHERE b = -1.5e+10",
+            ],
             &["SELECT a1 FROM h WHERE b2 = 1"],
             &["SELECT a FROM t_2024_01 WHERE b = 1"],
             &["SELECT a FROM t_2024_02 WHERE b = 1"],

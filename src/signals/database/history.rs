@@ -11,8 +11,8 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{
-    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement, SqliteFile,
-    Statements, Titles, Told, What,
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement,
+    SqliteFile, Statements, Titles, Told, What,
 };
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};

@@ -184,14 +184,15 @@ fn words(t: &Told) -> Option<(Kind, String, String)> {
         What::Deadlock { sides } if sides.is_empty() => (Kind::Deadlock, String::new(), "deadlock".into()),
         What::Deadlock { sides } => {
             let told: Vec<String> = sides.iter().map(deadlock_side).collect();
-            let mut shapes: Vec<u64> =
-                sides.iter().map(|s| super::fingerprint::fingerprint(&s.query).hash).collect();
+            let mut shapes: Vec<u64> = sides.iter().map(|s| super::fingerprint::fingerprint(&s.query).hash).collect();
             shapes.sort_unstable();
             (Kind::Deadlock, format!("{shapes:x?}"), format!("deadlock: {}", told.join(" and ")))
         }
         What::Slot { why } => (Kind::Slot, why.clone(), format!("replication slot: {why}")),
         What::Archiver { .. } => (Kind::Archiver, String::new(), "archiver fails: changes pile up on the drive".into()),
-        What::Cancelled { why } => (Kind::Cancelled, format!("{why} {}", shape()), format!("cancelled ({why}): {}", statement())),
+        What::Cancelled { why } => {
+            (Kind::Cancelled, format!("{why} {}", shape()), format!("cancelled ({why}): {}", statement()))
+        }
         What::Ended { why } => (Kind::Ended, why.to_string(), format!("connection{} ended ({why})", whom())),
         What::Busy { why } => (Kind::Busy, String::new(), format!("SQLite busy: {why}")),
         What::Login { why } => (Kind::Login, why.clone(), format!("login refused: {why}")),
@@ -300,5 +301,8 @@ pub fn small(rows: &[Trouble]) -> Option<Verdict> {
     let spilled: u64 = fresh(Kind::Temporary).map(|r| r.spilled).sum();
     let most = fresh(Kind::Temporary).max_by_key(|r| r.spilled).filter(|_| spilled >= TEMPORARY)?;
     let statement = most.newest.map(|t| one_line(&t.statement)).unwrap_or_default();
-    Some(Verdict::new(Level::Warn, format!("{} of temporary files in 60 s: work_mem is too small for {statement}", bytes(spilled))))
+    Some(Verdict::new(
+        Level::Warn,
+        format!("{} of temporary files in 60 s: work_mem is too small for {statement}", bytes(spilled)),
+    ))
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::blocked::{self, Root};
-use super::files::{self, FileNow};
 use super::event::{DeadlockSide, Replica, SessionCounts, TitledServer};
+use super::files::{self, FileNow};
 use super::history::{DatabaseHistory, Look, Server};
 use super::layers::{self, Slots};
 use super::pools::{self, PoolNow};

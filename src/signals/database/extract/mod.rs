@@ -192,13 +192,7 @@ fn clip(text: &str, most: usize) -> String {
 
 /// Reads a line in which the needle of `hint` begins at `at`. `line` may go on over continuation lines. `about` is
 /// what a log format knows of the line; it is asked only when the line tells something.
-pub fn extract(
-    line: &[u8],
-    at: usize,
-    hint: Hint,
-    from: &LineRef,
-    about: impl Fn() -> About,
-) -> Option<DatabaseEvent> {
+pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl Fn() -> About) -> Option<DatabaseEvent> {
     let hint = match hint {
         Hint::Innodb => {
             let event = server::event(server::innodb(&String::from_utf8_lossy(line)), &About::default(), from);
@@ -289,12 +283,7 @@ fn slow(s: Slow, from: &LineRef) -> DatabaseEvent {
     })
 }
 
-fn complete(
-    mut event: DatabaseEvent,
-    object: Option<&json::Object>,
-    from: &LineRef,
-    told: &About,
-) -> DatabaseEvent {
+fn complete(mut event: DatabaseEvent, object: Option<&json::Object>, from: &LineRef, told: &About) -> DatabaseEvent {
     let time = object.and_then(json::Object::time).or(told.time);
     match &mut event {
         DatabaseEvent::SlowStatement(s) => {

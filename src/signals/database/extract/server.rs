@@ -21,10 +21,7 @@ pub enum Read {
 
 impl About {
     fn text(&self, names: &[&str]) -> &str {
-        names
-            .iter()
-            .find_map(|n| self.fields.iter().find(|(k, _)| k == n)?.1.as_str())
-            .unwrap_or_default()
+        names.iter().find_map(|n| self.fields.iter().find(|(k, _)| k == n)?.1.as_str()).unwrap_or_default()
     }
 
     fn number(&self, names: &[&str]) -> Option<f64> {
@@ -107,9 +104,13 @@ pub fn postgres(about: &About) -> Option<Read> {
         let statement = detail.strip_prefix("Failed process was running: ").unwrap_or_default().to_owned();
         return Some(Read::Told(What::Crashed { why: line() }, statement));
     }
-    if ["database system was interrupted", "database system was not properly shut down", "all server processes terminated"]
-        .iter()
-        .any(|n| m.starts_with(n))
+    if [
+        "database system was interrupted",
+        "database system was not properly shut down",
+        "all server processes terminated",
+    ]
+    .iter()
+    .any(|n| m.starts_with(n))
     {
         return told(What::Recovering);
     }
@@ -130,7 +131,8 @@ pub fn postgres(about: &About) -> Option<Read> {
         return told(What::TempFile { bytes: after(", size ")?.trim().parse().ok()? });
     }
     let missing = (m.starts_with("role \"") || m.starts_with("database \"")) && m.ends_with(" does not exist");
-    if m.contains("authentication failed for user") || m.contains("no pg_hba.conf entry for") || missing && about.fatal {
+    if m.contains("authentication failed for user") || m.contains("no pg_hba.conf entry for") || missing && about.fatal
+    {
         return told(What::Login { why: line() });
     }
     None
@@ -264,9 +266,10 @@ pub fn slow_log(about: &About) -> Option<Slow> {
 pub fn mysql(m: &str, ours: bool) -> Option<Read> {
     let told = |what| Some(Read::Told(what, String::new()));
     let tail = |needle: &str| m.find(needle).map(|at| clip(m[at..].lines().next().unwrap_or_default(), 200));
-    if let Some(message) = ["Too many connections", "max_user_connections' active connections", "many connection errors"]
-        .iter()
-        .find_map(|n| tail(n))
+    if let Some(message) =
+        ["Too many connections", "max_user_connections' active connections", "many connection errors"]
+            .iter()
+            .find_map(|n| tail(n))
     {
         let message = message.trim_end_matches(['"', '\'', ')', '}', ' ']).to_owned();
         return Some(Read::Refused(Refused { sqlstate: "1040".into(), message, ..Refused::default() }));
@@ -286,16 +289,18 @@ pub fn mysql(m: &str, ours: bool) -> Option<Read> {
     if !ours {
         return None;
     }
-    if let Some(why) = ["Disk is full", "No space left on device", "error number 28", "' is full"].iter().find_map(|n| {
-        m.contains(n).then(|| {
-            // `[ERROR] [MY-012639] [InnoDB] Write to file …`
-            let mut said = m.split_once("] ").map_or(m, |(_, s)| s);
-            while let Some((_, rest)) = said.strip_prefix('[').and_then(|s| s.split_once("] ")) {
-                said = rest;
-            }
-            clip(said.lines().next().unwrap_or_default(), 200)
+    if let Some(why) =
+        ["Disk is full", "No space left on device", "error number 28", "' is full"].iter().find_map(|n| {
+            m.contains(n).then(|| {
+                // `[ERROR] [MY-012639] [InnoDB] Write to file …`
+                let mut said = m.split_once("] ").map_or(m, |(_, s)| s);
+                while let Some((_, rest)) = said.strip_prefix('[').and_then(|s| s.split_once("] ")) {
+                    said = rest;
+                }
+                clip(said.lines().next().unwrap_or_default(), 200)
+            })
         })
-    }) {
+    {
         return told(What::DiskFull { why });
     }
     if let Some(why) = tail("got signal ").or_else(|| tail("got exception ")) {

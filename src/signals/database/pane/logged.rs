@@ -71,28 +71,41 @@ fn every_kind_of_trouble_in_a_log_has_its_sentence_and_its_row_comes_first() {
     let cancelled = || told(7, What::Cancelled { why: "statement timeout".into() }, "SELECT count(*) FROM orders");
     let login = || told(0, What::Login { why: "password authentication failed for user \"shop\"".into() }, "");
     let temp = |bytes| told(7, What::TempFile { bytes }, "SELECT * FROM orders ORDER BY t");
-    let recovered = vec![(30, told(1, crash(), "SELECT 2")), (31, told(1, What::Recovering, "")), (34, told(1, What::Ready, ""))];
+    let recovered =
+        vec![(30, told(1, crash(), "SELECT 2")), (31, told(1, What::Recovering, "")), (34, told(1, What::Ready, ""))];
     let scenarios: Vec<(&str, Vec<(i64, DatabaseEvent)>)> = vec![
         ("slow", vec![(40, slow(5_200.0)), (41, slow(4_800.0))]),
         ("blocked", vec![(30, waits(4122, &[4121])), (31, waits(4123, &[4122])), (32, waits(4124, &[4121, 4122]))]),
-        ("blocked no more", vec![
-            (30, waits(4122, &[4121])),
-            (35, told(4122, What::LockGot { on: "ShareLock on transaction 741".into(), ms: 5_000.0 }, "")),
-        ]),
+        (
+            "blocked no more",
+            vec![
+                (30, waits(4122, &[4121])),
+                (35, told(4122, What::LockGot { on: "ShareLock on transaction 741".into(), ms: 5_000.0 }, "")),
+            ],
+        ),
         ("deadlock", vec![(40, slow(900.0)), (50, told(12, deadlock(), "UPDATE a SET v = 1"))]),
-        ("deadlock the application tells of as well", vec![
-            (50, told(12, deadlock(), "")),
-            (50, application(What::Deadlock { sides: Vec::new() })),
-        ]),
+        (
+            "deadlock the application tells of as well",
+            vec![(50, told(12, deadlock(), "")), (50, application(What::Deadlock { sides: Vec::new() }))],
+        ),
         ("cancelled", (0..12).map(|i| (40 + i, cancelled())).collect()),
         ("refused", vec![(50, refused()), (52, refused()), (55, refused())]),
         ("disk full", vec![(50, told(5, disk(), "INSERT INTO orders")), (51, refused())]),
-        ("crashed", vec![(50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")), (51, told(1, What::Recovering, ""))]),
+        (
+            "crashed",
+            vec![(50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")), (51, told(1, What::Recovering, ""))],
+        ),
         ("crashed and back", recovered),
         ("archiver", vec![(50, told(0, What::Archiver { why: "archive command failed with exit code 1".into() }, ""))]),
-        ("slot", vec![(50, told(0, What::Slot { why: "invalidating obsolete replication slot \"standby_1\"".into() }, ""))]),
+        (
+            "slot",
+            vec![(50, told(0, What::Slot { why: "invalidating obsolete replication slot \"standby_1\"".into() }, ""))],
+        ),
         ("logins", (0..6).map(|i| (40 + i, login())).collect()),
-        ("idle in transaction ended", vec![(50, told(7, What::Ended { why: "idle-in-transaction timeout".into() }, ""))]),
+        (
+            "idle in transaction ended",
+            vec![(50, told(7, What::Ended { why: "idle-in-transaction timeout".into() }, ""))],
+        ),
         ("checkpoints", vec![(50, told(0, What::Checkpoints { apart_s: 7 }, ""))]),
         ("temporary files", vec![(50, temp(300 << 20)), (51, temp(300 << 20))]),
         ("sqlite busy", vec![(50, told(0, What::Busy { why: "database is locked".into() }, ""))]),

@@ -84,7 +84,8 @@ impl Format for MysqlSlow {
             } else if let Some(database) = text.strip_prefix("use ")
                 && statement.is_empty()
             {
-                p.fields.push(("database".into(), Value::String(database.trim_end_matches(';').trim_matches('`').into())));
+                p.fields
+                    .push(("database".into(), Value::String(database.trim_end_matches(';').trim_matches('`').into())));
             } else if !(text.starts_with("SET timestamp=") && statement.is_empty()) {
                 if !statement.is_empty() {
                     statement.push('\n');

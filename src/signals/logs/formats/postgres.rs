@@ -89,11 +89,7 @@ impl Format for Postgres {
     fn head(&self, b: &[u8], cx: &Context) -> Option<Head> {
         let l = line(b, cx)?;
         let severity = Some(l.severity?);
-        Some(Head {
-            time: l.stamp.map(|s| s.time),
-            inferred: l.stamp.is_some_and(|s| s.inferred),
-            severity,
-        })
+        Some(Head { time: l.stamp.map(|s| s.time), inferred: l.stamp.is_some_and(|s| s.inferred), severity })
     }
 
     fn continues(&self, _before: &[u8], b: &[u8], cx: &Context) -> bool {

@@ -14,10 +14,10 @@ pub mod index;
 pub mod index_cache;
 pub mod limits;
 pub mod merge;
-pub mod older;
-pub mod packed;
 #[cfg(test)]
 mod naive;
+pub mod older;
+pub mod packed;
 pub mod pressure;
 pub mod query;
 pub mod raw;

@@ -40,7 +40,7 @@ pub async fn explain(path: &Path, wanted: &Wanted) -> Result<Plan, String> {
     };
     let asked = tokio::time::timeout(DEADLINE, ask(path, &r.sql, immutable, shm));
     let rows = asked.await.map_err(|_| said("no answer within 2 s".into()))?.map_err(|e| said(e.to_string()))?;
-    Ok(plan(&wanted.statement, &rows, seen.bytes))
+    Ok(plan(&wanted.statement, &rows, seen.bytes + seen.wal_bytes))
 }
 
 /// Rows of the plan: own number, number of the one above, words.
@@ -99,7 +99,9 @@ mod tests {
         let options =
             SqliteConnectOptions::new().filename(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
         let mut conn = options.connect().await.unwrap();
-        for sql in ["CREATE TABLE t (a, b)", "CREATE INDEX t_a ON t (a)", "BEGIN IMMEDIATE", "INSERT INTO t VALUES (1, 2)"] {
+        for sql in
+            ["CREATE TABLE t (a, b)", "CREATE INDEX t_a ON t (a)", "BEGIN IMMEDIATE", "INSERT INTO t VALUES (1, 2)"]
+        {
             sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
         }
         let before = fs::read(beside(&path, "-shm")).unwrap();
