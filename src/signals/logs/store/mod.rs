@@ -14,10 +14,10 @@ pub mod index;
 pub mod index_cache;
 pub mod limits;
 pub mod merge;
-#[cfg(test)]
-mod naive;
 pub mod older;
 pub mod packed;
+#[cfg(test)]
+mod naive;
 pub mod pressure;
 pub mod query;
 pub mod raw;
