@@ -6,6 +6,8 @@ use super::overlays::Overlay;
 use super::state::State;
 use super::{counting, notes};
 use crate::app::travel;
+use crate::signals::database::ending::Ending;
+use crate::signals::incident::event::{IncidentEvent, Ran};
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
@@ -24,6 +26,14 @@ impl State {
                 _ => self.logs.data_changed(),
             }
         }
+    }
+
+    /// Records of the incident log that came on no stream.
+    pub fn noted(&mut self, records: &[IncidentEvent]) {
+        for record in records {
+            self.timeline.incident.add(record);
+        }
+        self.windows.share(&self.timeline.incident);
     }
 
     /// The clock moved on.
@@ -57,11 +67,19 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
-        Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
+        Arrival::Ran { name, command, code, took, output } => {
+            return notes::ran(state, &name, Ran { command, code, took_ms: took.as_millis() as u64, output });
+        }
+        Arrival::Noted(records) => state.noted(&records),
         Arrival::Explained(Ok(plan)) => {
             state.view.message = None;
-            state.view.overlays.push(Overlay::Plan { plan, top: 0 });
+            // One that was run to measure takes the place of the one that was planned.
+            if matches!(state.view.overlays.last(), Some(Overlay::Plan { .. })) {
+                state.view.overlays.pop();
+            }
+            state.view.overlays.push(Overlay::Plan { plan, top: 0, sure: false });
         }
+        Arrival::Ended(ending, said) => return ended(state, &ending, said),
         Arrival::Explained(Err(why)) => state.say(Level::Warn, why),
         Arrival::Found { offers, cannot_see, watched } => {
             state.own.offers = offers;
@@ -106,6 +124,10 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                 state.view.fields = answer.fields;
             }
         }
+        Slot::Passed => {
+            let now = state.now();
+            state.logs.passed(&answer, now);
+        }
         Slot::Count => counting::arrive(state, &answer),
         Slot::Find if answer.request != state.view.requests || !answer.done => {}
         Slot::Find => {
@@ -142,16 +164,13 @@ fn recordings(state: &mut State, rows: Vec<SavedRow>) {
     state.own.recordings = rows;
 }
 
-/// A command has ended: it is said, and it is in the incident log.
-fn ran(state: &mut State, name: &str, code: Option<i32>, took: std::time::Duration, output: &str) -> Vec<Effect> {
-    if let Some(i) = state.running.iter().position(|r| r == name) {
-        state.running.remove(i);
-    }
-    let ending = match code {
-        Some(0) => format!("{name} done in {}", short(took)),
-        Some(n) => format!("{name} FAILED with exit code {n} after {}: {}", short(took), output.trim()),
-        None => format!("{name} was ended by a signal after {}", short(took)),
+/// A session was ended, or was not: it is said, and it is in the incident log.
+fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Vec<Effect> {
+    let (level, text) = match said {
+        Ok(done) => (Level::Warn, done),
+        Err(why) => (Level::Bad, format!("{} of {}: {why}", ending.phrase(ending.how), ending.server)),
     };
-    state.say(if code == Some(0) { Level::Calm } else { Level::Bad }, ending.clone());
-    notes::save(state, &format!("! {ending}"), None)
+    state.say(level, text.clone());
+    let what: String = ending.what.chars().take(400).collect();
+    notes::save(state, &format!("! {text} ({what})"), None)
 }

@@ -16,6 +16,8 @@ use super::screen::ScreenLayout;
 use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
+use crate::signals::incident::checklist::{self, Checklist};
+use crate::signals::incident::event::Incident;
 use crate::signals::logs::skew::Skew;
 use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
@@ -120,6 +122,12 @@ pub struct Settings {
     pub filters: BTreeMap<String, String>,
     /// Whether this is the demo.
     pub demo: bool,
+    /// Whether sessions of databases may be ended from here.
+    pub allow_kill: bool,
+    /// Checklists: the user's own and those built in.
+    pub checklists: Vec<Checklist>,
+    /// For how long all must be well before it is proposed that it is over.
+    pub calm: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -135,6 +143,9 @@ impl Default for Settings {
             window_secs: 900,
             filters: BTreeMap::new(),
             demo: false,
+            allow_kill: false,
+            checklists: checklist::all(&[]),
+            calm: std::time::Duration::from_secs(300),
         }
     }
 }
@@ -154,10 +165,16 @@ pub struct Own {
     pub watched: Vec<String>,
     /// Recordings that earlier runs left behind, newest first.
     pub recordings: Vec<SavedRow>,
+    /// Incidents of the log besides those that the stream told of.
+    pub incidents: Vec<Incident>,
+    /// The file that a note is written in while the user's editor has it.
+    pub editing: Option<std::path::PathBuf>,
     /// Why notes do not reach the disk, while they do not.
     pub not_on_disk: Option<String>,
     /// Share of the recording that is read; `None` when live.
     pub loading: Option<f64>,
+    /// Whether the database connections were given back.
+    pub given_back: bool,
     /// Why the recording is not whole.
     pub recording_trouble: Option<String>,
 }

@@ -9,6 +9,7 @@ use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
 use super::{commands, notes};
+use crate::signals::database::ending::{Ending, How};
 use crate::timeline::filter::{Clock, FilterError};
 use crate::timeline::{Filter, RequestId, Ts, time_text};
 use crate::ui::Level;
@@ -55,7 +56,7 @@ pub fn typed(state: &mut State, what: Typed) -> Vec<Effect> {
 
 fn changed(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.last_mut() {
-        Some(Overlay::Note { line, .. }) => vec![Effect::KeepDraft(Some(line.text().to_owned()))],
+        Some(Overlay::Note(writing)) => vec![Effect::KeepDraft(Some(writing.text()))],
         Some(Overlay::Filter(_)) => {
             recomplete(state);
             try_filter(state)
@@ -123,7 +124,7 @@ fn read_filter(state: &State, text: &str) -> Result<Filter, FilterError> {
 
 fn cancelled(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
-        Some(Overlay::Note { .. }) => vec![Effect::KeepDraft(None)],
+        Some(Overlay::Note(_)) => vec![Effect::KeepDraft(None)],
         Some(Overlay::Filter(f)) => filtering::set_filter(state, f.before),
         Some(Overlay::Search(_)) => {
             state.logs.set_search("");
@@ -147,9 +148,9 @@ fn remember(state: &mut State, kind: &'static str, text: &str) {
 
 fn done(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
-        Some(Overlay::Note { line, selected }) => {
-            remember(state, "note", line.text());
-            notes::save(state, line.text(), selected)
+        Some(Overlay::Note(writing)) => {
+            remember(state, "note", &writing.text());
+            notes::finish(state, *writing)
         }
         Some(Overlay::Filter(mut f)) => {
             let text = f.line.text().trim().to_owned();
@@ -186,20 +187,35 @@ fn done(state: &mut State) -> Vec<Effect> {
                 remember(state, "palette", p.line.text());
                 commands::run(state, action, &argument)
             }
+            // The line says so itself, and what was typed stays to be mended.
             None => {
-                state.say(Level::Warn, format!("no command fits {:?}; ? lists them", p.line.text()));
+                state.view.overlays.push(Overlay::Palette(p));
                 Vec::new()
             }
         },
         Some(Overlay::Path { line, what }) => write(state, line.text().trim(), what),
-        Some(Overlay::Confirm { line, name, command }) => {
+        Some(Overlay::Confirm { line, name, command, called }) => {
             if line.text().trim() == name {
-                state.say(Level::Calm, format!("rolling back {name} …"));
-                state.running.push(format!("rollback {name}"));
-                vec![Effect::Run { name: format!("rollback {name}"), command }]
+                state.say(Level::Calm, format!("{called} …"));
+                state.running.push(called.clone());
+                vec![Effect::Run { name: called, command }]
             } else {
                 state.say(Level::Warn, format!("not run: {:?} is not {name:?}", line.text()));
                 Vec::new()
+            }
+        }
+        Some(Overlay::End { line, ending }) => {
+            let typed = line.text().trim();
+            match [How::Cancel, How::Terminate].into_iter().find(|how| ending.phrase(*how) == typed) {
+                Some(how) if state.settings.allow_kill => {
+                    state.say(Level::Warn, format!("{} …", ending.phrase(how)));
+                    vec![Effect::End(Box::new(Ending { how, ..*ending }))]
+                }
+                _ => {
+                    let (a, b) = (ending.phrase(How::Cancel), ending.phrase(How::Terminate));
+                    state.say(Level::Warn, format!("nothing done: {typed:?} is neither {a:?} nor {b:?}"));
+                    Vec::new()
+                }
             }
         }
         _ => Vec::new(),
@@ -228,6 +244,7 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
     let path = PathBuf::from(path);
     match what {
         WriteWhat::Recording => vec![Effect::Record(Some(path))],
+        WriteWhat::PostMortem => notes::export(state, path),
         WriteWhat::Lines(how) => {
             let range = state.view.layout.strip.map(|(_, r)| r);
             let Some(range) = range else { return Vec::new() };

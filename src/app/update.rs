@@ -5,10 +5,11 @@ use super::effect::Effect;
 use super::overlays::detail::Detail;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
+use super::overlays::pick::{Pick, Picking};
 use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, counting, facts, filtering, looking, notes, screen, travel};
+use super::{commands, counting, facts, filtering, looking, notes, over, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
@@ -22,11 +23,20 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::SetSeverity
         | Action::SetStatus
         | Action::Milestone
+        | Action::SetRole
+        | Action::SetServices
         | Action::NotesTo
         | Action::SaveFilter
         | Action::UseFilter
+        | Action::NextOf
+        | Action::PreviousOf
         | Action::Theme
         | Action::Rollback => commands::run(state, action, ""),
+        Action::Incidents => pick(state, Pick::Incidents),
+        Action::Checklists => pick(state, Pick::Checklists),
+        Action::Weigh => notes::weigh(state),
+        Action::Over => over::take(state),
+        Action::PostMortem => super::input::choose_menu(state, MenuKind::Write, 1),
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
         Action::ClearFilter => terms::suspend_or_resume(state),
@@ -64,6 +74,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::End => end(state),
         Action::Open => open(state),
         Action::Back => back(state),
+        Action::Unfold if state.view.focus == Pane::Incident => notes::actions(state),
         Action::Unfold => {
             state.logs.unfold();
             Vec::new()
@@ -73,11 +84,12 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Wrap => looking::wrap(state),
         Action::Times => looking::times(state),
         Action::Columns => overlay(state, Overlay::Columns { cursor: 0 }),
+        Action::Older => vec![Effect::TakeOlder],
         Action::Repeats => looking::repeats(state),
         Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
         Action::MarkRow => looking::mark_row(state),
         Action::NextMarkedRow => looking::next_marked(state),
-        Action::Histogram => looking::histogram(state),
+        Action::Histogram => looking::toggle_histogram(state),
         Action::Closer => looking::zoom(state, true),
         Action::Farther => looking::zoom(state, false),
         Action::Brush => looking::brush(state),
@@ -102,6 +114,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::FocusNext => focus(state, state.view.focus.turn(true)),
         Action::FocusPrevious => focus(state, state.view.focus.turn(false)),
         Action::Explain => explain(state),
+        Action::EndSession => end_session(state),
+        Action::GiveBack => give_back(state),
         Action::CopyRow => copy_row(state),
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
@@ -114,7 +128,8 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Help => overlay(state, Overlay::Help { top: 0 }),
         Action::Palette => {
             let before = state.view.typed.get("palette").cloned().unwrap_or_default();
-            overlay(state, Overlay::Palette(Palette::new(&before)))
+            let without = (!state.settings.allow_kill).then_some(Action::EndSession);
+            overlay(state, Overlay::Palette(Palette::new(&before, without)))
         }
         Action::Redraw => vec![Effect::RedrawAll],
         Action::Suspend => vec![Effect::Suspend],
@@ -130,6 +145,10 @@ pub(super) fn overlay(state: &mut State, overlay: Overlay) -> Vec<Effect> {
 pub(super) fn open_line(state: &mut State, kind: &'static str, make: impl Fn(Line) -> Overlay) -> Vec<Effect> {
     let before = state.view.typed.get(kind).cloned().unwrap_or_default();
     overlay(state, make(Line::new("", &before)))
+}
+
+fn pick(state: &mut State, what: Pick) -> Vec<Effect> {
+    overlay(state, Overlay::Pick(Box::new(Picking::new(what))))
 }
 
 fn menu(state: &mut State, kind: MenuKind) -> Vec<Effect> {
@@ -186,7 +205,7 @@ pub fn selected(state: &State) -> Option<Selected> {
 }
 
 /// Asks something of the focused pane.
-fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
+pub(super) fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
     let facts = facts::facts(state, state.view.area.width);
     let theme = Theme::monochrome();
     let pane = state.view.focus;
@@ -212,6 +231,9 @@ fn open(state: &mut State) -> Vec<Effect> {
             state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
     {
         return overlay(state, Overlay::Offers { cursor });
+    }
+    if state.view.focus == Pane::Incident {
+        return notes::reopen(state);
     }
     let Some(selected) = selected(state) else { return Vec::new() };
     let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);
@@ -239,6 +261,48 @@ fn explain(state: &mut State) -> Vec<Effect> {
             Vec::new()
         }
     }
+}
+
+/// Asks whose end is wished for to be typed; without `--allow-kill` only the SQL for it can be had.
+fn end_session(state: &mut State) -> Vec<Effect> {
+    if !state.settings.allow_kill {
+        let y = state.settings.keymap.keys_of(Action::CopyRow).first().map(ToString::to_string).unwrap_or_default();
+        state.say(
+            Level::Warn,
+            format!("nothing is ended from here without --allow-kill; {y} copies the SQL that would"),
+        );
+        return Vec::new();
+    }
+    if state.player.is_replay() || !state.player.is_live() {
+        state.say(Level::Warn, "sessions are ended as they are now: go back to live first");
+        return Vec::new();
+    }
+    let ending = with_pane(state, |cx, pane| match pane {
+        Pane::Database => database::pane::endable(&state.timeline.database, cx),
+        _ => None,
+    });
+    match ending {
+        Some(ending) => overlay(state, Overlay::End { line: Line::new("", &[]), ending: Box::new(ending) }),
+        None => {
+            state.say(Level::Warn, "no session is selected: 3 goes to the database, j and k to a session");
+            Vec::new()
+        }
+    }
+}
+
+/// Lets go of the database connections, or takes them again.
+fn give_back(state: &mut State) -> Vec<Effect> {
+    if state.player.is_replay() {
+        state.say(Level::Warn, "a replay holds no connection");
+        return Vec::new();
+    }
+    state.own.given_back = !state.own.given_back;
+    let given = state.own.given_back;
+    state.say(
+        Level::Warn,
+        if given { "database connections given back; the same key takes them again" } else { "connecting again …" },
+    );
+    vec![Effect::GiveBack(given)]
 }
 
 /// One step back: search, newest filter term, zoom. Overlays are taken away before this is reached.

@@ -79,6 +79,7 @@ async fn with_screen(
         filter: Filter::default(),
         screen,
         demo: true,
+        allow_kill: false,
     });
     match for_ {
         None => live.await,

@@ -30,10 +30,24 @@ pub struct Supervisor {
     clock: StreamClock,
     next: Arc<AtomicU32>,
     cancel: CancellationToken,
-    suspended: Arc<watch::Sender<bool>>,
+    /// Why databases are let go at present, if they are.
+    suspended: Arc<watch::Sender<LetGo>>,
     /// Sources that hold a connection which must be let go before Ctrl-Z.
     holding: Arc<AtomicUsize>,
     askers: Arc<Mutex<BTreeMap<SourceId, Asker>>>,
+}
+
+/// Why databases are let go: the program is stopped, or somebody gave the connections back.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+struct LetGo {
+    stopped: bool,
+    given_back: bool,
+}
+
+impl LetGo {
+    fn any(self) -> bool {
+        self.stopped || self.given_back
+    }
 }
 
 /// One source that may hold a connection.
@@ -60,7 +74,7 @@ impl Supervisor {
             clock,
             next: Arc::new(AtomicU32::new(1)),
             cancel: CancellationToken::new(),
-            suspended: Arc::new(watch::channel(false).0),
+            suspended: Arc::new(watch::channel(LetGo::default()).0),
             holding: Arc::default(),
             askers: Arc::default(),
         }
@@ -79,7 +93,7 @@ impl Supervisor {
     /// Before Ctrl-Z: databases are let go, so that a stopped program holds no connection. Blocks until they have taken
     /// leave, at most for `patience`; false when one of them has not.
     pub fn suspend(&self, patience: Duration) -> bool {
-        self.suspended.send_replace(true);
+        self.suspended.send_modify(|l| l.stopped = true);
         let until = Instant::now() + patience;
         while self.holding.load(Ordering::Acquire) > 0 {
             if Instant::now() >= until {
@@ -92,7 +106,12 @@ impl Supervisor {
 
     /// After `fg`.
     pub fn resume(&self) {
-        self.suspended.send_replace(false);
+        self.suspended.send_modify(|l| l.stopped = false);
+    }
+
+    /// Lets databases go until it is called with `false`.
+    pub fn give_back(&self, given: bool) {
+        self.suspended.send_modify(|l| l.given_back = given);
     }
 
     /// Runs a source until it ends or everything stops.
@@ -120,9 +139,9 @@ impl Supervisor {
         loop {
             // Held before it is asked whether we are suspended: who suspends waits for all that are held.
             let mut held = gives_up.then(|| Held::new(&self.holding));
-            while gives_up && *suspended.borrow_and_update() {
+            while gives_up && suspended.borrow_and_update().any() {
                 drop(held.take());
-                if suspended.wait_for(|s| !s).await.is_err() {
+                if suspended.wait_for(|s| !s.any()).await.is_err() {
                     return;
                 }
                 held = Some(Held::new(&self.holding));
@@ -139,7 +158,11 @@ impl Supervisor {
                     token.cancel();
                     let _ = tokio::time::timeout(GOODBYE, &mut run).await;
                     drop(held);
-                    out.state(SourceState::Degraded { why: "let go while stopped with Ctrl-Z".into() }).await;
+                    let why = match suspended.borrow().given_back {
+                        true => "its connection was given back; the same key takes it again",
+                        false => "let go while stopped with Ctrl-Z",
+                    };
+                    out.state(SourceState::Degraded { why: why.into() }).await;
                     continue;
                 }
             };
@@ -172,8 +195,8 @@ impl Supervisor {
     }
 }
 
-async fn wait_suspended(suspended: &mut watch::Receiver<bool>) {
-    if suspended.wait_for(|s| *s).await.is_err() {
+async fn wait_suspended(suspended: &mut watch::Receiver<LetGo>) {
+    if suspended.wait_for(|s| s.any()).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use tokio::sync::oneshot;
 use warroom::signals::Roots;
-use warroom::signals::database::config::{DatabaseConfig, PostgresConfig, SecretUrl};
+use warroom::signals::database::config::{DatabaseConfig, PostgresConfig};
 use warroom::signals::database::plan::{Plan, Question, Wanted};
 use warroom::signals::database::sources::sources;
 use warroom::signals::source::Asker;
@@ -24,9 +24,10 @@ async fn run(conn: &mut PgConnection, sql: &str) {
 
 async fn ask(asker: &Asker, statement: &str) -> (Result<Plan, String>, Duration) {
     let (answer, said) = oneshot::channel();
-    let wanted = Wanted { source: SourceId(1), statement: statement.into(), db: "postgres".into() };
+    let wanted =
+        Wanted { source: SourceId(1), statement: statement.into(), db: "postgres".into(), ..Wanted::default() };
     let began = Instant::now();
-    asker.send(Question { wanted, answer }).await.expect("the source runs");
+    asker.send(Question::Plan { wanted, answer }).await.expect("the source runs");
     let said = tokio::time::timeout(Duration::from_secs(10), said).await.expect("an answer").expect("not dropped");
     (said, began.elapsed())
 }
@@ -43,7 +44,7 @@ async fn a_plan_names_the_scan_and_the_index_and_nothing_of_ours_ever_waits_for_
     let sleeper = "CREATE FUNCTION sleeps() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1 FROM pg_sleep(30)'";
     run(&mut admin, sleeper).await;
 
-    let postgres = PostgresConfig { name: Some("test".into()), url: SecretUrl(url.clone()), peer: None, interval: 1.0 };
+    let postgres = PostgresConfig { name: Some("test".into()), ..PostgresConfig::at(url.clone()) };
     let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
     let source = sources(&config, &Roots::default()).remove(0).source;
     let asker = source.asker().expect("it answers");

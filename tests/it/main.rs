@@ -6,6 +6,8 @@ mod demo;
 mod demo_backend;
 mod deploys;
 mod explain;
+mod faults;
+mod following;
 mod health;
 mod host;
 mod incident;

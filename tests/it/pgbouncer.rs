@@ -73,7 +73,13 @@ async fn a_starved_pool_is_the_verdict_with_how_many_wait_and_for_how_long() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let url = SecretUrl(bouncer.url("stats", "pgbouncer"));
-    let one = PgbouncerConfig { name: Some("bouncer".into()), url, interval: 1.0 };
+    let one = PgbouncerConfig {
+        name: Some("bouncer".into()),
+        url,
+        password_env: None,
+        password_command: None,
+        interval: 1.0,
+    };
     let config = DatabaseConfig { pgbouncer: vec![one], ..DatabaseConfig::default() };
     let mut seen = Watched::start(sources(&config, &Roots::default()).remove(0).source);
 
@@ -89,7 +95,13 @@ async fn a_starved_pool_is_the_verdict_with_how_many_wait_and_for_how_long() {
     clients.iter().for_each(tokio::task::JoinHandle::abort);
     assert!(seen.run.stop().await < Duration::from_secs(1));
 
-    let closed = PgbouncerConfig { name: None, url: SecretUrl(bouncer.url("test", "pgbouncer")), interval: 1.0 };
+    let closed = PgbouncerConfig {
+        name: None,
+        url: SecretUrl(bouncer.url("test", "pgbouncer")),
+        password_env: None,
+        password_command: None,
+        interval: 1.0,
+    };
     let config = DatabaseConfig { pgbouncer: vec![closed], ..DatabaseConfig::default() };
     let error = Watched::start(sources(&config, &Roots::default()).remove(0).source).run.task.await;
     let error = error.expect("no panic").expect_err("not a stats user");

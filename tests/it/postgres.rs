@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use warroom::signals::database::blocked;
-use warroom::signals::database::config::{DatabaseConfig, PostgresConfig, SecretUrl};
+use warroom::signals::database::config::{DatabaseConfig, PostgresConfig};
 use warroom::signals::database::event::{Activity, DatabaseEvent, TitledServer, Titles};
 use warroom::signals::database::history::DatabaseHistory;
 use warroom::signals::database::sources::{sources, titles};
@@ -23,7 +23,7 @@ use crate::support::program::Home;
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn source(url: &str) -> Box<dyn Source> {
-    let postgres = PostgresConfig { name: Some("test".into()), url: SecretUrl(url.into()), peer: None, interval: 1.0 };
+    let postgres = PostgresConfig { name: Some("test".into()), ..PostgresConfig::at(url) };
     let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
     sources(&config, &Roots::default()).remove(0).source
 }
@@ -308,7 +308,7 @@ async fn the_superuser_is_reached_by_peer_authentication_through_a_relay_that_en
         let all = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(path, all).expect("anybody may run it");
     }
-    let postgres = PostgresConfig { name: None, url: SecretUrl(url.clone()), peer: Some(user.clone()), interval: 1.0 };
+    let postgres = PostgresConfig { peer: Some(user.clone()), ..PostgresConfig::at(url.clone()) };
     let config = DatabaseConfig { postgres: vec![postgres], ..DatabaseConfig::default() };
     let roots = Roots { program, ..Roots::default() };
     let peer = || {

@@ -15,18 +15,26 @@ pub struct Palette {
     pub fits: Vec<Action>,
     /// The one under the cursor.
     pub cursor: usize,
+    /// Left out: what this run does not allow.
+    pub without: Option<Action>,
 }
 
 impl Palette {
-    /// With everything in it.
-    pub fn new(before: &[String]) -> Palette {
-        let mut p = Palette { line: Line::new("", before), fits: Vec::new(), cursor: 0 };
+    /// With everything in it, but for what is left out.
+    pub fn new(before: &[String], without: Option<Action>) -> Palette {
+        let mut p = Palette { line: Line::new("", before), fits: Vec::new(), cursor: 0, without };
         p.refit();
         p
     }
 
     /// The text changed.
     pub fn refit(&mut self) {
+        self.fit();
+        let without = self.without;
+        self.fits.retain(|a| Some(*a) != without);
+    }
+
+    fn fit(&mut self) {
         let typed = self.line.text().split(' ').next().unwrap_or("").to_owned();
         self.cursor = 0;
         if let Some(exact) = Action::named(&typed) {
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn an_exact_name_with_an_argument_is_first() {
-        let mut p = Palette::new(&[]);
+        let mut p = Palette::new(&[], None);
         p.line.set("rollback api");
         p.refit();
         assert_eq!(p.chosen(), Some((Action::Rollback, "api".into())));
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn letters_in_order_find_a_name() {
-        let mut p = Palette::new(&[]);
+        let mut p = Palette::new(&[], None);
         p.line.set("topv");
         p.refit();
         assert_eq!(p.fits.first(), Some(&Action::TopValues));

@@ -2,6 +2,7 @@
 
 use super::BoxLine;
 use crate::signals::database::plan::{Plan, thousands};
+use crate::signals::database::verdict::millis;
 use crate::ui::Role;
 
 /// The lines at a width of so many cells.
@@ -27,6 +28,12 @@ pub fn lines(plan: &Plan, width: usize) -> Vec<BoxLine> {
             (role, format!("{share:>6} ")),
             (Role::Dim, format!("{:>14} {:>12}  ", thousands(n.cost), thousands(n.rows))),
             (role, format!("{indent}{}{mark}", n.what)),
+            (
+                Role::Text,
+                n.measured
+                    .map(|(rows, ms)| format!("  took {} for {} rows", millis(ms), thousands(rows)))
+                    .unwrap_or_default(),
+            ),
         ]);
         for detail in &n.details {
             let room = width.saturating_sub(39 + indent.len()).max(20);

@@ -7,8 +7,10 @@ use super::{ScreenLayout, above};
 use crate::app::action::Action;
 use crate::app::overlays::Overlay;
 use crate::app::overlays::line::Line;
+use crate::app::overlays::pick::Pick;
 use crate::app::pane::Pane;
 use crate::app::state::State;
+use crate::signals::database::ending::How;
 use crate::ui::{Level, PaneCx, Role, text};
 
 /// How long a message stays.
@@ -20,12 +22,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         return;
     }
     match state.view.overlays.last() {
-        Some(Overlay::Note { line, selected }) => {
-            let with = match selected {
-                Some(s) => format!("with {}", s.text),
-                None => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
+        Some(Overlay::Note(w)) => {
+            let with = match &w.selected {
+                Some(s) if w.above.is_empty() => format!("with {}", s.text),
+                _ if w.above.is_empty() => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
+                _ => "Enter saves, ^J another line, ^O your editor".into(),
             };
-            typing(cx, area, buf, out, "note: ", line, &with);
+            let prompt = if w.edits.is_some() { "change: " } else { "note: " };
+            typing(cx, area, buf, out, prompt, &w.line, &with);
         }
         Some(Overlay::Filter(f)) => {
             let hint = match &f.error {
@@ -57,11 +61,20 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten");
         }
         Some(Overlay::Palette(p)) => {
-            let hint = p.chosen().map_or("no such command".to_owned(), |(a, _)| a.row().sentence.to_owned());
+            let hint = p
+                .chosen()
+                .map_or("no such command; ^U clears, Esc leaves".to_owned(), |(a, _)| a.row().sentence.to_owned());
             typing(cx, area, buf, out, ":", &p.line, &hint);
         }
-        Some(Overlay::Confirm { line, name, command }) => {
+        Some(Overlay::Confirm { line, name, command, .. }) => {
+            let command = command.lines().collect::<Vec<_>>().join("; ");
             typing(cx, area, buf, out, &format!("type {name} to run {command} : "), line, "Esc cancels");
+        }
+        Some(Overlay::End { line, ending }) => {
+            let (a, b) = (ending.phrase(How::Cancel), ending.phrase(How::Terminate));
+            let what: String = ending.what.chars().take(60).collect();
+            let hint = format!("{}: {what}   Esc leaves it alone", ending.server);
+            typing(cx, area, buf, out, &format!("type {a} or {b}: "), line, &hint);
         }
         Some(Overlay::ReallyQuit { what }) => {
             let ask = format!(" {what}. q quits all the same, w writes first, Esc stays");
@@ -78,9 +91,21 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             ];
             hints(state, cx, area, buf, out, KEYS);
         }
-        Some(Overlay::Plan { plan, .. }) => {
-            let both: &[(Action, &str)] = &[(Action::CopyRow, "copy the index"), (Action::Back, "back")];
-            hints(state, cx, area, buf, out, if plan.copy.is_some() { both } else { &both[1..] });
+        Some(Overlay::Plan { plan, sure, .. }) => {
+            let mut keys = Vec::new();
+            if plan.copy.is_some() {
+                keys.push((Action::CopyRow, "copy the index"));
+            }
+            if plan.can_run {
+                let run = if *sure { "again: RUN it, at most 2 s" } else { "run it to measure (asks once more)" };
+                keys.push((Action::Explain, run));
+            }
+            keys.push((Action::Back, "back"));
+            hints(state, cx, area, buf, out, &keys);
+        }
+        Some(Overlay::Pick(p)) if matches!(p.what, Pick::Steps(_)) => {
+            let said = "Enter ticks   r runs the command   Esc back";
+            text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), said, cx.theme.style(Role::KeyHint));
         }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None => {
@@ -159,6 +184,21 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
+    // There is no live to go back to.
+    const REPLAY: &[(Action, &str)] = &[
+        (Action::Pause, "play"),
+        (Action::StepBack, "back"),
+        (Action::StepOn, "on"),
+        (Action::NextMark, "next mark"),
+        (Action::GoToTime, "go to time"),
+        (Action::NextError, "next error"),
+        (Action::FilterRequest, "this request"),
+        (Action::EditFilter, "filter"),
+        (Action::PinTime, "compare"),
+        (Action::Live, "to the end"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
     const LOGS: &[(Action, &str)] = &[
         (Action::Note, "note"),
         (Action::FilterRequest, "this request"),
@@ -169,6 +209,17 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::TopValues, "top"),
         (Action::Zoom, "zoom"),
         (Action::Pause, "pause"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
+    const INCIDENT: &[(Action, &str)] = &[
+        (Action::Note, "note"),
+        (Action::Open, "back to that screen"),
+        (Action::Unfold, "change, settle"),
+        (Action::Weigh, "evidence"),
+        (Action::Checklists, "checklist"),
+        (Action::Write, "write"),
+        (Action::Palette, "commands"),
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
@@ -184,7 +235,11 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
-    if state.player.is_replay() || !state.player.is_live() {
+    if state.view.focus == Pane::Incident {
+        INCIDENT
+    } else if state.player.is_replay() {
+        REPLAY
+    } else if !state.player.is_live() {
         PAST
     } else if state.view.focus == Pane::Logs {
         LOGS

@@ -62,6 +62,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             if live { Role::Header } else { Role::HeaderPast },
         ));
     }
+    if let Some(open) = incident::pane::open_hypotheses(&state.shown().incident, cx).filter(|_| area.width >= 60) {
+        parts.push((open, if live { Role::Header } else { Role::HeaderPast }));
+    }
     let mut x = area.left() + 1;
     for (part, role) in parts {
         let room = right.saturating_sub(x + 1);
@@ -92,6 +95,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
         let paused = if logs.index_paused { " paused" } else { "" };
         let text = format!("index {:.0} %{paused}", (share * 100.0).floor());
         extras.push((text, if live { Role::Header } else { Role::HeaderPast }));
+    }
+    if let Some(percent) = logs.unpacking {
+        extras.push((format!("unpacking {percent} %"), if live { Role::Header } else { Role::HeaderPast }));
     }
     if let Some((cpu, memory)) =
         own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay())

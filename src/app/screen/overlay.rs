@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Clear, Widget};
 
 use super::ScreenLayout;
-use crate::app::action::ACTIONS;
+use crate::app::action::{ACTIONS, Action};
 use crate::app::keymap::Context;
 use crate::app::looking::{self, Choice};
 use crate::app::overlays::detail::Detail;
@@ -72,7 +72,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
             list(cx, room, buf, &title, &lines, None, *top);
         }
-        Some(Overlay::Plan { plan, top }) => {
+        Some(Overlay::Plan { plan, top, .. }) => {
             let lines = overlays::plan::lines(plan, room.width.saturating_sub(6) as usize);
             list(cx, room, buf, "Plan", &lines, None, *top);
         }
@@ -83,6 +83,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         Some(Overlay::Consent { consent, .. }) => {
             let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
             list(cx, room, buf, &consent.question, &lines, None, 0);
+        }
+        Some(Overlay::Pick(p)) => {
+            let (title, lines) = overlays::pick::lines(state, p);
+            low_list(cx, room, buf, &title, &lines, p.cursor);
+        }
+        Some(Overlay::Note(w)) if !w.above.is_empty() => {
+            let lines: Vec<BoxLine> = w.above.iter().map(|l| vec![(Role::Text, l.clone())]).collect();
+            low_list(cx, room, buf, "The lines above", &lines, lines.len() - 1);
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -207,7 +215,7 @@ fn mutes(state: &State) -> Vec<BoxLine> {
 fn help(state: &State) -> Vec<BoxLine> {
     let mut lines = Vec::new();
     let mut group = "";
-    for row in ACTIONS {
+    for row in ACTIONS.iter().filter(|r| r.action != Action::EndSession || state.settings.allow_kill) {
         if row.group != group {
             group = row.group;
             if !lines.is_empty() {

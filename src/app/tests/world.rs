@@ -245,8 +245,13 @@ impl World {
             let layout = screen(&self.state, theme, area, &mut buffer);
             let rows = layout.log_height as usize;
             self.state.view.layout = layout;
-            let Some(query) = (rows > 0).then(|| self.state.logs.wants(rows)).flatten() else { break };
-            self.carry_out(vec![Effect::AskLogs(Box::new(query))]);
+            let rows = (rows > 0).then(|| self.state.logs.wants(rows)).flatten().map(Box::new);
+            let histogram = crate::app::looking::wants_histogram(&mut self.state);
+            let wanted: Vec<_> = rows.into_iter().chain(histogram).map(Effect::AskLogs).collect();
+            if wanted.is_empty() {
+                break;
+            }
+            self.carry_out(wanted);
         }
         buffer
     }
@@ -263,7 +268,8 @@ impl World {
     /// Names of what lies over the panes, topmost last.
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
-            Overlay::Note { .. } => "note",
+            Overlay::Note(_) => "note",
+            Overlay::Pick(_) => "pick",
             Overlay::Filter(_) => "filter",
             Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",
@@ -271,6 +277,7 @@ impl World {
             Overlay::Palette(_) => "palette",
             Overlay::Path { .. } => "path",
             Overlay::Confirm { .. } => "confirm",
+            Overlay::End { .. } => "end",
             Overlay::Help { .. } => "help",
             Overlay::Detail(_) => "detail",
             Overlay::Compare { .. } => "compare",
@@ -522,6 +529,7 @@ fn incident(w: &mut World) {
         at: t("13:58:00"),
         author: author(),
         host: host(),
+        recording: None,
     };
     w.event(INCIDENT, t("13:58:00"), Event::Incident(IncidentEvent::Opened(opened)));
     let started = Milestone {
@@ -550,6 +558,9 @@ fn incident(w: &mut World) {
             author: author(),
             host: host(),
             evidence: Vec::new(),
+            screen: None,
+            ran: None,
+            recording: None,
             supersedes: None,
             deleted: false,
         };

@@ -13,6 +13,8 @@ pub struct Root<'a> {
     pub seen: Option<&'a Seen>,
     /// Sessions that wait for it, directly or through others.
     pub blocked: u32,
+    /// Their numbers, as far as they are listed.
+    pub behind: BTreeSet<i32>,
     /// Longest of their waits, in milliseconds.
     pub longest_ms: u64,
     /// Everybody waits for somebody here: the server will break it as a deadlock.
@@ -70,6 +72,7 @@ pub fn roots(look: &Look) -> Vec<Root<'_>> {
                 seen: by_pid.get(&pid).copied(),
                 blocked: all.iter().filter(|p| **p != pid).count() as u32,
                 longest_ms: all.iter().map(wait).max().unwrap_or(0),
+                behind: all.into_iter().filter(|p| *p != pid).collect(),
                 ring,
                 waiters: rows,
             }

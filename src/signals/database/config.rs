@@ -20,6 +20,9 @@ pub struct DatabaseConfig {
     /// PgBouncers to look at through their consoles; one connection each, which takes no slot of a server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pgbouncer: Vec<PgbouncerConfig>,
+    /// SQLite files of applications, looked at from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sqlite: Vec<SqliteConfig>,
     /// Metrics pages on which applications or poolers report their pools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricsConfig>,
@@ -32,6 +35,7 @@ impl Default for DatabaseConfig {
             postgres: Vec::new(),
             mysql: Vec::new(),
             pgbouncer: Vec::new(),
+            sqlite: Vec::new(),
             metrics: Vec::new(),
         }
     }
@@ -44,15 +48,37 @@ pub struct PostgresConfig {
     /// Short name for the screen; `db@host` when it is left out.
     #[serde(default)]
     pub name: Option<String>,
-    /// `postgres://user:password@host:port/db`; a password may stand in `~/.pgpass` or `PGPASSWORD` instead.
+    /// `postgres://user:password@host:port/db`; a password may come from what `password_env` or `password_command` name,
+    /// from `PGPASSWORD` or `~/.pgpass` instead. `postgres:///?service=NAME` takes host, port, user, database and password
+    /// from `~/.pg_service.conf` or `PGSERVICEFILE`, where it says no other itself; `PGSERVICE` names one as well.
     pub url: SecretUrl,
     /// Connect as this user of the operating system, whom the server knows without a password (peer authentication).
     /// The url must name the folder of the server's socket (`host=/run/postgresql`). Needs root, or being that user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// The environment variable that holds the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// A command for `sh -c` whose first line of output is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
     /// Seconds between looks, 1 to 60; the source itself goes slower when looking gets expensive.
     #[serde(default = "one_second")]
     pub interval: f64,
+}
+
+impl PostgresConfig {
+    /// A server at this address, everything else as it is by itself.
+    pub fn at(url: impl Into<String>) -> PostgresConfig {
+        PostgresConfig {
+            name: None,
+            url: SecretUrl(url.into()),
+            peer: None,
+            password_env: None,
+            password_command: None,
+            interval: one_second(),
+        }
+    }
 }
 
 /// One MySQL or MariaDB server: `[[database.mysql]]`.
@@ -88,9 +114,37 @@ pub struct PgbouncerConfig {
     pub name: Option<String>,
     /// `postgres://stats@host:6432/pgbouncer`; the role must be one of `stats_users` or `admin_users`.
     pub url: SecretUrl,
+    /// The environment variable that holds the password; `PGPASSWORD` and `~/.pgpass` are read, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
+    /// A command for `sh -c` whose first line of output is the password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_command: Option<String>,
     /// Seconds between looks, 1 to 60.
     #[serde(default = "one_second")]
     pub interval: f64,
+}
+
+/// One SQLite file of an application: `[[database.sqlite]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqliteConfig {
+    /// Short name for the screen; the file's when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The file. It is read, and opened through SQLite for plans only, read-only.
+    pub path: PathBuf,
+    /// Seconds between looks, 1 to 60.
+    #[serde(default = "two_seconds")]
+    pub interval: f64,
+}
+
+impl SqliteConfig {
+    /// The name it goes by.
+    pub fn short(&self) -> String {
+        let file = || self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(file)
+    }
 }
 
 /// One metrics page in the Prometheus text format: `[[database.metrics]]`.
@@ -137,6 +191,10 @@ pub struct PoolMapping {
 
 fn one_second() -> f64 {
     1.0
+}
+
+fn two_seconds() -> f64 {
+    2.0
 }
 
 /// An address that may hold a password; it is never shown with it.

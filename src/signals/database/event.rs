@@ -6,6 +6,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+pub use super::told::{Told, What};
 use crate::timeline::{RequestId, SourceId, Ts};
 
 /// Sessions listed in one [`Activity`]; the rest is only counted.
@@ -14,6 +15,8 @@ pub const SESSIONS: usize = 100;
 pub const STATEMENTS: usize = 50;
 /// Characters of a statement that are kept.
 pub const TEXT: usize = 2_000;
+/// Characters of a plan out of a log that are kept.
+pub const PLAN: usize = 8_000;
 
 /// Facts about databases and pools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,10 +47,21 @@ pub enum DatabaseEvent {
     },
     /// How a replica keeps up with its primary.
     Replica(Replica),
+    /// What a server does besides its statements.
+    Upkeep(Upkeep),
     /// What a pool says of itself.
     PoolFigures(PoolFigures),
     /// A statement that a log line calls slow.
     SlowStatement(SlowStatement),
+    /// What a server's own log tells beside slow statements.
+    Told(Told),
+    /// The files of a SQLite database.
+    Sqlite {
+        /// The name from the configuration.
+        name: CompactString,
+        /// What they say.
+        file: SqliteFile,
+    },
     /// Sessions of the servers of this box, from the titles of their processes, without a connection.
     Titles(Titles),
     /// Lines of one batch that told something but were more than can be carried.
@@ -84,6 +98,9 @@ pub struct ServerInfo {
     /// What that role may see, and what it may not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rights: Vec<Right>,
+    /// Whether our connection may take one of the slots that the server keeps back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_reserve: bool,
 }
 
 /// Something that a role may see or may not.
@@ -234,6 +251,59 @@ pub struct Replica {
     pub error: String,
 }
 
+/// Standbys told of in one [`Upkeep`], those farthest behind first.
+pub const STANDBYS: usize = 8;
+
+/// What a server does besides its statements, between two looks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Upkeep {
+    /// Milliseconds between the two looks; 0 when there was none before, and then nothing is counted.
+    pub interval_ms: u64,
+    /// Bytes written to temporary files by statements that ended in it.
+    pub temp_bytes: u64,
+    /// Checkpoints begun in it because too much was written since the last one.
+    pub checkpoints_forced: u64,
+    /// Checkpoints begun in it because it was time.
+    pub checkpoints_timed: u64,
+    /// Age of the oldest database in transactions; at 2.1 billion the server stops taking writes.
+    pub oldest_xids: u64,
+    /// Its name.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub oldest_db: CompactString,
+    /// Age at which the server itself begins to work against it.
+    pub freeze_at: u64,
+    /// Autovacuum workers that run, and how many can.
+    pub vacuums: (u32, u32),
+    /// Bytes of log that an inactive replication slot keeps, the most of any.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub slot_bytes: u64,
+    /// That slot.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub slot: CompactString,
+    /// Servers that follow this one, at most [`STANDBYS`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub standbys: Vec<Standby>,
+    /// Milliseconds from asking to having read the answer.
+    pub cost_ms: f32,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// A server that follows the one that tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standby {
+    /// What it calls itself, else its address.
+    pub name: CompactString,
+    /// `streaming`, `catchup`, …; empty when we may not see it.
+    pub state: CompactString,
+    /// Milliseconds until it had applied what was written.
+    pub behind_ms: Option<u64>,
+    /// Bytes of log that it has not applied.
+    pub behind_bytes: Option<u64>,
+}
+
 /// Servers told of in one [`Titles`].
 pub const TITLED: usize = 8;
 /// Groups of sessions told of each.
@@ -371,6 +441,25 @@ pub enum PoolFrom {
     Log,
 }
 
+/// Where a pool stands between the code and the tables.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolLayer {
+    /// Inside the application.
+    #[default]
+    Application,
+    /// Between both: PgBouncer.
+    Pooler,
+    /// The server's own connections.
+    Server,
+}
+
+impl PoolLayer {
+    fn is_application(&self) -> bool {
+        *self == PoolLayer::Application
+    }
+}
+
 /// What a pool says of itself; what it does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PoolFigures {
@@ -378,6 +467,9 @@ pub struct PoolFigures {
     pub pool: CompactString,
     /// Where the figures come from.
     pub from: PoolFrom,
+    /// Where the pool stands.
+    #[serde(default, skip_serializing_if = "PoolLayer::is_application")]
+    pub layer: PoolLayer,
     /// Connections handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<u32>,
@@ -407,6 +499,33 @@ pub struct PoolFigures {
     pub line: Option<LineRef>,
 }
 
+/// The files of a SQLite database, as they lie there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteFile {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages in the file.
+    pub pages: u32,
+    /// Of these, free ones.
+    pub free_pages: u32,
+    /// `wal`, `rollback`, `empty`.
+    pub journal: CompactString,
+    /// Bytes of the `-wal` file.
+    #[serde(default)]
+    pub wal_bytes: u64,
+    /// Bytes of the `-journal` file.
+    #[serde(default)]
+    pub journal_bytes: u64,
+    /// Frames in the WAL.
+    #[serde(default)]
+    pub frames: u32,
+    /// Of these, put into the file already; what a reader still needs keeps the rest back.
+    #[serde(default)]
+    pub checkpointed: u32,
+}
+
 /// A statement that a log line calls slow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SlowStatement {
@@ -424,8 +543,27 @@ pub struct SlowStatement {
     /// Rows returned or changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Rows looked at for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examined: Option<u64>,
+    /// Milliseconds of it that went into waiting for locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_ms: Option<f64>,
+    /// The session that ran it; 0 when the line names none.
+    #[serde(default, skip_serializing_if = "no_pid")]
+    pub pid: i32,
+    /// What the application calls itself.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub application: CompactString,
+    /// The plan that it ran with, as the log has it (auto_explain, MariaDB's `# explain:`), cut at [`PLAN`] characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
     /// The line.
     pub from: LineRef,
+}
+
+fn no_pid(pid: &i32) -> bool {
+    *pid == 0
 }
 
 /// Names one log line for ever.

@@ -6,11 +6,14 @@
 
 pub mod blocked;
 pub mod config;
+pub mod ending;
 pub mod event;
 pub mod extract;
 pub mod figures;
+pub mod files;
 pub mod fingerprint;
 pub mod history;
+pub mod layers;
 pub mod pane;
 pub mod plan;
 pub mod pools;
@@ -18,4 +21,8 @@ pub mod slow;
 pub mod sources;
 pub mod statement;
 pub mod titles;
+pub mod told;
+pub mod troubles;
+pub mod upkeep;
 pub mod verdict;
+pub mod waits;

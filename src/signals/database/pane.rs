@@ -9,7 +9,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use self::rows::{Piece, Row};
-use super::history::{DatabaseHistory, Server};
+use super::ending::{Ending, How};
+use super::history::{DatabaseHistory, Seen, Server};
 use super::plan::Wanted;
 use super::verdict as conclusions;
 use crate::timeline::time::short;
@@ -45,6 +46,8 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
         text = "db refuses".into();
     } else if let Some(root) = now.roots.first() {
         text += &format!(" blocked {}", root.blocked);
+    } else if let Some(holder) = now.holders.first() {
+        text += &format!(" blocked {}", holder.waiting.len());
     } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
         text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
     }
@@ -58,7 +61,9 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     let f = &look.figures;
     let superuser = server.info.latest(cx.now).is_some_and(|i| i.value.superuser);
     let role = if superuser { "superuser · " } else { "" };
-    let mut text = format!("{} · {role}{:.0} ms/poll", server.name(cx.now), f.cost_ms);
+    let standby = server.info.latest(cx.now).is_some_and(|i| i.value.standby);
+    let standby = if standby { "standby · " } else { "" };
+    let mut text = format!("{} · {standby}{role}{:.0} ms/poll", server.name(cx.now), f.cost_ms);
     if f.every_ms > 1_000 {
         text += &format!(" every {} s", f.every_ms / 1_000);
     }
@@ -66,6 +71,8 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     if skipped > 0 {
         text += &format!(" · skipped {skipped}");
     }
+    text +=
+        if conclusions::takes_reserved(server, look, cx.now) { " · 1 conn, a reserved slot" } else { " · 1 conn" };
     text
 }
 
@@ -172,12 +179,64 @@ pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
             s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
         };
         let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
-        let source = of.or_else(shown)?;
-        return Some(Wanted { source, statement: statement.text.clone(), db: String::new() });
+        let source = of.or_else(shown).or_else(|| now.files.first().map(|f| f.source))?;
+        // What runs now has its values, and so has what a log line told; counters know its shape only.
+        let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
+            l.sessions.iter().find(|s| {
+                s.session.is_active()
+                    && (s.statement.fingerprint == statement.fingerprint
+                        || row.queryid.is_some() && s.session.queryid == row.queryid)
+            })
+        });
+        let told = || history.slow.upto(cx.now).filter(|e| e.value.statement.fingerprint == row.key).last();
+        let (text, db) = match running {
+            Some(s) => (s.statement.text.clone(), s.session.db.to_string()),
+            None => (told().map_or(&statement.text, |e| &e.value.statement.text).clone(), String::new()),
+        };
+        return Some(Wanted { source, statement: text, db, queryid: row.queryid, run: false });
     }
     let seen = select::seen(&picked, &now)?;
-    let (statement, db) = (seen.statement.text.clone(), seen.session.db.to_string());
-    (!statement.is_empty()).then(|| shown().map(|source| Wanted { source, statement, db }))?
+    let (statement, db, queryid) = (seen.statement.text.clone(), seen.session.db.to_string(), seen.session.queryid);
+    (!statement.is_empty()).then(|| shown().map(|source| Wanted { source, statement, db, queryid, run: false }))?
+}
+
+/// The session under the cursor, for ending it or its statement: it must be a session of a client, on the server that is
+/// shown, and not a prepared transaction.
+pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
+    let now = conclusions::now(history, cx);
+    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let (server, look) = now.server?;
+    let source = history.servers.iter().find(|(_, s)| std::ptr::eq(*s, server)).map(|(id, _)| *id)?;
+    let running = |i: usize| {
+        let row = now.slow.get(i)?;
+        let same = |s: &&Seen| {
+            s.session.is_active() && row.statement.as_ref().is_some_and(|t| t.fingerprint == s.statement.fingerprint)
+        };
+        look.sessions.iter().filter(same).max_by_key(|s| s.session.query_age_ms)
+    };
+    let seen = match picked {
+        rows::Picked::Slow(i) => running(i)?,
+        _ => select::seen(&picked, &now)?,
+    };
+    let d = &seen.session;
+    (d.pid > 0 && d.is_client()).then(|| Ending {
+        source,
+        server: server.name(cx.now).to_owned(),
+        how: How::default(),
+        pid: d.pid,
+        backend_start: d.backend_start,
+        query_start: d.query_start.filter(|_| d.is_active()),
+        query_age_ms: d.query_age_ms.filter(|_| d.is_active()),
+        user: d.user.clone(),
+        client: d.client.clone(),
+        client_port: d.client_port,
+        what: format!(
+            "{}, {}: {}",
+            d.user,
+            conclusions::state_of(seen),
+            seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ")
+        ),
+    })
 }
 
 /// SQL that ends the session under the cursor, if it holds others up or an open transaction; only while it is still the
@@ -193,8 +252,10 @@ pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
 pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
     let now = conclusions::now(history, cx);
     let row = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
-    Some(select::selected(&row, &now, cx))
+    Some(select::selected(&row, history, &now, cx))
 }
 
+#[cfg(test)]
+mod logged;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,10 @@ use std::fmt::Write;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+use super::ending::{Ended, Ending};
 use crate::timeline::SourceId;
+
+pub mod mysql;
 
 /// A table of so many rows, or pages of 8 kB, is large.
 const LARGE: (f64, f64) = (100_000.0, 1_000.0);
@@ -17,7 +20,7 @@ const FEW: f64 = 0.05;
 const NODES: usize = 300;
 
 /// A statement whose plan somebody wants to see.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The server that runs it.
     pub source: SourceId,
@@ -25,15 +28,39 @@ pub struct Wanted {
     pub statement: String,
     /// The database it runs in, where that is known.
     pub db: String,
+    /// The server's number of it, where it is known: leads to a sample where only its shape is.
+    pub queryid: Option<i64>,
+    /// Run it once to measure (`ANALYZE`), instead of planning it only. Never by itself: somebody asked twice.
+    pub run: bool,
 }
 
-/// The same on its way to the source; what comes back is the plan, or a sentence that says why there is none.
+/// A wish on its way to the source, which carries it out over the one connection that it has.
 #[derive(Debug)]
-pub struct Question {
-    /// What is asked.
-    pub wanted: Wanted,
-    /// Where the answer goes.
-    pub answer: oneshot::Sender<Result<Plan, String>>,
+pub enum Question {
+    /// The plan of a statement, or a sentence that says why there is none.
+    Plan {
+        /// What is asked.
+        wanted: Wanted,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Plan, String>>,
+    },
+    /// The end of a session or of its statement, or a sentence that says why not.
+    End {
+        /// Whose.
+        ending: Ending,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<Ended, String>>,
+    },
+}
+
+impl Question {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_forgotten(&self) -> bool {
+        match self {
+            Question::Plan { answer, .. } => answer.is_closed(),
+            Question::End { answer, .. } => answer.is_closed(),
+        }
+    }
 }
 
 /// A plan.
@@ -49,6 +76,10 @@ pub struct Plan {
     pub findings: Vec<String>,
     /// SQL to copy; never run.
     pub copy: Option<String>,
+    /// What was asked, so that it can be asked again.
+    pub wanted: Wanted,
+    /// Whether the server can be asked to run it and measure.
+    pub can_run: bool,
 }
 
 /// One node.
@@ -64,6 +95,10 @@ pub struct Node {
     pub cost: f64,
     /// Rows it is expected to give.
     pub rows: f64,
+    /// Rows that one pass looks at, where the server tells that instead of a cost.
+    pub looked: f64,
+    /// Rows it gave and milliseconds it took with all below it, where the statement was run to measure.
+    pub measured: Option<(f64, f64)>,
     /// Conditions and keys.
     pub details: Vec<String>,
     /// The one whose own part is largest.
@@ -106,6 +141,27 @@ pub fn read(json: &str) -> Option<Plan> {
 
 fn number(v: &Value, key: &str) -> f64 {
     v.get(key).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+/// `with it: cost 20,000 to 9 (2,200 times less), index 3 MB (hypopg)`.
+pub fn supposed(without: f64, with: f64, size: &str) -> String {
+    let ratio = without / with.max(0.01);
+    let gain = match ratio {
+        r if r >= 10.0 => format!("{} times less", thousands(r)),
+        r if r >= 1.1 => format!("{r:.1} times less"),
+        _ => "no gain: the planner would not use it".to_owned(),
+    };
+    let size = if size.is_empty() { String::new() } else { format!("; the index would have {size}") };
+    format!(
+        "with that index the cost goes from {} to {} ({gain}){size}, says hypopg",
+        thousands(without),
+        thousands(with)
+    )
+}
+
+/// What the planner expects all of it to cost, in its units.
+pub fn total(plan: &Plan) -> f64 {
+    plan.nodes.first().map_or(0.0, |n| n.cost)
 }
 
 fn node(v: &Value, depth: usize, out: &mut Vec<Node>) {
@@ -153,6 +209,11 @@ fn node(v: &Value, depth: usize, out: &mut Vec<Node>) {
         share: (cost - of_below).max(0.0),
         cost,
         rows: number(v, "Plan Rows"),
+        looked: 0.0,
+        measured: v.get("Actual Total Time").and_then(Value::as_f64).map(|ms| {
+            let loops = number(v, "Actual Loops").max(1.0);
+            (number(v, "Actual Rows") * loops, ms * loops)
+        }),
         details,
         costliest: false,
         scans: table.filter(|_| kind == "Seq Scan"),

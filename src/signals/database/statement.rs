@@ -3,6 +3,8 @@
 //! This is the only guard where a statement with `$n` must go by the simple protocol, so it refuses what it does not
 //! understand. It assumes `standard_conforming_strings = on`, which is set wherever its verdict is used.
 
+pub mod mysql;
+
 /// A statement that may be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
@@ -15,6 +17,25 @@ pub struct Reading {
 }
 
 impl Reading {
+    /// Names that are called as functions, or may be: those right before a bracket.
+    pub fn called(&self) -> Vec<String> {
+        let b = self.sql.as_bytes();
+        let mut out: Vec<String> = Vec::new();
+        for (i, _) in b.iter().enumerate().filter(|(_, c)| **c == b'(') {
+            let before = self.sql[..i].trim_end();
+            let from = before
+                .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+            let name = before[from..].to_lowercase();
+            if !name.is_empty() && !out.contains(&name) {
+                out.push(name);
+            }
+        }
+        // A name in quotes may be called as well.
+        out.extend(self.words.iter().filter(|w| self.sql.contains(&format!("\"{w}\""))).cloned());
+        out
+    }
+
     /// Whether it names a table, with or without its schema.
     pub fn names(&self, table: &str) -> bool {
         self.words.iter().any(|w| w == table)
@@ -73,6 +94,19 @@ pub fn reading(sql: &str) -> Result<Reading, String> {
             _ => i + 1,
         };
     }
+    judge(&words)?;
+    if parameters > 200 {
+        return Err("it has more than 200 parameters".into());
+    }
+    let sql = sql[..end.unwrap_or(sql.len())].trim().to_owned();
+    if sql.ends_with('…') {
+        return Err(CUT.into());
+    }
+    Ok(Reading { sql, parameters, words })
+}
+
+/// Whether words outside of strings and comments are those of a statement that only reads.
+fn judge(words: &[String]) -> Result<(), String> {
     let first = words.first().map_or("", String::as_str);
     if !matches!(first, "select" | "with" | "values" | "table") {
         return Err(match first {
@@ -95,14 +129,7 @@ pub fn reading(sql: &str) -> Result<Reading, String> {
             return Err("it has UPDATE in it and writes; only statements that read are explained".into());
         }
     }
-    if parameters > 200 {
-        return Err("it has more than 200 parameters".into());
-    }
-    let sql = sql[..end.unwrap_or(sql.len())].trim().to_owned();
-    if sql.ends_with('…') {
-        return Err(CUT.into());
-    }
-    Ok(Reading { sql, parameters, words })
+    Ok(())
 }
 
 const CUT: &str = "its text is cut off, so it cannot be explained; raise track_activity_query_size on the server";
@@ -165,6 +192,12 @@ mod tests {
         assert!(reading("SELECT * FROM a FOR NO KEY UPDATE").is_ok());
         assert!(reading(r"SELECT E'it\'s; fine'").is_ok());
         assert!(reading("WITH x AS (SELECT 1) TABLE x").is_ok());
+    }
+
+    #[test]
+    fn what_is_called_is_named_whatever_stands_between_it_and_its_bracket() {
+        let r = reading("SELECT count (*), pg_catalog.Pg_Sleep(1), \"Odd\"(2) FROM a WHERE b IN (1)").unwrap();
+        assert_eq!(r.called(), ["count", "pg_sleep", "in", "Odd"]);
     }
 
     #[test]

@@ -26,6 +26,23 @@ pub fn start(mut source: Box<dyn Source>) -> Run {
     Run { seen, cancel, task }
 }
 
+/// The same, and run again after a failure that may pass, as the supervisor does, but without its patience.
+pub fn start_again(mut source: Box<dyn Source>) -> Run {
+    let (tx, seen) = mpsc::channel(10_000);
+    let out = Out::new(SourceId(1), StreamClock::start(), Lanes { must: tx.clone(), sample: tx.clone(), logs: tx });
+    let cancel = CancellationToken::new();
+    let token = cancel.clone();
+    let task = tokio::spawn(async move {
+        loop {
+            match source.run(&out, token.clone()).await {
+                Err(e) if e.retry && !token.is_cancelled() => tokio::time::sleep(Duration::from_millis(200)).await,
+                ended => return ended,
+            }
+        }
+    });
+    Run { seen, cancel, task }
+}
+
 impl Run {
     /// The first event for which `pick` gives something; fails after `within`, naming what was waited for.
     pub async fn until<T>(&mut self, what: &str, within: Duration, mut pick: impl FnMut(&Event) -> Option<T>) -> T {

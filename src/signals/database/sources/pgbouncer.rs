@@ -8,14 +8,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use compact_str::CompactString;
-use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::postgres::PgRow;
 use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row};
 use tokio_util::sync::CancellationToken;
 
+use super::postgres::options::options;
 use super::postgres::session::{connect, text};
 use super::postgres::trouble::Trouble;
 use crate::signals::database::config::PgbouncerConfig;
-use crate::signals::database::event::{DatabaseEvent, PoolFigures, Refused};
+use crate::signals::database::event::{DatabaseEvent, PoolFigures, PoolLayer, Refused};
 use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
 use crate::timeline::SourceState;
 
@@ -38,7 +39,9 @@ impl PgbouncerSource {
     }
 
     async fn open(&self) -> Result<PgConnection, Trouble> {
-        let options = PgConnectOptions::from_str(&self.config.url.0)?
+        let (env, command) = (self.config.password_env.as_deref(), self.config.password_command.as_deref());
+        let options = options(&self.config.url.0, env, command, |name| std::env::var(name).ok())
+            .await?
             .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION")))
             .extra_float_digits(None)
             .statement_cache_capacity(0)
@@ -122,6 +125,7 @@ fn pools(rows: &[Line], sizes: &BTreeMap<String, u32>) -> Vec<PoolFigures> {
         let idle = n("sv_idle") + n("sv_used");
         out.push(PoolFigures {
             pool: CompactString::from(format!("{db}/{user}")),
+            layer: PoolLayer::Pooler,
             used: Some(n("sv_active") + n("sv_tested") + n("sv_login")),
             idle: Some(idle),
             max: sizes.get(db).copied(),

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::merge::{Cancelled, Merge, Way, at};
+use super::older;
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Spans;
+use crate::timeline::counts::Counts;
 use crate::timeline::{SourceId, TimeRange, Ts};
 
 /// Between two parts that only tell progress, or some rows of a search that goes on.
@@ -90,6 +92,7 @@ impl Answer<'_> {
             Ask::Span => self.span(),
             Ask::Count { pattern, at } => self.count(pattern.clone(), *at),
             Ask::Skews { range } => self.skews(*range),
+            Ask::Passed { range, step } => self.passed(*range, *step),
             Ask::TopValues { range, field, split } => self.top(*range, field, *split),
             Ask::Fields { range } => self.fields(*range),
         }
@@ -220,7 +223,12 @@ impl Answer<'_> {
                 last.upto = side.merge.upto();
             }
             let all = side.count < before || side.merge.exhausted();
-            if matches!(anchor, Anchor::Since(_)) { last.gap = !all } else { last.at_start = all }
+            if matches!(anchor, Anchor::Since(_)) {
+                last.gap = !all;
+            } else {
+                last.at_start = all;
+                last.older = if all { older::offer(self.generations) } else { None };
+            }
         }
         for side in older.iter().chain(&newer) {
             last.total_bytes = side.merge.total;
@@ -334,6 +342,29 @@ impl Answer<'_> {
         )?;
         let top = Some(counter.borrow().finish(share));
         (self.deliver)(LogArrival { top, done: true, scanned_bytes, total_bytes, ..self.part() });
+        Ok(())
+    }
+
+    fn passed(&mut self, range: TimeRange, step: Duration) -> Result<(), Cancelled> {
+        let columns = std::cell::RefCell::new(BTreeMap::<Ts, Counts>::new());
+        let from = |share: f64| {
+            // Where it is looked now may be in the middle of a column, which is then not known.
+            let left = range.len().mul_f64(1.0 - share.clamp(0.0, 1.0));
+            if share >= 1.0 { range.start } else { (range.start + left).floor(step) + step }
+        };
+        let (share, ..) = self.window(
+            range,
+            |hit| {
+                columns.borrow_mut().entry(hit.place.0.floor(step)).or_default().add(hit.severity(), 1);
+                true
+            },
+            |me, share| {
+                let passed = Some((from(share), columns.borrow().clone()));
+                (me.deliver)(LogArrival { passed, ..me.part() });
+            },
+        )?;
+        let passed = Some((from(share), columns.into_inner()));
+        (self.deliver)(LogArrival { passed, done: true, ..self.part() });
         Ok(())
     }
 

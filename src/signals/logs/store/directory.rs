@@ -16,6 +16,9 @@ use super::tokens::Key;
 use crate::timeline::Ts;
 use crate::timeline::counts::Counts;
 
+#[path = "written.rs"]
+pub mod written;
+
 /// Bytes in a block, about.
 pub const BLOCK: u64 = 256 << 10;
 /// Slots made together: as many as a word has bits.

@@ -138,7 +138,7 @@ impl<'a> Pass<'a> {
 }
 
 /// The thread's work: opens files as they are announced, and indexes them.
-pub(super) fn background(shared: &Shared) {
+pub(super) fn background(shared: &Arc<Shared>) {
     let mut pass = Pass::new(shared);
     pass.hurries = true;
     while !shared.closed.load(Ordering::Relaxed) {
@@ -146,6 +146,8 @@ pub(super) fn background(shared: &Shared) {
         for g in &generations {
             g.resolve();
         }
+        super::unpack::start(shared, &generations);
+        super::index_cache::look(shared, &generations);
         let busy = shared.options.background > 0 && pass.run(&generations);
         drop(generations);
         let desk = lock(&shared.desk);

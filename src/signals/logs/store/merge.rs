@@ -111,7 +111,7 @@ impl<'a> Merge<'a> {
                 let said = |t: Ts| Ts(t.0.saturating_sub(moved));
                 let own = from.filter(|(_, k)| *k == generation.key(k.offset)).map(|(_, k)| k.offset);
                 let at = match (way, from) {
-                    (Way::Back, None) if until < Ts::MAX && visible == generation.opened.size => {
+                    (Way::Back, None) if until < Ts::MAX && visible <= generation.opened.size => {
                         surely_after(&walk, said(until))
                     }
                     (Way::Back, None) => walk.end(),

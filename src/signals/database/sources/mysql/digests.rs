@@ -33,6 +33,8 @@ impl Digests {
     /// A connection was opened; `on` says whether the server keeps counters at all.
     pub fn reconnected(&mut self, on: bool) {
         self.off = !on;
+        // What answers now may be another server: differences to the one before would be nonsense.
+        (self.before, self.looked) = (HashMap::new(), None);
         self.lack = (!on).then(|| {
             "performance_schema is off, so there are no figures per statement, only what runs now; to have them: \
              performance_schema = ON below [mysqld], and a restart"

@@ -6,6 +6,8 @@
 pub mod activity;
 pub mod deadlock;
 pub mod digests;
+pub mod ending;
+pub mod explain;
 pub mod rights;
 pub mod secret;
 pub mod session;
@@ -14,15 +16,19 @@ pub mod trouble;
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::digests::Digests;
+use self::explain::Failed;
 use self::session::{Server, Session};
 use self::trouble::Trouble;
 use super::clients::Clients;
 use super::pace::Pace;
 use crate::signals::database::config::MysqlConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
+use crate::signals::database::plan::Question;
+use crate::signals::source::Asker;
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
@@ -40,11 +46,14 @@ pub struct MysqlSource {
     clients: Clients,
     /// Deadlocks the server had counted at the last look.
     deadlocks: Option<u64>,
+    asker: Asker,
+    questions: mpsc::Receiver<Question>,
 }
 
 impl MysqlSource {
     /// For the server in `config`, shown as `name`.
     pub fn new(name: &str, config: MysqlConfig, roots: &Roots) -> MysqlSource {
+        let (asker, questions) = mpsc::channel(1);
         let base = Duration::try_from_secs_f64(config.interval).unwrap_or(Duration::from_secs(1));
         MysqlSource {
             name: name.into(),
@@ -53,13 +62,17 @@ impl MysqlSource {
             digests: Digests::default(),
             clients: Clients::new(roots),
             deadlocks: None,
+            asker,
+            questions,
         }
     }
 
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         let server = session.server().await?;
         self.digests.reconnected(server.performance_schema);
-        let rights = rights::rights(session, &server).await?;
+        // It may be another server now that answers at this address: its counters are no continuation.
+        self.deadlocks = None;
+        let (rights, may_reserve) = rights::rights(session, &server).await?;
         send(
             out,
             DatabaseEvent::ServerInfo(ServerInfo {
@@ -73,6 +86,7 @@ impl MysqlSource {
                 superuser: false,
                 local_port: self.config.url.is_local().then_some(server.port),
                 rights,
+                may_reserve,
             }),
         )
         .await;
@@ -92,6 +106,12 @@ impl MysqlSource {
                     look.skipped = std::mem::take(&mut skipped);
                     look.every_ms = self.pace.every().as_millis() as u32;
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
+                    // A single counter: cheap enough for every look, so that a deadlock is seen within seconds.
+                    match self.dead(session, &server).await {
+                        Ok(Some(event)) => send(out, event).await,
+                        Ok(None) | Err(Trouble::TooSlow) => {}
+                        Err(e) => return Err(e),
+                    }
                 }
                 Err(Trouble::TooSlow) => {
                     skipped += 1;
@@ -113,7 +133,13 @@ impl MysqlSource {
             let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
             skipped += missed;
             // Back onto the beat: what was missed is not made up for.
-            tokio::time::sleep(every * (missed + 1) - over).await;
+            let next = tokio::time::Instant::now() + (every * (missed + 1) - over);
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next) => break,
+                    Some(q) = self.questions.recv() => answer(session, &server, q).await?,
+                }
+            }
         }
     }
 
@@ -121,11 +147,6 @@ impl MysqlSource {
         match self.digests.look(session, &server.account).await {
             Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
             Err(Trouble::TooSlow) => {}
-            Err(e) => return Err(e),
-        }
-        match self.dead(session, server).await {
-            Ok(Some(event)) => send(out, event).await,
-            Ok(None) | Err(Trouble::TooSlow) => {}
             Err(e) => return Err(e),
         }
         match activity::replica(session, server).await {
@@ -170,11 +191,43 @@ impl MysqlSource {
     }
 }
 
+/// Answers a question over the one connection; looks pause for as long.
+async fn answer(session: &mut Session, server: &Server, q: Question) -> Result<(), Trouble> {
+    if q.is_forgotten() {
+        return Ok(());
+    }
+    match q {
+        Question::Plan { wanted, answer } => {
+            let (said, broken) = told(explain::explain(session, server, &wanted).await, "no plan");
+            let _ = answer.send(said);
+            broken
+        }
+        Question::End { ending, answer } => {
+            let (said, broken) = told(ending::end(session, server, &ending).await, "not done");
+            let _ = answer.send(said);
+            broken
+        }
+    }
+}
+
+/// What is answered, and what of it ends the connection.
+fn told<T>(came: Result<T, Failed>, without: &str) -> (Result<T, String>, Result<(), Trouble>) {
+    match came {
+        Ok(value) => (Ok(value), Ok(())),
+        Err(Failed::Said(why)) => (Err(why), Ok(())),
+        Err(Failed::Broken(e)) => (Err(format!("{without}: the connection broke")), Err(e)),
+    }
+}
+
 async fn send(out: &Out, event: DatabaseEvent) {
     out.must(Event::Database(event)).await;
 }
 
 impl Source for MysqlSource {
+    fn asker(&self) -> Option<Asker> {
+        Some(self.asker.clone())
+    }
+
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();

@@ -4,14 +4,19 @@ use super::session::{Server, Session as Conn, text};
 use super::trouble::Trouble;
 use crate::signals::database::event::Right;
 
-/// One for each thing that depends on a right, or on a setting.
-pub async fn rights(conn: &mut Conn, server: &Server) -> Result<Vec<Right>, Trouble> {
+/// One for each thing that depends on a right, or on a setting; and whether our connection may be the one that is kept
+/// beyond the others.
+pub async fn rights(conn: &mut Conn, server: &Server) -> Result<(Vec<Right>, bool), Trouble> {
     let rows = match conn.rows("SHOW GRANTS").await {
         Ok(rows) => rows,
         Err(e) if e.is_denied() => Vec::new(),
         Err(e) => return Err(e),
     };
-    Ok(of(server, &rows.iter().filter_map(|r| text(r, 0)).collect::<Vec<_>>()))
+    let grants: Vec<String> = rows.iter().filter_map(|r| text(r, 0)).collect();
+    let global = grants.iter().filter_map(|g| g.strip_prefix("GRANT ")?.split_once(" ON *.*"));
+    let spare = ["SUPER", "CONNECTION ADMIN", "CONNECTION_ADMIN", "ALL PRIVILEGES"];
+    let may = global.into_iter().any(|(rights, _)| rights.split(", ").any(|r| spare.contains(&r)));
+    Ok((of(server, &grants), may))
 }
 
 fn of(server: &Server, grants: &[String]) -> Vec<Right> {

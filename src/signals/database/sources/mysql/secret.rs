@@ -1,13 +1,9 @@
 //! Where a password comes from: the url, a named variable, a command, `MYSQL_PWD`, option files. Never shown, never kept.
 
 use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
 
+use super::super::secret::named;
 use crate::signals::database::config::MysqlConfig;
-
-/// How long the command may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The password for the server in `config` where its url has none; the error names what was looked at, never what was
 /// found. `variable` reads the environment.
@@ -15,12 +11,9 @@ pub async fn password(
     config: &MysqlConfig,
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<String>, String> {
-    if let Some(name) = &config.password_env {
-        let value = variable(name);
-        return value.map(Some).ok_or_else(|| format!("password_env: the environment has no {name}; export it"));
-    }
-    if let Some(command) = &config.password_command {
-        return of_command(command).await.map(Some);
+    let named = named(config.password_env.as_deref(), config.password_command.as_deref(), &variable).await?;
+    if named.is_some() {
+        return Ok(named);
     }
     if let Some(path) = &config.option_file {
         let text = std::fs::read_to_string(path).map_err(|e| format!("option_file {}: {e}", path.display()))?;
@@ -42,30 +35,6 @@ pub fn user(config: &MysqlConfig, variable: impl Fn(&str) -> Option<String>) -> 
 
 fn at_home(variable: &impl Fn(&str) -> Option<String>) -> Option<String> {
     std::fs::read_to_string(Path::new(&variable("HOME")?).join(".my.cnf")).ok()
-}
-
-async fn of_command(command: &str) -> Result<String, String> {
-    let run = tokio::process::Command::new("sh")
-        .arg("-c")
-        .arg(command)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let out = match tokio::time::timeout(PATIENCE, run).await {
-        Ok(Ok(out)) => out,
-        Ok(Err(e)) => return Err(format!("password_command: sh does not run: {e}")),
-        Err(_) => return Err("password_command: not done within 10 s; it must not ask anything".into()),
-    };
-    if !out.status.success() {
-        return Err(format!("password_command failed ({}); run it by hand", out.status));
-    }
-    let text = String::from_utf8_lossy(&out.stdout);
-    match text.lines().next().filter(|l| !l.is_empty()) {
-        Some(line) => Ok(line.to_owned()),
-        None => Err("password_command printed nothing; run it by hand".into()),
-    }
 }
 
 /// The last value of `wanted` in the sections that clients read.

@@ -115,7 +115,7 @@ impl Session {
         let limit = if server.mariadb { "max_statement_time = 1" } else { "max_execution_time = 1000" };
         self.rows(format!(
             "SET SESSION {limit}, lock_wait_timeout = 1, innodb_lock_wait_timeout = 1, wait_timeout = 120, \
-             time_zone = 'SYSTEM'"
+             time_zone = 'SYSTEM', sql_mode = REPLACE(REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', ''), 'ANSI_QUOTES', '')"
         ))
         .await?;
         self.rows("SET SESSION TRANSACTION READ ONLY").await?;

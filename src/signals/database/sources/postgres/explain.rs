@@ -4,7 +4,9 @@
 //! what the scanner calls a single reading statement; not while anybody holds or queues for an exclusive lock on a
 //! table it names; inside a read-only transaction that is rolled back; under limits for locks and time.
 
-use super::session::{Server, Session as Conn, number, text};
+use sqlx::postgres::PgRow;
+
+use super::session::{Planning, Server, Session as Conn, number, text};
 use super::trouble::Trouble;
 use crate::signals::database::plan::{self, Plan, Table, Wanted};
 use crate::signals::database::statement::{Reading, reading};
@@ -62,36 +64,36 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
     if let Some(why) = locked(conn, &r).await? {
         return said(&why);
     }
-    let mut about = vec!["planned, not run".to_owned()];
-    let (sql, after) = if r.parameters == 0 {
-        (format!("EXPLAIN (FORMAT JSON, VERBOSE) {}", r.sql), "")
-    } else {
-        about.push(
-            "a generic plan, for any values; the one that was slow may have been made for its own values".to_owned(),
-        );
-        if server.version_num >= 160_000 {
-            (format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {}", r.sql), "")
-        } else if conn.is_pooled() {
-            return said("a statement with $n cannot be planned through a pooler before PostgreSQL 16");
-        } else {
-            let nulls = vec!["NULL"; r.parameters as usize].join(", ");
-            (
-                format!(
-                    "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE warroom_plan AS {}; \
-                     EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan({nulls})",
-                    r.sql
-                ),
-                "DEALLOCATE warroom_plan",
-            )
+    if wanted.run {
+        if r.parameters > 0 {
+            return said("a statement with $n has no values to run it with");
         }
+        if let Some(name) = volatile(conn, &r).await? {
+            return said(&format!(
+                "it calls {name}(), which may do something each time it is called, so it is not run"
+            ));
+        }
+    }
+    let steps = match steps(&r, server.version_num, wanted.run) {
+        Ok(steps) => steps,
+        Err(why) => return said(why),
     };
-    let rows = conn.planning(sql, r.parameters == 0, after).await?;
-    let json = rows.iter().filter_map(|row| text(row, 0)).find(|t| t.trim_start().starts_with('['));
-    let Some(mut plan) = json.as_deref().and_then(plan::read) else {
+    let rows = conn.planning(steps).await?;
+    let Some(mut plan) = read(&rows) else {
         return said("the server's answer cannot be read; it may speak PostgreSQL only in part");
     };
-    plan.statement = r.sql;
-    plan.about = about;
+    plan.about.push(if wanted.run {
+        "run once to measure, in a transaction that only reads and was rolled back".to_owned()
+    } else {
+        "planned, not run".to_owned()
+    });
+    if r.parameters > 0 {
+        plan.about.push(
+            "a generic plan, for any values; the one that was slow may have been made for its own values".to_owned(),
+        );
+    }
+    plan.can_run = r.parameters == 0;
+    plan.wanted = wanted.clone();
     let mut tables: Vec<Table> = Vec::new();
     for name in plan.nodes.iter().filter_map(|n| n.scans.clone()).take(8) {
         if !tables.iter().any(|t| t.name == name) {
@@ -99,7 +101,80 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
         }
     }
     plan::advise(&mut plan, &tables);
+    if let Some(index) = plan.copy.clone() {
+        hypothetical(conn, server, &r, &index, &mut plan).await?;
+    }
+    plan.statement = r.sql;
     Ok(plan)
+}
+
+/// How the server is to be asked, by its version.
+fn steps(r: &Reading, version: u32, run: bool) -> Result<Planning, &'static str> {
+    let options = if run { "ANALYZE, FORMAT JSON, VERBOSE" } else { "FORMAT JSON, VERBOSE" };
+    Ok(match (r.parameters, version) {
+        (0, _) => Planning::Whole(format!("EXPLAIN ({options}) {}", r.sql)),
+        (_, v) if v >= 160_000 => Planning::Generic(format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {}", r.sql)),
+        (_, v) if v < 120_000 => return Err("a statement with $n can be planned from PostgreSQL 12 on"),
+        (n, _) => {
+            let nulls = vec!["NULL"; n as usize].join(", ");
+            Planning::Prepared {
+                prepare: format!("SET LOCAL plan_cache_mode = force_generic_plan; PREPARE warroom_plan AS {}", r.sql),
+                explain: format!("EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan({nulls})"),
+            }
+        }
+    })
+}
+
+fn read(rows: &[PgRow]) -> Option<Plan> {
+    let json = rows.iter().filter_map(|row| text(row, 0)).find(|t| t.trim_start().starts_with('['))?;
+    plan::read(&json)
+}
+
+/// A function that the statement may call and that is not known to only compute.
+async fn volatile(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> {
+    let called: Vec<String> = r.called().iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
+    if called.is_empty() {
+        return Ok(None);
+    }
+    let sql = format!(
+        "SELECT /* warroom */ proname FROM pg_proc WHERE provolatile = 'v' AND proname IN ({}) LIMIT 1",
+        called.join(", ")
+    );
+    Ok(conn.rows(sql).await?.first().and_then(|row| text(row, 0)))
+}
+
+/// What the plan would cost with the index that is proposed, where the extension hypopg is there to say so. Such an
+/// index exists in our session only, and is forgotten at once.
+async fn hypothetical(
+    conn: &mut Conn,
+    server: &Server,
+    r: &Reading,
+    index: &str,
+    plan: &mut Plan,
+) -> Result<(), Failed> {
+    const FIND: &str = "SELECT /* warroom */ quote_ident(n.nspname) FROM pg_extension e \
+         JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'";
+    let Some(schema) = conn.rows(FIND.into()).await?.first().and_then(|row| text(row, 0)) else { return Ok(()) };
+    let sql = index.trim_end_matches(';').replace("CREATE INDEX CONCURRENTLY", "CREATE INDEX").replace('\'', "''");
+    let Ok(steps) = steps(r, server.version_num, false) else { return Ok(()) };
+    let make = format!("SELECT {schema}.hypopg_create_index('{sql}')");
+    let size = format!(
+        "SELECT pg_size_pretty({schema}.hypopg_relation_size(indexrelid)) FROM {schema}.hypopg_list_indexes LIMIT 1"
+    );
+    let reset = format!("SELECT {schema}.hypopg_reset()");
+    match conn.supposing(make, steps, size, reset).await {
+        Ok((rows, size)) => {
+            let with = read(&rows).map(|p| plan::total(&p));
+            let size = size.first().and_then(|row| text(row, 0)).unwrap_or_default();
+            if let Some(with) = with {
+                plan.findings.push(plan::supposed(plan::total(plan), with, &size));
+            }
+            Ok(())
+        }
+        // Without a right to it, or one of another version: the proposal stands without a figure.
+        Err(e) if matches!(e, Trouble::TooSlow) || e.code().is_some_and(|c| !c.starts_with("57")) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Whether a table it names, or one that a table of it is a part of, is held or waited for with an exclusive lock.
@@ -145,4 +220,32 @@ async fn table(conn: &mut Conn, name: (String, String)) -> Result<Option<Table>,
     let distinct = rows.iter().filter_map(|r| Some((text(r, 0)?, number(r, 1)?))).collect();
     let leads = leads.lines().map(str::to_owned).collect();
     Ok(Some(Table { name, rows: count.max(0.0), pages, distinct, leads }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(sql: &str, version: u32) -> Vec<String> {
+        match steps(&reading(sql).unwrap(), version, false) {
+            Ok(Planning::Whole(sql) | Planning::Generic(sql)) => vec![sql],
+            Ok(Planning::Prepared { prepare, explain }) => vec![prepare, explain],
+            Err(why) => vec![why.to_owned()],
+        }
+    }
+
+    #[test]
+    fn a_statement_with_parameters_is_asked_for_in_the_words_of_each_version() {
+        let sql = "SELECT a FROM b WHERE c = $1 AND d > $2";
+        for version in [120_019, 130_015, 140_012, 150_007] {
+            let told = asked(sql, version);
+            assert!(told[0].contains("force_generic_plan; PREPARE warroom_plan AS SELECT a"), "{told:?}");
+            assert_eq!(told[1], "EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan(NULL, NULL)");
+        }
+        for version in [160_003, 170_000, 180_000] {
+            assert_eq!(asked(sql, version), [format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {sql}")]);
+        }
+        assert_eq!(asked(sql, 110_020), ["a statement with $n can be planned from PostgreSQL 12 on"]);
+        assert_eq!(asked("SELECT 1", 120_000), ["EXPLAIN (FORMAT JSON, VERBOSE) SELECT 1"]);
+    }
 }

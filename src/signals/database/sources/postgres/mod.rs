@@ -5,12 +5,15 @@
 //! expensive ([`Pace`]). Cancelling gives the connection back at once.
 
 pub mod activity;
+pub mod ending;
 pub mod explain;
+pub mod options;
 pub mod peer;
 pub mod rights;
 pub mod session;
 pub mod statements;
 pub mod trouble;
+pub mod upkeep;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +25,7 @@ use self::explain::Failed;
 use self::session::Session;
 use self::statements::StatementPoll;
 use self::trouble::Trouble;
+use self::upkeep::UpkeepPoll;
 use super::clients::Clients;
 use super::pace::Pace;
 use crate::signals::database::config::PostgresConfig;
@@ -33,6 +37,8 @@ use crate::timeline::SourceState;
 
 /// How often statement counters are read, and at most every how many looks.
 const STATEMENTS_EVERY: Duration = Duration::from_secs(5);
+/// How often upkeep is looked at, and who we are and what we may see.
+const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long giving the connection back may take before it is dropped instead.
 const CLOSE: Duration = Duration::from_millis(200);
 
@@ -45,6 +51,7 @@ pub struct PostgresSource {
     statements: StatementPoll,
     /// Deadlocks the server had counted at the last look.
     deadlocks: Option<u64>,
+    upkeep: UpkeepPoll,
     clients: Clients,
     asker: Asker,
     questions: mpsc::Receiver<Question>,
@@ -62,6 +69,7 @@ impl PostgresSource {
             pace: Pace::new(base),
             statements: StatementPoll::default(),
             deadlocks: None,
+            upkeep: UpkeepPoll::default(),
             clients: Clients::new(roots),
             asker,
             questions,
@@ -69,40 +77,31 @@ impl PostgresSource {
     }
 
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
-        let server = session.server().await?;
+        let mut server = session.server().await?;
         let extension = statements::find(session).await?;
         self.statements.reconnected(extension.clone());
-        send(
-            out,
-            DatabaseEvent::ServerInfo(ServerInfo {
-                name: self.name.clone(),
-                engine: "postgres".into(),
-                version: server.version.clone(),
-                extensions: extension.iter().map(|e| ("pg_stat_statements".into(), e.version_text.clone())).collect(),
-                role: server.role.clone(),
-                sees_all: server.sees_all,
-                standby: server.standby,
-                superuser: server.superuser,
-                local_port: self.config.url.is_local().then_some(server.port),
-                rights: rights::rights(&server, extension.is_some()),
-            }),
-        )
-        .await;
+        // It may be another server now that answers at this address: its counters are no continuation.
+        (self.deadlocks, self.upkeep) = (None, UpkeepPoll::default());
+        send(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
         let mut told = self.lacks(&server);
         out.state(told.clone()).await;
 
         let mut next_statements = Instant::now();
+        let mut next_upkeep = Instant::now();
         let mut skipped = 0;
         loop {
             let began = Instant::now();
+            let mut sees_less = false;
             match activity::look(session, &server).await {
                 Ok(mut look) => {
                     self.pace.record(look.server_ms);
+                    sees_less = server.sees_all && look.counts.hidden > 0;
                     look.skipped = std::mem::take(&mut skipped);
                     look.every_ms = self.pace.every().as_millis() as u32;
                     self.statements.seen(&look);
                     self.clients.name(&mut look, server.port).await;
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
+                    self.count_deadlocks(out, session).await?;
                 }
                 // The server's own limit ended it: that look is lost, and it was expensive.
                 Err(Trouble::TooSlow) => {
@@ -113,12 +112,33 @@ impl PostgresSource {
             }
             if Instant::now() >= next_statements {
                 next_statements = Instant::now() + STATEMENTS_EVERY.max(self.pace.every());
-                self.slow_looks(out, session).await?;
-                let now = self.lacks(&server);
-                if now != told {
-                    told = now;
-                    out.state(told.clone()).await;
+                match self.statements.look(session).await {
+                    Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
+                    Err(Trouble::TooSlow) => {}
+                    Err(e) => return Err(e),
                 }
+            }
+            if sees_less || Instant::now() >= next_upkeep {
+                next_upkeep = Instant::now() + UPKEEP_EVERY.max(self.pace.every());
+                // Rights are given and taken, and a standby is promoted, without a new connection.
+                match session.server().await {
+                    Ok(now) if now != server => {
+                        server = now;
+                        send(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
+                    }
+                    Ok(_) | Err(Trouble::TooSlow) => {}
+                    Err(e) => return Err(e),
+                }
+                match self.upkeep.look(session, &server).await {
+                    Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
+                    Err(Trouble::TooSlow) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            let now = self.lacks(&server);
+            if now != told {
+                told = now;
+                out.state(told.clone()).await;
             }
             let every = self.pace.every();
             let over = began.elapsed();
@@ -135,12 +155,25 @@ impl PostgresSource {
         }
     }
 
-    async fn slow_looks(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
-        match self.statements.look(session).await {
-            Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
-            Err(Trouble::TooSlow) => {}
-            Err(e) => return Err(e),
+    fn info(&self, server: &session::Server) -> ServerInfo {
+        let extension = self.statements.version();
+        ServerInfo {
+            name: self.name.clone(),
+            engine: "postgres".into(),
+            version: server.version.clone(),
+            extensions: extension.iter().map(|v| ("pg_stat_statements".into(), v.clone())).collect(),
+            role: server.role.clone(),
+            sees_all: server.sees_all,
+            standby: server.standby,
+            superuser: server.superuser,
+            local_port: self.config.url.is_local().then_some(server.port),
+            rights: rights::rights(server, extension.is_some()),
+            may_reserve: server.may_reserve(),
         }
+    }
+
+    /// A single sum: cheap enough for every look, so that a deadlock is seen within seconds.
+    async fn count_deadlocks(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         match activity::deadlocks(session).await {
             Ok(n) => {
                 let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
@@ -175,16 +208,30 @@ impl PostgresSource {
 
 /// Answers a question over the one connection; looks pause for as long.
 async fn answer(session: &mut Session, server: &session::Server, q: Question) -> Result<(), Trouble> {
-    if q.answer.is_closed() {
+    if q.is_forgotten() {
         return Ok(());
     }
-    let (said, broken) = match explain::explain(session, server, &q.wanted).await {
-        Ok(plan) => (Ok(plan), Ok(())),
+    match q {
+        Question::Plan { wanted, answer } => {
+            let (said, broken) = told(explain::explain(session, server, &wanted).await, "no plan");
+            let _ = answer.send(said);
+            broken
+        }
+        Question::End { ending, answer } => {
+            let (said, broken) = told(ending::end(session, &ending).await, "not done");
+            let _ = answer.send(said);
+            broken
+        }
+    }
+}
+
+/// What is answered, and what of it ends the connection.
+fn told<T>(came: Result<T, Failed>, without: &str) -> (Result<T, String>, Result<(), Trouble>) {
+    match came {
+        Ok(value) => (Ok(value), Ok(())),
         Err(Failed::Said(why)) => (Err(why), Ok(())),
-        Err(Failed::Broken(e)) => (Err("no plan: the connection broke".into()), Err(e)),
-    };
-    let _ = q.answer.send(said);
-    broken
+        Err(Failed::Broken(e)) => (Err(format!("{without}: the connection broke")), Err(e)),
+    }
 }
 
 async fn send(out: &Out, event: DatabaseEvent) {

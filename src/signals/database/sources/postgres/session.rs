@@ -10,6 +10,7 @@ use compact_str::CompactString;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
 
+use super::options::options;
 use super::peer::{self, Relay, Way};
 use super::trouble::{Trouble, code};
 use crate::signals::Roots;
@@ -51,6 +52,28 @@ pub struct Server {
     pub roles: Vec<CompactString>,
 }
 
+impl Server {
+    /// Whether our connection may take one of the slots that are kept back.
+    pub fn may_reserve(&self) -> bool {
+        self.superuser || self.roles.iter().any(|r| r == "pg_use_reserved_connections")
+    }
+}
+
+/// How a statement is planned.
+pub enum Planning {
+    /// One with its values.
+    Whole(String),
+    /// One with `$n`, by the server itself (16 and newer).
+    Generic(String),
+    /// One with `$n`, prepared as `warroom_plan` (12 to 15).
+    Prepared {
+        /// What prepares it.
+        prepare: String,
+        /// What explains it then.
+        explain: String,
+    },
+}
+
 /// One connection.
 pub struct Session {
     conn: PgConnection,
@@ -63,7 +86,9 @@ pub struct Session {
 impl Session {
     /// Connects. Never more than one attempt in flight, never longer than the deadline each.
     pub async fn open(config: &PostgresConfig, roots: &Roots) -> Result<Session, Trouble> {
-        let options = PgConnectOptions::from_str(&config.url.0)?
+        let (env, command) = (config.password_env.as_deref(), config.password_command.as_deref());
+        let options = options(&config.url.0, env, command, |name| std::env::var(name).ok())
+            .await?
             .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION")))
             .statement_cache_capacity(0)
             .disable_statement_logging();
@@ -76,7 +101,13 @@ impl Session {
         }
         let direct = connect(options.clone().options(SETTINGS)).await;
         match direct {
-            Ok(conn) => Ok(Session { conn, pooled: false, relay: None }),
+            Ok(conn) => {
+                let mut session = Session { conn, pooled: false, relay: None };
+                // A pooler that was told to ignore what it does not know takes the settings and keeps none.
+                let set = session.rows("SELECT /* warroom */ current_setting('lock_timeout')".into()).await?;
+                session.pooled = set.first().and_then(|r| text(r, 0)).as_deref() != Some("100ms");
+                Ok(session)
+            }
             Err(Trouble::Sql(e)) if is_pooler(&e) => {
                 let conn = connect(options.extra_float_digits(None)).await?;
                 Ok(Session { conn, pooled: true, relay: None })
@@ -113,31 +144,62 @@ impl Session {
     }
 
     /// Runs what plans a statement, in a transaction that only reads and is rolled back whatever happens, waiting at
-    /// most 0.1 s for a lock and 2 s in all. `whole` says that it has no parameters: then it goes by the protocol that
-    /// takes a single statement only. `after` is run last, in any case.
-    pub async fn planning(&mut self, sql: String, whole: bool, after: &'static str) -> Result<Vec<PgRow>, Trouble> {
+    /// most 0.1 s for a lock and 2 s in all. Gives the rows of the last of `steps`.
+    pub async fn planning(&mut self, steps: Planning) -> Result<Vec<PgRow>, Trouble> {
         const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL lock_timeout = 100; SET LOCAL statement_timeout = 2000; \
              SET LOCAL standard_conforming_strings = on";
         let conn = &mut self.conn;
         let ask = async {
             sqlx::raw_sql(BEGIN).execute(&mut *conn).await?;
-            if whole {
-                sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *conn).await
-            } else {
-                sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *conn).await
-            }
+            planned(conn, steps).await
         };
         let answer = match tokio::time::timeout(DEADLINE, ask).await {
             Ok(answer) => answer.map_err(Trouble::from),
             Err(_) => return Err(Trouble::Silent("planning a statement")),
         };
+        let end = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn);
+        match tokio::time::timeout(DEADLINE, end).await {
+            Ok(ended) => ended.map(|_| ())?,
+            Err(_) => return Err(Trouble::Silent("ending a transaction")),
+        }
+        answer
+    }
+
+    /// Plans as if something were there that `make` makes for this session only; `size` is asked while it is, `reset`
+    /// takes it away, whatever happens. All of it in one transaction that only reads, under the same limits.
+    pub async fn supposing(
+        &mut self,
+        make: String,
+        steps: Planning,
+        size: String,
+        reset: String,
+    ) -> Result<(Vec<PgRow>, Vec<PgRow>), Trouble> {
+        const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL lock_timeout = 100; SET LOCAL statement_timeout = 1000";
+        let conn = &mut self.conn;
+        let work = async {
+            sqlx::raw_sql(BEGIN).execute(&mut *conn).await?;
+            sqlx::raw_sql(AssertSqlSafe(make)).execute(&mut *conn).await?;
+            let rows = planned(conn, steps).await?;
+            let size = sqlx::raw_sql(AssertSqlSafe(size)).fetch_all(&mut *conn).await?;
+            Ok::<_, sqlx::Error>((rows, size))
+        };
+        let answer = match tokio::time::timeout(DEADLINE, work).await {
+            Ok(answer) => answer.map_err(Trouble::from),
+            Err(_) => return Err(Trouble::Silent("planning with an index that is not there")),
+        };
+        // Inside of the transaction where it stands, so that a pooler's connection is the same one; else after it.
         let end = async {
-            sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
-            if !after.is_empty()
-                && let Err(e) = sqlx::raw_sql(after).execute(&mut self.conn).await
-                && e.as_database_error().is_none()
-            {
-                return Err(e);
+            if answer.is_ok() {
+                sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut self.conn).await?;
+                sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
+            } else {
+                sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
+                if !self.pooled
+                    && let Err(e) = sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut self.conn).await
+                    && e.as_database_error().is_none()
+                {
+                    return Err(e);
+                }
             }
             Ok(())
         };
@@ -188,6 +250,25 @@ impl Session {
         let _ = self.conn.close().await;
         if let Some(relay) = self.relay {
             relay.ended().await;
+        }
+    }
+}
+
+/// Carries out the steps, inside of a transaction that stands.
+async fn planned(conn: &mut PgConnection, steps: Planning) -> Result<Vec<PgRow>, sqlx::Error> {
+    match steps {
+        // By the protocol that takes a single statement only.
+        Planning::Whole(sql) => sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(&mut *conn).await,
+        Planning::Generic(sql) => sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut *conn).await,
+        Planning::Prepared { prepare, explain } => {
+            sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await?;
+            // What is prepared outlives the transaction, also on the connection of a pooler: it is taken back inside
+            // of it, whatever happens.
+            sqlx::raw_sql("SAVEPOINT warroom").execute(&mut *conn).await?;
+            let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *conn).await;
+            let end = "ROLLBACK TO SAVEPOINT warroom; DEALLOCATE warroom_plan";
+            sqlx::raw_sql(end).execute(&mut *conn).await?;
+            rows
         }
     }
 }

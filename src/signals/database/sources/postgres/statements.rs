@@ -66,6 +66,13 @@ impl StatementPoll {
              (and shared_preload_libraries = 'pg_stat_statements')",
         );
         self.extension = extension;
+        // What answers now may be another server: differences to the one before would be nonsense.
+        (self.before, self.looked) = (HashMap::new(), None);
+    }
+
+    /// Version of the extension that is read.
+    pub fn version(&self) -> Option<CompactString> {
+        self.extension.as_ref().map(|e| e.version_text.clone())
     }
 
     /// Why there are no figures, if there are none.

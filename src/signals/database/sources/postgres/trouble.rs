@@ -15,6 +15,8 @@ pub enum Trouble {
     Sql(sqlx::Error),
     /// We cannot become the user whom the server is to see: why, and what is needed.
     Peer(String),
+    /// The password, or the service, could not be had: why, and what to try.
+    Secret(String),
     /// We became that user, and the server could not be reached: in the system's words.
     Unreached(String),
 }
@@ -49,7 +51,7 @@ impl Trouble {
             Trouble::Silent(what) => format!("no answer within 5 s while {what}"),
             Trouble::Sql(sqlx::Error::Database(d)) => d.message().to_owned(),
             Trouble::Sql(e) => e.to_string(),
-            Trouble::Peer(why) | Trouble::Unreached(why) => why.clone(),
+            Trouble::Peer(why) | Trouble::Secret(why) | Trouble::Unreached(why) => why.clone(),
         }
     }
 
@@ -57,7 +59,7 @@ impl Trouble {
     /// starting up or going down, nobody there, connection cut.
     pub fn refusal(&self) -> Option<(CompactString, String)> {
         match self {
-            Trouble::TooSlow | Trouble::Peer(_) => None,
+            Trouble::TooSlow | Trouble::Peer(_) | Trouble::Secret(_) => None,
             Trouble::Unreached(said) => Some((CompactString::default(), said.clone())),
             Trouble::Silent(_) | Trouble::Sql(sqlx::Error::Io(_)) => Some((CompactString::default(), self.message())),
             Trouble::Sql(e) => {
@@ -75,7 +77,7 @@ impl Trouble {
         let fatal = |hint: &str| SourceError::fatal(format!("{place}: {said}; {hint}"));
         let e = match self {
             Trouble::Sql(e) => e,
-            Trouble::Peer(_) => return SourceError::fatal(format!("{place}: {said}")),
+            Trouble::Peer(_) | Trouble::Secret(_) => return SourceError::fatal(format!("{place}: {said}")),
             Trouble::Unreached(_) => return retry("is the server running, does host= name its socket folder?"),
             _ => return retry("is the server overloaded, or a firewall in between?"),
         };
