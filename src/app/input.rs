@@ -95,7 +95,8 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            let own = menu_key(state, key).or_else(|| term_key(state, key)).or_else(|| overlays::pick::press(state, key));
+            let own =
+                menu_key(state, key).or_else(|| term_key(state, key)).or_else(|| overlays::pick::press(state, key));
             let own =
                 own.or_else(|| overlays::detail::press(state, key)).or_else(|| overlays::rates::press(state, key));
             if let Some(effects) = own {

@@ -180,7 +180,8 @@ pub fn reopen(state: &mut State) -> Vec<Effect> {
     }
     effects.extend(travel::go_to(state, screen.at));
     let at = screen.at.hms(&state.settings.zone);
-    let back = if state.player.is_replay() { String::new() } else { format!("; {} leads back to live", live_key(state)) };
+    let back =
+        if state.player.is_replay() { String::new() } else { format!("; {} leads back to live", live_key(state)) };
     state.say(Level::Calm, format!("as it was at {at}{back}"));
     effects
 }

@@ -42,7 +42,9 @@ pub fn proposal(state: &State) -> Option<(Ts, String)> {
         .find(|at| t.logs.errors_since(*at).is_some());
     let turned = checks.iter().filter_map(|c| t.health.probe(&c.probe.name));
     let passed = turned
-        .flat_map(|p| p.turns(TimeRange::new(begun, now), now).filter(|(_, turn)| turn.ok && !turn.first).map(|(at, _)| at))
+        .flat_map(|p| {
+            p.turns(TimeRange::new(begun, now), now).filter(|(_, turn)| turn.ok && !turn.first).map(|(at, _)| at)
+        })
         .max();
     let since = errors.map(|at| at + step).max(passed)?;
     let calm = now.since(since);

@@ -107,7 +107,11 @@ fn changes(t: &Timeline, range: TimeRange, now: Ts, seen: &mut Seen) {
     }
     let Some(onset) = seen.clues.onset.as_ref().map(|c| c.at) else { return };
     if let Some((suspect, lag)) = t.deploys.suspect(&rows, onset) {
-        let when = if lag.as_secs() == 0 { "as errors began".to_owned() } else { format!("{} before errors began", short(lag)) };
+        let when = if lag.as_secs() == 0 {
+            "as errors began".to_owned()
+        } else {
+            format!("{} before errors began", short(lag))
+        };
         seen.clues.change = Some(Clue { at: suspect.first, what: format!("{}, {when}", change_words(suspect)) });
     }
 }

@@ -34,9 +34,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Checklists => pick(state, Pick::Checklists),
         Action::Weigh => notes::weigh(state),
         Action::Over => over::take(state),
-        Action::PostMortem => {
-            super::input::choose_menu(state, MenuKind::Write, 1)
-        }
+        Action::PostMortem => super::input::choose_menu(state, MenuKind::Write, 1),
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
         Action::ClearFilter => terms::suspend_or_resume(state),

@@ -283,7 +283,9 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
                 true => {
                     let options = ReportOptions { names: true, complete: true, ..ReportOptions::default() };
                     let seen = Seen::default();
-                    Report::new(incident.id, &records, &seen, &options).map(|r| format!("{}\n", r.json())).unwrap_or_default()
+                    Report::new(incident.id, &records, &seen, &options)
+                        .map(|r| format!("{}\n", r.json()))
+                        .unwrap_or_default()
                 }
                 false => show(&Ledger::fold(&records), if *utc { TimeZone::UTC } else { TimeZone::system() }),
             }

@@ -10,9 +10,9 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
 use super::discovery::Offers;
-use crate::app::arrival::Arrival;
 use super::postmortem::{self, Format};
 use super::replay_log::ReplayLog;
+use crate::app::arrival::Arrival;
 use crate::app::effect::{Draft, Effect, NoteChange};
 use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::incident::event::{IncidentEvent, IncidentSeverity, RecordId};
@@ -142,7 +142,8 @@ impl Shell {
             Effect::Export { path, seen, incident } => {
                 tokio::spawn(async move {
                     let said = me.export(path, *seen, incident).await;
-                    let (level, text) = said.map_or_else(|e| (Level::Bad, format!("{e:#}")), |text| (Level::Calm, text));
+                    let (level, text) =
+                        said.map_or_else(|e| (Level::Bad, format!("{e:#}")), |text| (Level::Calm, text));
                     me.say(level, text).await;
                 });
             }

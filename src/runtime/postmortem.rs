@@ -65,7 +65,13 @@ pub fn count(store: &LogStore, id: RecordId, records: &[IncidentEvent], seen: &m
 }
 
 /// The text of an export; `None` when the incident is not among the records.
-pub fn text(format: Format, id: RecordId, records: &[IncidentEvent], seen: &Seen, options: &ReportOptions) -> Option<String> {
+pub fn text(
+    format: Format,
+    id: RecordId,
+    records: &[IncidentEvent],
+    seen: &Seen,
+    options: &ReportOptions,
+) -> Option<String> {
     let report = Report::new(id, records, seen, options)?;
     Some(match format {
         Format::Md => report.markdown(),

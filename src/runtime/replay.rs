@@ -166,7 +166,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             to.blocking_send(batch.into())
         });
         if let Some(store) = beside
-            && let Ok(records) = runtime.block_on(async { told.known(&*Arc::clone(&*store.read().await)).await })
+            && let Ok(records) = runtime.block_on(async { told.known(&Arc::clone(&*store.read().await)).await })
             && !records.is_empty()
         {
             let _ = said.blocking_send(Arrival::Noted(records));

@@ -10,8 +10,8 @@ use super::replay::Input;
 use crate::signals::incident::event::{IncidentEvent, Ledger, RecordId};
 use crate::signals::incident::sources::store::{IncidentStore, StoreError};
 use crate::signals::{Envelope, Event};
-use crate::timeline::source::Declaration;
 use crate::timeline::Ts;
+use crate::timeline::source::Declaration;
 
 /// Records of one recording that are kept.
 const RECORDS: usize = 20_000;

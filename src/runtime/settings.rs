@@ -2,11 +2,11 @@
 
 use jiff::tz::TimeZone;
 
-use crate::signals::incident::checklist;
 use crate::app::keymap::Keymap;
 use crate::app::state::Settings;
 use crate::cli::{ScreenOptions, UsageError};
 use crate::config::Config;
+use crate::signals::incident::checklist;
 use crate::ui::theme::ColorDepth;
 use crate::ui::{Glyphs, Theme};
 

@@ -41,7 +41,8 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
     // Counted again, another way: the same records of the same time.
     let (from, to) = (value["impact"]["from"].as_str().unwrap(), value["impact"]["to"].as_str().unwrap());
     let count = |filter: &str| {
-        let args = ["query", "logs", "--recording", "outage.wr", "--from", from, "--to", to, "--filter", filter, "--json"];
+        let args =
+            ["query", "logs", "--recording", "outage.wr", "--from", from, "--to", to, "--filter", filter, "--json"];
         home.run(&args).good().lines().count() as u64
     };
     assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access")));
@@ -99,7 +100,12 @@ fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touch
 fn from_the_first_note_over_a_crash_to_a_row_of_the_post_mortem_and_back() {
     let home = Home::new();
     let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let line = |n: u32| format!("{{\"ts\":\"{}\",\"level\":\"error\",\"msg\":\"checkout fails {n}\",\"status\":503,\"path\":\"/orders/{n}\"}}\n", now());
+    let line = |n: u32| {
+        format!(
+            "{{\"ts\":\"{}\",\"level\":\"error\",\"msg\":\"checkout fails {n}\",\"status\":503,\"path\":\"/orders/{n}\"}}\n",
+            now()
+        )
+    };
     let log = home.file("app.log", &line(1));
     let add = |n: u32| {
         use std::io::Write;
@@ -116,7 +122,11 @@ fn from_the_first_note_over_a_crash_to_a_row_of_the_post_mortem_and_back() {
     tty.keys("a= roll ba");
     tty.wait_for("roll ba");
     // The unfinished one reaches the disk within half a second.
-    let draft = || super::support::program::names(&home.path("")).iter().any(|n| n.contains(".draft-") && !n.ends_with(".new"));
+    let draft = || {
+        let names = super::support::program::names(&home.path(""));
+        let mut drafts = names.iter().filter(|n| n.contains(".draft-") && !n.ends_with(".new"));
+        drafts.any(|n| std::fs::read_to_string(home.path(n)).is_ok_and(|text| text.contains("roll ba")))
+    };
     super::support::program::until("the draft is on disk", std::time::Duration::from_secs(10), draft);
     kill(tty.pid(), rustix::process::Signal::KILL);
     tty.ended();

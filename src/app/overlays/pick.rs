@@ -143,12 +143,21 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
             if let Some(now) = ledger.note(*note) {
                 lines.push(Vec::new());
                 let about = |name: &str, value: String| vec![(Role::Dim, format!("{name:<12}")), (Role::Text, value)];
-                lines.extend(now.note.text.lines().take(8).enumerate().map(|(i, l)| {
-                    about(if i == 0 { now.note.kind.word() } else { "" }, l.to_owned())
-                }));
+                lines.extend(
+                    now.note
+                        .text
+                        .lines()
+                        .take(8)
+                        .enumerate()
+                        .map(|(i, l)| about(if i == 0 { now.note.kind.word() } else { "" }, l.to_owned())),
+                );
                 lines.push(about("at", format!("{}, by {}", now.note.event_at.date_hms(zone), now.note.author)));
                 let written = now.first.entered_at.date_hms(zone);
-                let edited = if now.first.id == now.note.id { String::new() } else { format!(", changed {}", now.note.entered_at.date_hms(zone)) };
+                let edited = if now.first.id == now.note.id {
+                    String::new()
+                } else {
+                    format!(", changed {}", now.note.entered_at.date_hms(zone))
+                };
                 lines.push(about("written", format!("{written}{edited}")));
                 if let Some(state) = now.hypothesis() {
                     lines.push(about("state", format!("{state} since {}", now.state_since.date_hms(zone))));
@@ -179,7 +188,8 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
             };
             let line = |i: Incident| {
                 let sign = if Some(i.id) == current { state.settings.glyphs.cursor } else { " " };
-                let facts = format!("{sign} {:<4} {:<13} {}  ", i.severity_word(), i.status.word(), i.opened_at.date_hms(zone));
+                let facts =
+                    format!("{sign} {:<4} {:<13} {}  ", i.severity_word(), i.status.word(), i.opened_at.date_hms(zone));
                 vec![(Role::Dim, facts), (Role::Text, i.title)]
             };
             let lines: Vec<BoxLine> = incidents(state).into_iter().filter(|i| Some(i.id) != merged).map(line).collect();
@@ -193,7 +203,10 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
         Pick::Checklists => {
             let line = |l: &Checklist| {
                 let done = ticked(state, l).iter().flatten().count();
-                vec![(Role::Text, format!("{:<34}", l.title)), (Role::Dim, format!("{done} of {} ticked", l.steps.len()))]
+                vec![
+                    (Role::Text, format!("{:<34}", l.title)),
+                    (Role::Dim, format!("{done} of {} ticked", l.steps.len())),
+                ]
             };
             ("Checklists".into(), state.settings.checklists.iter().map(line).collect())
         }
@@ -273,9 +286,7 @@ pub fn choose(state: &mut State, p: Picking) -> Vec<Effect> {
             }
         }
         Pick::Weigh(_) => weigh(state, &p, false),
-        Pick::Incidents => {
-            incidents(state).get(p.cursor).map(|i| vec![Effect::Resume(i.id)]).unwrap_or_default()
-        }
+        Pick::Incidents => incidents(state).get(p.cursor).map(|i| vec![Effect::Resume(i.id)]).unwrap_or_default(),
         Pick::MergeInto(id) => {
             let into = incidents(state).into_iter().filter(|i| i.id != *id).nth(p.cursor);
             into.map(|into| vec![Effect::Merge(*id, into.id)]).unwrap_or_default()

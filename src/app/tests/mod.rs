@@ -3,8 +3,8 @@
 
 mod detail;
 mod evidence;
-mod incident;
 mod filters;
+mod incident;
 mod keys;
 mod looking;
 mod screens;

@@ -72,10 +72,10 @@ pub fn read(name: &str, text: &str) -> Checklist {
             title.get_or_insert_with(|| heading.trim().to_owned());
         } else if bare.starts_with("##") {
             section = bare.trim_start_matches('#').trim().to_owned();
-        } else if let Some(step) = ["- [ ] ", "* [ ] ", "- [x] "].iter().find_map(|sign| bare.strip_prefix(sign)) {
-            if steps.len() < MOST {
-                steps.push(Step { text: step.trim().replace('`', ""), section: section.clone(), command: None });
-            }
+        } else if let Some(step) = ["- [ ] ", "* [ ] ", "- [x] "].iter().find_map(|sign| bare.strip_prefix(sign))
+            && steps.len() < MOST
+        {
+            steps.push(Step { text: step.trim().replace('`', ""), section: section.clone(), command: None });
         }
     }
     Checklist { name: name.to_owned(), title: title.unwrap_or_else(|| name.to_owned()), steps }
@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn steps_have_sections_and_the_code_block_below_them_as_a_command() {
-        let list = read("x", "# Down\n\n## First\n\n- [ ] Look at it\n  ```sh\n  uptime\n  free -m\n  ```\n- [ ] Say so\n```\nlost\n");
+        let list = read(
+            "x",
+            "# Down\n\n## First\n\n- [ ] Look at it\n  ```sh\n  uptime\n  free -m\n  ```\n- [ ] Say so\n```\nlost\n",
+        );
         assert_eq!((list.title.as_str(), list.steps.len()), ("Down", 2));
         assert_eq!(list.steps[0].command.as_deref(), Some("uptime\nfree -m"));
         assert_eq!((list.steps[1].section.as_str(), &list.steps[1].command), ("First", &None));

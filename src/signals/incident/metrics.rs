@@ -109,20 +109,27 @@ pub fn figures(i: &Incident, notes: &[NoteNow], clues: &Clues) -> Vec<Figure> {
     let detected = Known::set(i, Detected).or(noticed).or_else(opening);
     let acknowledged = Known::set(i, Acknowledged).or_else(|| {
         let after = detected.as_ref()?.at;
-        let by_hand =
-            |n: &&NoteNow| n.note.kind != NoteKind::Report && n.first.recording.is_none() && n.first.entered_at >= after;
+        let by_hand = |n: &&NoteNow| {
+            n.note.kind != NoteKind::Report && n.first.recording.is_none() && n.first.entered_at >= after
+        };
         let first = notes.iter().filter(by_hand).map(|n| n.first.entered_at).min()?;
         Some(Known::new(first, "acknowledged: first note written after detection"))
     });
     let resolved = Known::set(i, Resolved);
     let mitigated = Known::set(i, Mitigated)
         .or_else(|| resolved.clone().map(|k| Known { source: "mitigated: not set, taken from resolved".into(), ..k }));
-    let begun = started.clone().unwrap_or_else(|| {
-        Known::new(i.opened_at, "started: not set, taken from the opening of the incident")
-    });
+    let begun = started
+        .clone()
+        .unwrap_or_else(|| Known::new(i.opened_at, "started: not set, taken from the opening of the incident"));
     let change = clues.change.as_ref().map(|c| Known::new(c.at, format!("change: {}", c.what)));
     let mut all = vec![
-        figure("TTD", "time to detect", "detected - started", (Detected, detected.as_ref()), (Started, started.as_ref())),
+        figure(
+            "TTD",
+            "time to detect",
+            "detected - started",
+            (Detected, detected.as_ref()),
+            (Started, started.as_ref()),
+        ),
         figure(
             "TTA",
             "time to acknowledge",
@@ -140,7 +147,13 @@ pub fn figures(i: &Incident, notes: &[NoteNow], clues: &Clues) -> Vec<Figure> {
         figure("TTR", "time to resolve", "resolved - started", (Resolved, resolved.as_ref()), (Started, Some(&begun))),
     ];
     if let Some(change) = &change {
-        let told = figure("lag", "from the suspected change to the impact", "started - change", (Started, started.as_ref()), (Started, Some(change)));
+        let told = figure(
+            "lag",
+            "from the suspected change to the impact",
+            "started - change",
+            (Started, started.as_ref()),
+            (Started, Some(change)),
+        );
         all.push(told);
     }
     all

@@ -45,11 +45,25 @@ pub struct ReportOptions {
 const UNKNOWN: &str = "??";
 
 /// Who does what without being a person.
-const MACHINES: &[&str] =
-    &["ci", "cd", "bot", "cron", "systemd", "jenkins", "github-actions", "gitlab", "argocd", "flux", "helm", "ansible", "demo"];
+const MACHINES: &[&str] = &[
+    "ci",
+    "cd",
+    "bot",
+    "cron",
+    "systemd",
+    "jenkins",
+    "github-actions",
+    "gitlab",
+    "argocd",
+    "flux",
+    "helm",
+    "ansible",
+    "demo",
+];
 
 /// Logins that are words of their own, and nobody's name.
-const LOGINS: &[&str] = &["root", "admin", "user", "ubuntu", "debian", "deploy", "app", "api", "web", "www-data", "postgres", "oncall"];
+const LOGINS: &[&str] =
+    &["root", "admin", "user", "ubuntu", "debian", "deploy", "app", "api", "web", "www-data", "postgres", "oncall"];
 
 /// An incident ready to be written.
 #[derive(Clone, Debug)]

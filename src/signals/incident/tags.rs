@@ -42,7 +42,8 @@ pub fn tags(text: &str) -> Vec<String> {
     for word in text.split_whitespace() {
         let Some(tag) = word.strip_prefix('#') else { continue };
         let tag = tag.trim_end_matches([',', '.', ';', ':']);
-        let is_tag = tag.starts_with(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || "-_/".contains(c));
+        let is_tag =
+            tag.starts_with(char::is_alphabetic) && tag.chars().all(|c| c.is_alphanumeric() || "-_/".contains(c));
         if is_tag && !out.iter().any(|t| t.eq_ignore_ascii_case(tag)) {
             out.push(tag.to_owned());
         }
@@ -120,8 +121,11 @@ fn is_ticket(word: &str) -> bool {
         return digits(n);
     }
     word.split_once('-').is_some_and(|(key, n)| {
-        (2..=10).contains(&key.len()) && digits(n) && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-            && key.starts_with(|c: char| c.is_ascii_uppercase()) && !["UTF", "SHA", "RFC", "ISO"].contains(&key)
+        (2..=10).contains(&key.len())
+            && digits(n)
+            && key.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+            && key.starts_with(|c: char| c.is_ascii_uppercase())
+            && !["UTF", "SHA", "RFC", "ISO"].contains(&key)
     })
 }
 

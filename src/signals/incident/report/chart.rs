@@ -87,7 +87,13 @@ impl Chart {
         out.push_str(&label(LEFT - 6.0, bottom, "end", "0"));
         for share in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let at = Ts(self.range.start.0.saturating_add((self.range.len().as_nanos() as f64 * share) as i64));
-            let anchor = if share == 0.0 { "start" } else if share == 1.0 { "end" } else { "middle" };
+            let anchor = if share == 0.0 {
+                "start"
+            } else if share == 1.0 {
+                "end"
+            } else {
+                "middle"
+            };
             out.push_str(&label(x_of(at), HEIGHT - 3.0, anchor, &at.hms(&TimeZone::UTC)));
         }
         out.push_str("</svg>\n");
@@ -117,7 +123,10 @@ mod tests {
         assert_eq!(c.sparkline(80), "▁·█▅");
         assert_eq!(c.sparkline(2), "▁█");
         let svg = c.svg(|t| t.replace('<', "&lt;"));
-        assert!(svg.contains("<title>a &lt; b</title>") && svg.contains("▲ 1.4.2") && svg.contains(">00:00:20<"), "{svg}");
+        assert!(
+            svg.contains("<title>a &lt; b</title>") && svg.contains("▲ 1.4.2") && svg.contains(">00:00:20<"),
+            "{svg}"
+        );
         assert!(!svg.contains("http"), "{svg}");
         let bars = svg.lines().find(|l| l.contains("bars")).unwrap();
         assert_eq!(bars.matches('Z').count(), 3, "three known values: {bars}");

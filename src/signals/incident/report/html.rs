@@ -105,7 +105,10 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_become_markup() {
-        assert_eq!(escape("<img src=x onerror=\"a('&')\">"), "&lt;img src=x onerror=&quot;a(&#39;&amp;&#39;)&quot;&gt;");
+        assert_eq!(
+            escape("<img src=x onerror=\"a('&')\">"),
+            "&lt;img src=x onerror=&quot;a(&#39;&amp;&#39;)&quot;&gt;"
+        );
         assert_eq!(escape("a\u{1b}[31mb\u{202e}c\nd"), "a\u{fffd}[31mb\u{fffd}c\nd");
         assert!(!escape("password=hunter2secret").contains("hunter2"));
     }

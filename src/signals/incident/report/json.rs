@@ -63,7 +63,9 @@ pub fn write(r: &Report) -> Value {
     let milestones: Vec<_> = i
         .milestones
         .values()
-        .map(|m| json!({"milestone": m.milestone, "at": time(m.at), "entered_at": time(m.entered_at), "by": who(&m.by)}))
+        .map(
+            |m| json!({"milestone": m.milestone, "at": time(m.at), "entered_at": time(m.entered_at), "by": who(&m.by)}),
+        )
         .collect();
     let changes: Vec<_> = i
         .changes

@@ -86,10 +86,7 @@ pub fn rows(r: &Report) -> Vec<Row> {
 fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
     let mut what = words(format!("{}: {}", n.kind, r.blameless(&n.text)));
     if let Some(ran) = &n.ran {
-        what = vec![
-            Piece::Words(format!("{}: {} ", n.kind, r.blameless(&n.text))),
-            Piece::Code(ran.command.clone()),
-        ];
+        what = vec![Piece::Words(format!("{}: {} ", n.kind, r.blameless(&n.text))), Piece::Code(ran.command.clone())];
     }
     let filter = n.screen.as_ref().map(|s| s.filter.clone());
     let filter = filter.or_else(|| n.evidence.iter().map(|e| e.filter.clone()).find(|f| !f.is_empty()));

@@ -6,9 +6,7 @@ use super::document::{Document, Part, Piece, Section, Text, words};
 use super::rows::rows;
 use super::window::{Impact, SeenKind};
 use super::{Report, UNKNOWN, pane_word, utc, utc_full};
-use crate::signals::incident::event::{
-    Evidence, HypothesisState, MilestoneKind, NoteKind, NoteNow, RoleKind,
-};
+use crate::signals::incident::event::{Evidence, HypothesisState, MilestoneKind, NoteKind, NoteNow, RoleKind};
 use crate::signals::incident::metrics::{end, onset};
 use crate::signals::incident::tags::{Lesson, follow_up, lessons, tags, without_lessons};
 use crate::timeline::Ts;
@@ -129,7 +127,8 @@ fn summary(r: &Report) -> Vec<Part> {
         }
     }
     let confirmed = confirmed(r).next().map(|n| r.blameless(&n.note.text));
-    let cause = confirmed.or_else(|| r.seen.clues.change.as_ref().map(|c| format!("suspected, not confirmed: {}", c.what)));
+    let cause =
+        confirmed.or_else(|| r.seen.clues.change.as_ref().map(|c| format!("suspected, not confirmed: {}", c.what)));
     let ended = last_action(r).unwrap_or(UNKNOWN.into());
     vec![facts(vec![
         ("What happened", happened),
@@ -190,7 +189,12 @@ fn impact(r: &Report) -> Vec<Part> {
     if let Some(m) = m.filter(|m| !m.routes.is_empty()) {
         let row = |x: &super::window::RouteImpact| {
             let share = x.failed as f64 * 100.0 / (x.requests.max(1)) as f64;
-            vec![vec![Piece::Code(x.route.clone())], words(count(x.failed)), words(count(x.requests)), words(format!("{share:.1} %"))]
+            vec![
+                vec![Piece::Code(x.route.clone())],
+                words(count(x.failed)),
+                words(count(x.requests)),
+                words(format!("{share:.1} %")),
+            ]
         };
         let rows = m.routes.iter().map(row).collect();
         parts.push(Part::Table { head: vec!["Route", "Failed", "Requests", "Per cent"], rows });
@@ -303,10 +307,7 @@ fn timeline(r: &Report) -> Vec<Part> {
     if !r.options.complete {
         said.push(Piece::Code("warroom export --complete".into()));
     }
-    vec![
-        Part::Paragraph(said),
-        Part::Table { head: vec!["Time (UTC)", "Event", "Who", "Source", "Look again"], rows },
-    ]
+    vec![Part::Paragraph(said), Part::Table { head: vec!["Time (UTC)", "Event", "Who", "Source", "Look again"], rows }]
 }
 
 fn hypotheses(r: &Report) -> Vec<Part> {
@@ -321,7 +322,13 @@ fn hypotheses(r: &Report) -> Vec<Part> {
                 let list = r.numbers(n.note.evidence.iter().filter(|e| e.against == against));
                 words(if list.is_empty() { UNKNOWN.into() } else { list })
             };
-            vec![words(utc(n.note.event_at)), words(r.blameless(&n.note.text)), words(end), numbers(false), numbers(true)]
+            vec![
+                words(utc(n.note.event_at)),
+                words(r.blameless(&n.note.text)),
+                words(end),
+                numbers(false),
+                numbers(true),
+            ]
         })
         .collect();
     match rows.is_empty() {
@@ -347,9 +354,19 @@ fn restore(r: &Report) -> Vec<Part> {
         let code = ran.code.map_or("ended by a signal".to_owned(), |c| c.to_string());
         let seconds = format!("{:.1}", ran.took_ms as f64 / 1000.0);
         let began = Ts(n.note.event_at.0 - i64::try_from(ran.took_ms).unwrap_or(0).saturating_mul(1_000_000));
-        rows.push(vec![words(utc(began)), vec![Piece::Code(ran.command.clone())], words(code), words(seconds), words(r.who(&n.first.author))]);
+        rows.push(vec![
+            words(utc(began)),
+            vec![Piece::Code(ran.command.clone())],
+            words(code),
+            words(seconds),
+            words(r.who(&n.first.author)),
+        ]);
         if !ran.output.trim().is_empty() {
-            outputs.push(Part::Paragraph(vec![Piece::Words("The end of what ".into()), Piece::Code(ran.command.clone()), Piece::Words(" said:".into())]));
+            outputs.push(Part::Paragraph(vec![
+                Piece::Words("The end of what ".into()),
+                Piece::Code(ran.command.clone()),
+                Piece::Words(" said:".into()),
+            ]));
             outputs.push(Part::Block(ran.output.clone()));
         }
     }
@@ -364,7 +381,9 @@ fn restore(r: &Report) -> Vec<Part> {
 fn checklist(r: &Report) -> Vec<Part> {
     let items: Vec<Text> = r
         .of(NoteKind::Step)
-        .map(|n| words(format!("{} UTC, {}: {}", utc(n.note.event_at), r.who(&n.first.author), r.blameless(&n.note.text))))
+        .map(|n| {
+            words(format!("{} UTC, {}: {}", utc(n.note.event_at), r.who(&n.first.author), r.blameless(&n.note.text)))
+        })
         .collect();
     let mut parts = Vec::new();
     if !items.is_empty() {
@@ -418,7 +437,13 @@ fn times(r: &Report) -> Vec<Part> {
             let value = f.value.map_or(UNKNOWN.into(), short);
             let edited = if f.edited { "yes" } else { "no" };
             let name = format!("{} ({})", f.name, f.meaning);
-            vec![words(name), words(value), vec![Piece::Code(f.formula.to_owned())], words(f.source.clone()), words(edited)]
+            vec![
+                words(name),
+                words(value),
+                vec![Piece::Code(f.formula.to_owned())],
+                words(f.source.clone()),
+                words(edited),
+            ]
         })
         .collect();
     vec![Part::Table { head: vec!["Figure", "Value", "Formula", "Source", "Edited"], rows }]
@@ -486,7 +511,8 @@ impl Report<'_> {
     /// What stands in the same column of every chart.
     fn marks(&self) -> Vec<(Ts, String)> {
         let milestones = self.incident.milestones.values().map(|m| (m.at, m.milestone.word().to_owned()));
-        let changes = self.seen.rows.iter().filter(|s| s.curated && matches!(s.kind, SeenKind::Change | SeenKind::Rollback));
+        let changes =
+            self.seen.rows.iter().filter(|s| s.curated && matches!(s.kind, SeenKind::Change | SeenKind::Rollback));
         let mut marks: Vec<_> = milestones.chain(changes.map(|s| (s.at, self.blameless(&s.what)))).collect();
         marks.sort();
         marks

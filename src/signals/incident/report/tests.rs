@@ -179,9 +179,23 @@ fn with_telemetry_the_impact_is_counted_and_the_suspect_and_the_commands_are_nam
 fn every_section_of_the_template_is_there() {
     let [md, html, _] = full(&outage(), &ReportOptions::default());
     for title in [
-        "Incident", "Summary", "Impact", "Detection", "Trigger and contributing factors", "Background",
-        "Mitigation and resolution", "Timeline", "Hypotheses tried", "Open questions", "Decisions", "Restore record",
-        "Follow-ups", "Lessons", "Times", "Messages", "Supporting information",
+        "Incident",
+        "Summary",
+        "Impact",
+        "Detection",
+        "Trigger and contributing factors",
+        "Background",
+        "Mitigation and resolution",
+        "Timeline",
+        "Hypotheses tried",
+        "Open questions",
+        "Decisions",
+        "Restore record",
+        "Follow-ups",
+        "Lessons",
+        "Times",
+        "Messages",
+        "Supporting information",
     ] {
         assert!(md.contains(&format!("\n## {title}\n")) && html.contains(&format!(">{title}</h2>")), "{title}");
     }
@@ -191,13 +205,17 @@ fn every_section_of_the_template_is_there() {
 fn commands_that_were_run_are_the_restore_record_and_follow_ups_have_type_and_owner() {
     let mut ran = note(60, 1, "! rollback api FAILED with exit code 3", at(14, 24, 0));
     let command = "./rollback.sh api 1.4.1 --token=s3cr3tvalue99".to_owned();
-    ran.ran = Some(super::super::event::Ran { command, code: Some(3), took_ms: 4_250, output: "no such release\n".into() });
+    ran.ran =
+        Some(super::super::event::Ran { command, code: Some(3), took_ms: 4_250, output: "no such release\n".into() });
     let todo = note(61, 1, "TODO detect: alarm on waiting clients @anna p1 due 2026-12-01 SHOP-12", at(14, 40, 0));
     let good = note(62, 1, "> the rollback was one command +good", at(14, 41, 0));
     let mut events = outage();
     events.extend([ran, todo, good].map(IncidentEvent::Note));
     let [md, html, json] = full(&events, &ReportOptions::default());
-    assert!(md.contains("| 2026-11-21 14:23:55 | `./rollback.sh api 1.4.1 --token=‹redacted›` | 3 | 4.2 | responder 1 |"), "{md}");
+    assert!(
+        md.contains("| 2026-11-21 14:23:55 | `./rollback.sh api 1.4.1 --token=‹redacted›` | 3 | 4.2 | responder 1 |"),
+        "{md}"
+    );
     assert!(md.contains("no such release"));
     assert!(md.contains("| alarm on waiting clients | detect | responder 1 | p1 | SHOP-12 | 2026-12-01 |"), "{md}");
     assert!(md.contains("- What went well: the rollback was one command\n"), "{md}");
@@ -218,16 +236,26 @@ fn secrets() -> Vec<(String, String)> {
         (0..len).map(next).collect()
     };
     let card = |n: u32| -> String {
-        let mut digits: Vec<u32> = format!("4{:014}", u64::from(n) * 7_919 + 12_345_678).chars().filter_map(|c| c.to_digit(10)).collect();
-        let sum: u32 = digits.iter().rev().enumerate().map(|(i, d)| if i % 2 == 0 { (d * 2) / 10 + (d * 2) % 10 } else { *d }).sum();
+        let mut digits: Vec<u32> =
+            format!("4{:014}", u64::from(n) * 7_919 + 12_345_678).chars().filter_map(|c| c.to_digit(10)).collect();
+        let sum: u32 = digits
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(i, d)| if i % 2 == 0 { (d * 2) / 10 + (d * 2) % 10 } else { *d })
+            .sum();
         digits.push((10 - sum % 10) % 10);
         digits.iter().map(ToString::to_string).collect()
     };
     let mut all = Vec::new();
     for n in 0..30u32 {
         let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}", base64(n, 40), base64(n + 500, 43));
-        let key = format!("AKIA{}", base64(n + 900, 64).to_ascii_uppercase().replace(['-', '_'], "").chars().take(16).collect::<String>());
-        let (word, bearer, cookie) = (format!("hunter{n}x{}", base64(n + 7, 6)), base64(n + 77, 32), base64(n + 777, 24));
+        let key = format!(
+            "AKIA{}",
+            base64(n + 900, 64).to_ascii_uppercase().replace(['-', '_'], "").chars().take(16).collect::<String>()
+        );
+        let (word, bearer, cookie) =
+            (format!("hunter{n}x{}", base64(n + 7, 6)), base64(n + 77, 32), base64(n + 777, 24));
         let mail = format!("customer.{n}@shop-{n}.example");
         let number = card(n);
         all.push((format!("token {jwt} was refused"), jwt));
@@ -254,8 +282,16 @@ fn none_of_two_hundred_planted_secrets_leaves_in_an_export() {
         match n / 7 % 5 {
             0 => note.evidence.push(Evidence { text: text.clone(), source: text.clone(), ..Evidence::default() }),
             1 => note.evidence.push(Evidence { filter: text.clone(), ..Evidence::default() }),
-            2 => note.ran = Some(super::super::event::Ran { command: text.clone(), output: text.clone(), ..Default::default() }),
-            3 => seen.rows.push(SeenRow { what: text.clone(), source: text.clone(), by: Some(text.clone()), ..seen.rows[0].clone() }),
+            2 => {
+                note.ran =
+                    Some(super::super::event::Ran { command: text.clone(), output: text.clone(), ..Default::default() })
+            }
+            3 => seen.rows.push(SeenRow {
+                what: text.clone(),
+                source: text.clone(),
+                by: Some(text.clone()),
+                ..seen.rows[0].clone()
+            }),
             _ => note.screen = Some(super::super::event::Screen { filter: text.clone(), ..Default::default() }),
         }
         if let Some(m) = &mut seen.impact {
@@ -268,8 +304,15 @@ fn none_of_two_hundred_planted_secrets_leaves_in_an_export() {
         options.names = names;
         let r = Report::new(id(1), &events, &seen, &options).unwrap();
         for (format, text) in [("Markdown", r.markdown()), ("HTML", r.html()), ("JSON", r.json().to_string())] {
-            let out: Vec<_> = planted.iter().filter(|(_, secret)| text.contains(secret.as_str())).map(|(t, _)| t).collect();
-            assert!(out.is_empty(), "{format}: {} of {} secrets: {:?}", out.len(), planted.len(), &out[..out.len().min(5)]);
+            let out: Vec<_> =
+                planted.iter().filter(|(_, secret)| text.contains(secret.as_str())).map(|(t, _)| t).collect();
+            assert!(
+                out.is_empty(),
+                "{format}: {} of {} secrets: {:?}",
+                out.len(),
+                planted.len(),
+                &out[..out.len().min(5)]
+            );
             assert!(text.contains("redacted"), "{format}");
         }
     }

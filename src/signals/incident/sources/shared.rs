@@ -57,7 +57,9 @@ pub struct Shared {
 #[derive(Debug, thiserror::Error)]
 pub enum SharedError {
     /// The server is away, or says no.
-    #[error("the team's incident log at {place} is away ({why}); notes are kept in {local} and exchanged when it is back")]
+    #[error(
+        "the team's incident log at {place} is away ({why}); notes are kept in {local} and exchanged when it is back"
+    )]
     Away {
         /// Host and database.
         place: String,
@@ -139,7 +141,8 @@ impl Shared {
             sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
             for (_, record) in &rows.records {
                 let body = serde_json::to_string(record).map_err(|e| Trouble::Away(e.to_string()))?;
-                let sql = "INSERT INTO warroom_record (uuid, incident, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+                let sql =
+                    "INSERT INTO warroom_record (uuid, incident, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
                 let sent = sqlx::query(sql)
                     .bind(record.id().to_string())
                     .bind(record.incident().to_string())

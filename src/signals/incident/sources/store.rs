@@ -331,7 +331,8 @@ impl IncidentStore {
         }
         let now = now();
         let title = redact(title.trim()).into_owned();
-        let opened = Opened { recording: Some(key.to_owned()), status: Status::Closed, ..self.opening(title, None, now) };
+        let opened =
+            Opened { recording: Some(key.to_owned()), status: Status::Closed, ..self.opening(title, None, now) };
         let id = opened.incident;
         self.commit(None, |_| Ok(vec![IncidentEvent::Opened(opened.clone())])).await?;
         Ok(id)

@@ -189,7 +189,15 @@ async fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenErr
 /// Magic numbers of file systems that lie on another machine: NFS, CIFS, SMB2, 9P, AFS, Ceph, GFS2, OCFS2, Lustre, FUSE
 /// (behind which sshfs stands).
 const NETWORK: &[u64] = &[
-    0x6969, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x5346_414f, 0x00c3_6400, 0x0116_1970, 0x7461_636f, 0x0bd0_0bd0,
+    0x6969,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x0102_1997,
+    0x5346_414f,
+    0x00c3_6400,
+    0x0116_1970,
+    0x7461_636f,
+    0x0bd0_0bd0,
     0x6573_5546,
 ];
 

@@ -92,8 +92,10 @@ pub(super) async fn data_version(conn: &mut SqliteConnection) -> Result<i64, Err
 
 /// Appends one record unless it is there; 1 when it was new.
 pub(super) async fn append_new(conn: &mut SqliteConnection, e: &IncidentEvent) -> Result<usize, Error> {
-    let there: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM record WHERE uuid = ?1").bind(e.id().to_string()).fetch_one(&mut *conn).await?;
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM record WHERE uuid = ?1")
+        .bind(e.id().to_string())
+        .fetch_one(&mut *conn)
+        .await?;
     if there > 0 {
         return Ok(0);
     }
