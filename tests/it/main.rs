@@ -15,6 +15,7 @@ mod logs;
 mod mysql;
 mod pgbouncer;
 mod postgres;
+mod postmortem;
 mod recording;
 mod replay;
 mod rights;
