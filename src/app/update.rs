@@ -248,7 +248,10 @@ fn explain(state: &mut State) -> Vec<Effect> {
 fn end_session(state: &mut State) -> Vec<Effect> {
     if !state.settings.allow_kill {
         let y = state.settings.keymap.keys_of(Action::CopyRow).first().map(ToString::to_string).unwrap_or_default();
-        state.say(Level::Warn, format!("nothing is ended from here without --allow-kill; {y} copies the SQL that would"));
+        state.say(
+            Level::Warn,
+            format!("nothing is ended from here without --allow-kill; {y} copies the SQL that would"),
+        );
         return Vec::new();
     }
     if state.player.is_replay() || !state.player.is_live() {

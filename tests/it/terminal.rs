@@ -350,6 +350,7 @@ async fn runs_live_and_panics_when_asked_to() {
         filter: warroom::timeline::Filter::default(),
         screen: Default::default(),
         demo: false,
+        allow_kill: false,
     };
     let fault = async {
         while !Path::new(&sign).exists() {

@@ -28,7 +28,12 @@ pub fn lines(plan: &Plan, width: usize) -> Vec<BoxLine> {
             (role, format!("{share:>6} ")),
             (Role::Dim, format!("{:>14} {:>12}  ", thousands(n.cost), thousands(n.rows))),
             (role, format!("{indent}{}{mark}", n.what)),
-            (Role::Text, n.measured.map(|(rows, ms)| format!("  took {} for {} rows", millis(ms), thousands(rows))).unwrap_or_default()),
+            (
+                Role::Text,
+                n.measured
+                    .map(|(rows, ms)| format!("  took {} for {} rows", millis(ms), thousands(rows)))
+                    .unwrap_or_default(),
+            ),
         ]);
         for detail in &n.details {
             let room = width.saturating_sub(39 + indent.len()).max(20);

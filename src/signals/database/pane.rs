@@ -69,7 +69,8 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     if skipped > 0 {
         text += &format!(" · skipped {skipped}");
     }
-    text += if conclusions::takes_reserved(server, look, cx.now) { " · 1 conn, a reserved slot" } else { " · 1 conn" };
+    text +=
+        if conclusions::takes_reserved(server, look, cx.now) { " · 1 conn, a reserved slot" } else { " · 1 conn" };
     text
 }
 
@@ -180,7 +181,9 @@ pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
         // What runs now has its values, and so has what a log line told; counters know its shape only.
         let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
             l.sessions.iter().find(|s| {
-                s.session.is_active() && (s.statement.fingerprint == statement.fingerprint || row.queryid.is_some() && s.session.queryid == row.queryid)
+                s.session.is_active()
+                    && (s.statement.fingerprint == statement.fingerprint
+                        || row.queryid.is_some() && s.session.queryid == row.queryid)
             })
         });
         let told = || history.slow.upto(cx.now).filter(|e| e.value.statement.fingerprint == row.key).last();

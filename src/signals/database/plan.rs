@@ -152,7 +152,11 @@ pub fn supposed(without: f64, with: f64, size: &str) -> String {
         _ => "no gain: the planner would not use it".to_owned(),
     };
     let size = if size.is_empty() { String::new() } else { format!("; the index would have {size}") };
-    format!("with that index the cost goes from {} to {} ({gain}){size}, says hypopg", thousands(without), thousands(with))
+    format!(
+        "with that index the cost goes from {} to {} ({gain}){size}, says hypopg",
+        thousands(without),
+        thousands(with)
+    )
 }
 
 /// What the planner expects all of it to cost, in its units.

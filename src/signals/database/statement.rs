@@ -23,9 +23,9 @@ impl Reading {
         let mut out: Vec<String> = Vec::new();
         for (i, _) in b.iter().enumerate().filter(|(_, c)| **c == b'(') {
             let before = self.sql[..i].trim_end();
-            let from = before.rfind(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(0, |at| {
-                at + before[at..].chars().next().map_or(1, char::len_utf8)
-            });
+            let from = before
+                .rfind(|c: char| !(c.is_alphanumeric() || c == '_'))
+                .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
             let name = before[from..].to_lowercase();
             if !name.is_empty() && !out.contains(&name) {
                 out.push(name);

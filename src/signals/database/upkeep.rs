@@ -46,10 +46,7 @@ pub fn warnings(server: &Server, now: Ts) -> Vec<(Level, String)> {
         if late.is_none() && long.is_none() {
             continue;
         }
-        let by = [
-            late.map(|ms| short(Duration::from_millis(ms))),
-            long.or(s.behind_bytes).map(bytes),
-        ];
+        let by = [late.map(|ms| short(Duration::from_millis(ms))), long.or(s.behind_bytes).map(bytes)];
         let by: Vec<String> = by.into_iter().flatten().collect();
         out.push((Level::Warn, format!("standby {} is {} behind ({})", s.name, by.join(", "), s.state)));
     }
@@ -65,7 +62,10 @@ pub fn warnings(server: &Server, now: Ts) -> Vec<(Level, String)> {
         forced += e.value.checkpoints_forced;
     }
     if temp >= TEMP_BYTES {
-        out.push((Level::Warn, format!("{} of temporary files in 60 s: sorts and hashes do not fit work_mem", bytes(temp))));
+        out.push((
+            Level::Warn,
+            format!("{} of temporary files in 60 s: sorts and hashes do not fit work_mem", bytes(temp)),
+        ));
     }
     if forced >= FORCED {
         let text = format!("{forced} checkpoints forced in 60 s: so much is written that max_wal_size is reached");
@@ -138,7 +138,10 @@ mod tests {
             ..Upkeep::default()
         };
         let told = said(&[bad.clone(), bad]);
-        assert!(told[0].starts_with("wraparound: orders is 1700 M transactions old, 447 M before writes stop"), "{told:?}");
+        assert!(
+            told[0].starts_with("wraparound: orders is 1700 M transactions old, 447 M before writes stop"),
+            "{told:?}"
+        );
         assert_eq!(
             told[1..],
             [

@@ -215,7 +215,8 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
 /// The same, where those who wait for one also wait for others: all of these must end before anybody goes on.
 fn blocked_by_all(root: &Root, roots: &[Root]) -> String {
     let others = roots.iter().filter(|r| r.pid != root.pid && !r.behind.is_disjoint(&root.behind));
-    let others: Vec<String> = others.map(|r| if r.pid == 0 { "a prepared transaction".into() } else { format!("pid {}", r.pid) }).collect();
+    let others: Vec<String> =
+        others.map(|r| if r.pid == 0 { "a prepared transaction".into() } else { format!("pid {}", r.pid) }).collect();
     let also = match others.as_slice() {
         [] => return blocked_by(root),
         [one] => format!(" and {one}"),

@@ -102,7 +102,14 @@ impl Watched {
             _ => {}
         }
         let (seq, observed) = (self.seq, self.now);
-        self.events.push(Envelope { seq, origin: OriginId(0), source: SourceId(1), observed, mono: o.mono, event: o.event });
+        self.events.push(Envelope {
+            seq,
+            origin: OriginId(0),
+            source: SourceId(1),
+            observed,
+            mono: o.mono,
+            event: o.event,
+        });
     }
 
     /// The pane now, its verdict first.
@@ -113,7 +120,8 @@ impl Watched {
     /// The pane's first row below the bars: what the eye falls on after the verdict.
     pub fn first_row(&self) -> String {
         let pane = self.pane();
-        let row = pane.lines().skip(1).find(|l| !l.trim().is_empty() && !l.starts_with("slots ") && !l.starts_with("used "));
+        let row =
+            pane.lines().skip(1).find(|l| !l.trim().is_empty() && !l.starts_with("slots ") && !l.starts_with("used "));
         row.unwrap_or_default().trim_end().to_owned()
     }
 
@@ -173,18 +181,18 @@ fn shown(history: &DatabaseHistory, now: Ts) -> String {
 }
 
 fn with<T>(history: &DatabaseHistory, now: Ts, cursor: usize, ask: impl Fn(&DatabaseHistory, &PaneCx) -> T) -> T {
-        let theme = Theme::monochrome();
-        let facts = Facts::default();
-        let cx = PaneCx {
-            theme: &theme,
-            glyphs: &Glyphs::UNICODE,
-            now,
-            zone: &jiff::tz::TimeZone::UTC,
-            facts: &facts,
-            focused: false,
-            zoomed: false,
-            cursor,
-            live: true,
-        };
-        ask(history, &cx)
+    let theme = Theme::monochrome();
+    let facts = Facts::default();
+    let cx = PaneCx {
+        theme: &theme,
+        glyphs: &Glyphs::UNICODE,
+        now,
+        zone: &jiff::tz::TimeZone::UTC,
+        facts: &facts,
+        focused: false,
+        zoomed: false,
+        cursor,
+        live: true,
+    };
+    ask(history, &cx)
 }

@@ -214,7 +214,10 @@ mod tests {
     fn told(json: &str) -> (Vec<String>, Vec<String>, Option<String>) {
         let mut plan = read(json, "shop").expect("a plan");
         advise(&mut plan);
-        let nodes = plan.nodes.iter().map(|n| format!("{}{}{}", " ".repeat(n.depth), n.what, if n.costliest { " !" } else { "" }));
+        let nodes = plan
+            .nodes
+            .iter()
+            .map(|n| format!("{}{}{}", " ".repeat(n.depth), n.what, if n.costliest { " !" } else { "" }));
         (nodes.collect(), plan.findings.clone(), plan.copy)
     }
 
@@ -244,7 +247,10 @@ mod tests {
         let (nodes, findings, copy) = told(json);
         assert_eq!(nodes, ["Order", " ref on users using by_name", " Whole table orders !"]);
         assert!(findings[0].contains("990,000 rows"), "{findings:?}");
-        assert_eq!(copy.as_deref(), Some("CREATE INDEX orders_user_id_state ON shop.orders (user_id, state) ALGORITHM=INPLACE LOCK=NONE;"));
+        assert_eq!(
+            copy.as_deref(),
+            Some("CREATE INDEX orders_user_id_state ON shop.orders (user_id, state) ALGORITHM=INPLACE LOCK=NONE;")
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub fn reading(sql: &str) -> Result<Reading, String> {
     let (mut i, mut parameters, mut end) = (0, 0, None);
     while i < b.len() {
         let rest = &b[i..];
-        let dashes = rest.starts_with(b"--") && rest.get(2).is_none_or(|c| c.is_ascii_whitespace() || c.is_ascii_control());
+        let dashes =
+            rest.starts_with(b"--") && rest.get(2).is_none_or(|c| c.is_ascii_whitespace() || c.is_ascii_control());
         i = match rest[0] {
             c if c.is_ascii_whitespace() => i + 1,
             b'#' => i + line(rest),
@@ -81,7 +82,8 @@ mod tests {
 
     #[test]
     fn strings_names_and_comments_of_mysql_are_told_apart() {
-        let r = reading("SELECT \"a;b\", 'it\\'s; DROP', `Odd;Name` FROM shop.orders # ; x\nWHERE a = 1 -- y\n;").unwrap();
+        let r =
+            reading("SELECT \"a;b\", 'it\\'s; DROP', `Odd;Name` FROM shop.orders # ; x\nWHERE a = 1 -- y\n;").unwrap();
         assert!(r.names("orders") && r.names("Odd;Name") && r.parameters == 0, "{r:?}");
         assert_eq!(reading("SELECT `a` FROM `t` WHERE `id` = ?").unwrap().parameters, 1);
         // Two dashes without a blank are two minus signs.

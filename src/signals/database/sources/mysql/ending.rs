@@ -86,7 +86,8 @@ mod tests {
             query_age_ms: Some(9_000),
             ..Ending::default()
         };
-        let why = |how, user, host, runs, age_ms| differs(&Ending { how, ..e.clone() }, &Now { user, host, runs, age_ms });
+        let why =
+            |how, user, host, runs, age_ms| differs(&Ending { how, ..e.clone() }, &Now { user, host, runs, age_ms });
         assert_eq!(why(How::Cancel, "app", "10.0.0.1:5000", true, 9_500.0), None);
         assert_eq!(why(How::Terminate, "app", "10.0.0.1:5000", false, 0.0), None);
         assert!(why(How::Terminate, "app", "10.0.0.1:5001", true, 9_500.0).unwrap().contains("another session"));

@@ -85,9 +85,9 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
 async fn sample(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Option<(String, String)>, Failed> {
     let Some(sql) = sample_sql(server, wanted.queryid) else { return Ok(None) };
     match conn.rows(sql).await {
-        Ok(rows) => Ok(rows.first().and_then(|row| {
-            Some((text(row, 0).filter(|t| !t.is_empty())?, text(row, 1).unwrap_or_default()))
-        })),
+        Ok(rows) => Ok(rows
+            .first()
+            .and_then(|row| Some((text(row, 0).filter(|t| !t.is_empty())?, text(row, 1).unwrap_or_default())))),
         Err(e) if e.is_denied() => Ok(None),
         Err(e) => Err(e.into()),
     }
@@ -115,8 +115,11 @@ async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> 
             info.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).map(str::to_lowercase).collect();
         let changes = ["alter", "drop", "truncate", "rename", "optimize", "create", "lock"];
         let first = words.iter().find(|w| !w.is_empty())?;
-        let named = changes.contains(&first.as_str()) && words.iter().skip(1).any(|w| w.len() > 1 && r.names(w) && w != "table");
-        named.then(|| format!("session {pid} changes a table of it, or waits to ({first}), and EXPLAIN would queue behind it"))
+        let named = changes.contains(&first.as_str())
+            && words.iter().skip(1).any(|w| w.len() > 1 && r.names(w) && w != "table");
+        named.then(|| {
+            format!("session {pid} changes a table of it, or waits to ({first}), and EXPLAIN would queue behind it")
+        })
     }))
 }
 

@@ -65,9 +65,16 @@ mod tests {
         let e = Ending { pid: 41, backend_start: Some(Ts(1_700_000_000_123_456_789)), ..Ending::default() };
         let cancel = Ending { query_start: Some(Ts(1_700_000_001_000_000_000)), ..e.clone() };
         let told = sql(&cancel).unwrap();
-        assert!(told.contains("pg_cancel_backend") && told.contains("1700000000123456") && told.contains("1700000001000000"));
+        assert!(
+            told.contains("pg_cancel_backend")
+                && told.contains("1700000000123456")
+                && told.contains("1700000001000000")
+        );
         let told = sql(&Ending { how: How::Terminate, ..e.clone() }).unwrap();
-        assert!(told.contains("pg_terminate_backend") && told.contains("pid = 41") && !told.contains("query_start"), "{told}");
+        assert!(
+            told.contains("pg_terminate_backend") && told.contains("pid = 41") && !told.contains("query_start"),
+            "{told}"
+        );
         assert_eq!(sql(&Ending { backend_start: None, ..e }), None);
     }
 }

@@ -69,7 +69,9 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
             return said("a statement with $n has no values to run it with");
         }
         if let Some(name) = volatile(conn, &r).await? {
-            return said(&format!("it calls {name}(), which may do something each time it is called, so it is not run"));
+            return said(&format!(
+                "it calls {name}(), which may do something each time it is called, so it is not run"
+            ));
         }
     }
     let steps = match steps(&r, server.version_num, wanted.run) {
@@ -116,10 +118,7 @@ fn steps(r: &Reading, version: u32, run: bool) -> Result<Planning, &'static str>
         (n, _) => {
             let nulls = vec!["NULL"; n as usize].join(", ");
             Planning::Prepared {
-                prepare: format!(
-                    "SET LOCAL plan_cache_mode = force_generic_plan; PREPARE warroom_plan AS {}",
-                    r.sql
-                ),
+                prepare: format!("SET LOCAL plan_cache_mode = force_generic_plan; PREPARE warroom_plan AS {}", r.sql),
                 explain: format!("EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan({nulls})"),
             }
         }

@@ -53,7 +53,11 @@ impl Said {
         let (place, database) = rest.rsplit_once('/').unwrap_or((rest, ""));
         let (who, place) = place.rsplit_once('@').unwrap_or(("", place));
         let parameter = |names: &[&str]| {
-            query.split('&').filter_map(|p| p.split_once('=')).find(|(k, _)| names.contains(k)).map(|(_, v)| v.to_owned())
+            query
+                .split('&')
+                .filter_map(|p| p.split_once('='))
+                .find(|(k, _)| names.contains(k))
+                .map(|(_, v)| v.to_owned())
         };
         Said {
             service: parameter(&["service"]),
@@ -95,11 +99,7 @@ fn section(text: &str, name: &str) -> Option<BTreeMap<String, String>> {
     found
 }
 
-fn apply(
-    mut o: PgConnectOptions,
-    service: &BTreeMap<String, String>,
-    said: &Said,
-) -> Result<PgConnectOptions, String> {
+fn apply(mut o: PgConnectOptions, service: &BTreeMap<String, String>, said: &Said) -> Result<PgConnectOptions, String> {
     let of = |key: &str, said: bool| service.get(key).filter(|v| !said && !v.is_empty());
     if let Some(host) = of("host", said.host).or_else(|| of("hostaddr", said.host)) {
         o = o.host(host);
@@ -146,7 +146,9 @@ mod tests {
         assert_eq!(told(&o), ("db-2".into(), 6543, "me".into(), Some("mine".into())));
         let of_env = |name: &str| if name == "PGSERVICE" { Some("orders".into()) } else { variable(name) };
         assert_eq!(told(&options("postgres://", None, None, of_env).await.unwrap()).0, "db-1");
-        let Err(Trouble::Secret(why)) = options("postgres:///?service=none", None, None, variable).await else { panic!() };
+        let Err(Trouble::Secret(why)) = options("postgres:///?service=none", None, None, variable).await else {
+            panic!()
+        };
         assert!(why.contains("[none]") && !why.contains("s3cret"), "{why}");
     }
 

@@ -10,8 +10,8 @@ use compact_str::CompactString;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row, ValueRef};
 
-use super::peer::{self, Relay, Way};
 use super::options::options;
+use super::peer::{self, Relay, Way};
 use super::trouble::{Trouble, code};
 use crate::signals::Roots;
 use crate::signals::database::config::PostgresConfig;

@@ -62,7 +62,9 @@ fn only(rows: Result<Vec<PgRow>, Trouble>) -> Result<Option<PgRow>, Trouble> {
     match rows {
         Ok(rows) => Ok(rows.into_iter().next()),
         Err(Trouble::TooSlow) => Ok(None),
-        Err(e) if e.code().is_some_and(|c| c.starts_with("42") || c.starts_with("0A") || c.starts_with("55")) => Ok(None),
+        Err(e) if e.code().is_some_and(|c| c.starts_with("42") || c.starts_with("0A") || c.starts_with("55")) => {
+            Ok(None)
+        }
         Err(e) => Err(e),
     }
 }
