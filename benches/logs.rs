@@ -1,9 +1,12 @@
-//! The log store against large files: what `benches/logs.sh` runs, and of use alone.
+//! The log store against large files: what `benches/peers.sh` runs, and of use alone.
 //!
 //!     cargo bench --bench logs -- make json|logfmt|access GIGABYTES FILE
 //!     cargo bench --bench logs -- index FILE…          how fast, how much memory, beside a plain read
 //!     cargo bench --bench logs -- pivot REQUESTS FILE… one request in all files, with and without the index
 //!     cargo bench --bench logs -- seek FILE…           to a second in the middle
+//!     cargo bench --bench logs -- newest FILE          until the background has the last 256 MiB of a file
+//!     cargo bench --bench logs -- search PATTERN FILE… all that a regular expression matches
+//!     cargo bench --bench logs -- cap MEGABYTES FILE…  what the index takes where it may take no more than that
 //!     cargo bench --bench logs -- id N [FORMAT]        the ID of request N, as that format spells it
 //!
 //! The three formats tell of the same requests: each is on one to four lines of JSON, one to three of logfmt and one of
@@ -37,11 +40,17 @@ fn main() {
             pivot(requests.parse().expect("how many requests the files hold"), &paths(files));
         }
         ["seek", files @ ..] if !files.is_empty() => seek(&paths(files)),
+        ["newest", file] => newest(&paths(&[file])),
+        ["search", pattern, files @ ..] if !files.is_empty() => search(pattern, &paths(files)),
+        ["cap", megabytes, files @ ..] if !files.is_empty() => {
+            cap(megabytes.parse().expect("a number of megabytes"), &paths(files));
+        }
         ["id", n, format @ ..] => {
             println!("{}", spelled(n.parse().expect("a number"), format.first().unwrap_or(&"json")));
         }
         _ => eprintln!(
-            "logs: make FORMAT GIGABYTES FILE | index FILE… | pivot REQUESTS FILE… | seek FILE… | id N [FORMAT]"
+            "logs: make FORMAT GIGABYTES FILE | index FILE… | pivot REQUESTS FILE… | seek FILE… | newest FILE | \
+             search PATTERN FILE… | cap MEGABYTES FILE… | id N [FORMAT]"
         ),
     }
 }
@@ -256,6 +265,12 @@ fn pivot(requests: u64, files: &[PathBuf]) {
     }
     let (first, all, rows) = answered(&store, &ask(request(requests - 100), Anchor::End, 100, 0));
     println!("pivot without index, near the end: first {first:.0?}, all {all:.0?}, {rows} rows");
+    // As somebody asks who stands on one of its lines: both ways from there.
+    let at = Ts(START * 1_000_000_000 + (requests / 2 * STEP) as i64);
+    for _ in 0..3 {
+        let (first, all, rows) = answered(&store, &ask(request(requests / 2), Anchor::At(at), 50, 50));
+        println!("pivot without index, from where it happened: first {first:.0?}, all {all:.0?}, {rows} rows");
+    }
     store.index_all();
     let (mut took, mut rows, mut few) = (Vec::new(), 0, usize::MAX);
     for i in 0..20 {
@@ -293,4 +308,46 @@ fn seek(files: &[PathBuf]) {
         })
         .collect();
     spread("seek to a second, nothing indexed", took);
+}
+
+fn newest(files: &[PathBuf]) {
+    plain_read(files);
+    let mut took: Vec<Duration> = Vec::new();
+    for _ in 0..7 {
+        let began = Instant::now();
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+        store.open_files(files).expect("files that can be read");
+        let wanted = (256 << 20).min(store.figures().bytes.saturating_sub(1 << 20));
+        while store.figures().indexed < wanted {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        took.push(began.elapsed());
+    }
+    spread("the last 256 MiB indexed in the background", took);
+}
+
+fn search(pattern: &str, files: &[PathBuf]) {
+    plain_read(files);
+    let store = store(files);
+    let filter = Filter::parse(&format!("/{pattern}/")).expect("a pattern");
+    for _ in 0..3 {
+        let began = cpu();
+        let (first, all, rows) = answered(&store, &ask(filter.clone(), Anchor::End, usize::MAX, 0));
+        println!("search: first {first:.0?}, all {all:.0?}, {rows} rows, {:.2} s of CPU of this thread", cpu() - began);
+    }
+}
+
+fn cap(megabytes: u64, files: &[PathBuf]) {
+    let options = StoreOptions { background: 0, index_memory: megabytes << 20, ..StoreOptions::default() };
+    let store = LogStore::new(Box::new(|_| {}), options);
+    store.open_files(files).expect("files that can be read");
+    store.index_all();
+    let f = store.figures();
+    println!(
+        "cap {megabytes} MiB: {:.2} MiB taken, {} bits a token, {} blocks, {:.2} GB indexed",
+        f.index_bytes as f64 / 1_048_576.0,
+        f.index_bits,
+        f.blocks,
+        f.indexed as f64 / 1e9
+    );
 }

@@ -122,6 +122,12 @@ pub struct LiveArgs {
     /// Let a key end database sessions (cancel, terminate), each after it was typed out; without it nothing is ever ended
     #[arg(long)]
     pub allow_kill: bool,
+    /// Keep unpacked blocks of packed log files in this folder when they do not fit into memory; removed at the end
+    #[arg(long, value_name = "DIR")]
+    pub spool: Option<PathBuf>,
+    /// Keep the index of log files in this folder for the next start; off by default
+    #[arg(long, value_name = "DIR")]
+    pub index_cache: Option<PathBuf>,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,

@@ -87,6 +87,7 @@ actions! {
         End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
         Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
         Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
+        Older           "older"             Panes   ["O"]               "take in the rotated files beside the logs, packed ones too: app.log.1, app.log.2.gz";
         Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them";
         ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
         ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";

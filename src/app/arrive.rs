@@ -112,6 +112,10 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                 state.view.fields = answer.fields;
             }
         }
+        Slot::Passed => {
+            let now = state.now();
+            state.logs.passed(&answer, now);
+        }
         Slot::Count => counting::arrive(state, &answer),
         Slot::Find if answer.request != state.view.requests || !answer.done => {}
         Slot::Find => {

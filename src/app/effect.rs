@@ -101,6 +101,8 @@ pub enum Effect {
     SaveConfig,
     /// Use a theme by name.
     UseTheme(String),
+    /// Take in the rotated files beside the logs.
+    TakeOlder,
     /// Forget what the terminal shows and draw all of it.
     RedrawAll,
     /// Place the log rows of a source so many nanoseconds later, or earlier: its clock is off. 0 takes it back.

@@ -4,9 +4,10 @@ use super::effect::Effect;
 use super::pane::Pane;
 use super::state::State;
 use super::{counting, facts, filtering};
-use crate::signals::logs::histogram::zoomed;
+use crate::signals::logs::histogram::{self, zoomed};
 use crate::signals::logs::look::Column;
 use crate::signals::logs::mutes::Mute;
+use crate::signals::logs::store::LogQuery;
 use crate::timeline::Filter;
 use crate::timeline::time::short;
 use crate::ui::Level;
@@ -77,12 +78,23 @@ pub fn next_marked(state: &mut State) -> Vec<Effect> {
 }
 
 /// The histogram of the zoomed pane comes or goes.
-pub fn histogram(state: &mut State) -> Vec<Effect> {
+pub fn toggle_histogram(state: &mut State) -> Vec<Effect> {
     state.logs.look.histogram = !state.logs.look.histogram;
     if state.logs.look.histogram && !state.view.zoom {
         state.say(Level::Calm, "the histogram is shown while the logs are zoomed: z");
     }
     Vec::new()
+}
+
+/// What the histogram of the zoomed logs lacks while a filter is set.
+pub fn wants_histogram(state: &mut State) -> Option<Box<LogQuery>> {
+    let shown = state.logs.look.histogram && state.view.zoom && state.view.focus == Pane::Logs;
+    let width = state.view.area.width;
+    if !shown {
+        return None;
+    }
+    let (window, now) = (facts::window(state, width), state.now());
+    histogram::wants(&mut state.logs, window, width, now).map(Box::new)
 }
 
 /// The histogram shows less, round the row under the cursor, or more.

@@ -187,8 +187,9 @@ fn done(state: &mut State) -> Vec<Effect> {
                 remember(state, "palette", p.line.text());
                 commands::run(state, action, &argument)
             }
+            // The line says so itself, and what was typed stays to be mended.
             None => {
-                state.say(Level::Warn, format!("no command fits {:?}; ? lists them", p.line.text()));
+                state.view.overlays.push(Overlay::Palette(p));
                 Vec::new()
             }
         },

@@ -105,7 +105,7 @@ impl Config {
     /// Reads a configuration from text. `path` is for the message.
     pub fn parse(text: &str, path: &Path) -> Result<Config, ConfigError> {
         let config: Config = toml::from_str(text)
-            .map_err(|e| ConfigError::Parse { path: path.display().to_string(), message: e.to_string() })?;
+            .map_err(|first| ConfigError::Parse { path: path.display().to_string(), message: mistakes(text, first) })?;
         let checked = crate::app::keymap::Keymap::new(&config.keys).map(|_| ());
         if let Err(message) = checked.and_then(|()| config.logs.formats().map(|_| ())) {
             return Err(ConfigError::Parse { path: path.display().to_string(), message });
@@ -135,6 +135,42 @@ impl Config {
     }
 }
 
+/// Mistakes told in one run; more of them are one mistake of another kind, such as the wrong file.
+const MISTAKES: usize = 10;
+
+/// What is wrong in `text`, each mistake with its line, so that a file is mended in one go and not line by line.
+///
+/// The line of a mistake is blanked and the rest read again. One that has no line of its own (a syntax error that
+/// reaches on, a field that is missing) ends the search, because what follows would be guessed.
+fn mistakes(text: &str, first: toml::de::Error) -> String {
+    let mut rest = text.to_owned();
+    let mut told = vec![first.to_string().trim_end().to_owned()];
+    let mut last = first;
+    while told.len() < MISTAKES {
+        let Some(span) = last.span() else { break };
+        let start = rest[..span.start.min(rest.len())].rfind('\n').map_or(0, |at| at + 1);
+        let end = rest[start..].find('\n').map_or(rest.len(), |len| start + len);
+        // A heading stays: without it the lines below would belong to another section.
+        if span.end > end || start == end || rest[start..end].trim_start().starts_with('[') {
+            break;
+        }
+        rest.replace_range(start..end, &" ".repeat(end - start));
+        match toml::from_str::<Config>(&rest) {
+            Ok(_) => break,
+            Err(next) => {
+                let message = next.to_string();
+                let same_place = next.span() == last.span();
+                last = next;
+                if same_place {
+                    break;
+                }
+                told.push(message.trim_end().to_owned());
+            }
+        }
+    }
+    told.join("\n\n")
+}
+
 /// Where a configuration is looked for, in order.
 pub fn places() -> Vec<PathBuf> {
     let mut places = Vec::new();
@@ -160,6 +196,17 @@ mod tests {
         let e = Config::parse("[screen]\ntheme = \"dark\"\ncolour = 1\n", Path::new("x.toml")).expect_err("unknown");
         let text = e.to_string();
         assert!(text.contains("colour") && text.contains('3'), "{text}");
+    }
+
+    #[test]
+    fn all_mistakes_of_a_file_are_told_at_once() {
+        let text = "[screen]\ntheme = 3\ncolour = 1\n[recorder]\nmemory_mb = \"much\"\n";
+        let e = Config::parse(text, Path::new("x.toml")).expect_err("three mistakes").to_string();
+        for at in ["line 2", "line 3", "line 5"] {
+            assert!(e.contains(at), "{e}");
+        }
+        let broken = Config::parse("[screen\ntheme = 3\n", Path::new("x.toml")).expect_err("syntax").to_string();
+        assert_eq!(broken.matches("line ").count(), 1, "what follows a broken heading is not guessed at: {broken}");
     }
 
     const EXAMPLE: &str = include_str!("../../config.example.toml");

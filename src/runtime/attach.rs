@@ -133,7 +133,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         let _ = said
             .blocking_send(Arrival::Say(Level::Bad, format!("process {pid} has ended; what is shown stands still")));
     })?;
-    let store = store(&answers_to, config.logs.index_memory_mb);
+    let store = store(&answers_to, &config.logs);
     let mut state = State::new(Player::live(clock.wall()), settings);
     travel::follow_playhead(&mut state);
     let shell = Shell {

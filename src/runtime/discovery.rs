@@ -120,6 +120,7 @@ impl Offers {
             inner.running.database.mysql.extend(part.database.mysql);
             inner.running.database.pgbouncer.extend(part.database.pgbouncer);
             inner.running.database.metrics.extend(part.database.metrics);
+            inner.running.database.sqlite.extend(part.database.sqlite);
             inner.running.health.probes.extend(part.health.probes);
             (what, sources)
         };
@@ -139,6 +140,7 @@ impl Offers {
         running.database.mysql.retain(|c| !part.database.mysql.contains(c));
         running.database.pgbouncer.retain(|c| !part.database.pgbouncer.contains(c));
         running.database.metrics.retain(|c| !part.database.metrics.contains(c));
+        running.database.sqlite.retain(|c| !part.database.sqlite.contains(c));
         running.health.probes.retain(|c| !part.health.probes.contains(c));
     }
 

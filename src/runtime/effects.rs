@@ -176,6 +176,18 @@ impl Shell {
                     let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
                 });
             }
+            Effect::TakeOlder => {
+                tokio::task::spawn_blocking(move || {
+                    let (taken, failed) = me.store.take_older();
+                    let said = match (failed.first(), taken.names.len()) {
+                        (Some(why), n) => (Level::Bad, format!("{n} taken in; {why}")),
+                        (None, 0) => (Level::Calm, "no rotated files beside the logs that are not read already".into()),
+                        (None, 1) => (Level::Calm, format!("taken in: {}", taken.words())),
+                        (None, n) => (Level::Calm, format!("{n} files taken in: {}", taken.words())),
+                    };
+                    let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
+                });
+            }
             // The loop does these itself.
             Effect::AskLogs(_)
             | Effect::Copy { .. }

@@ -1,6 +1,6 @@
 //! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
 
-use crate::app::travel;
+use crate::app::{looking, travel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Tty, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
@@ -257,6 +257,9 @@ impl Loop {
         {
             self.store.ask(query);
         }
+        if let Some(query) = looking::wants_histogram(&mut self.state) {
+            self.store.ask(*query);
+        }
     }
 
     fn draw(&mut self, buffer: &mut Buffer, pace: &mut Pace) -> anyhow::Result<()> {
@@ -268,7 +271,11 @@ impl Loop {
         }
         self.state.view.area = area;
         self.state.own.recorder = self.shell.recorder_status();
-        self.state.own.logs = self.store.figures();
+        let logs = self.store.figures();
+        if logs.content != self.state.own.logs.content {
+            self.state.logs.opened();
+        }
+        self.state.own.logs = logs;
         let layout = screen(&self.state, &self.theme, area, buffer);
         let sent = self.terminal.show(buffer, layout.cursor)?;
         self.state.view.layout = layout;

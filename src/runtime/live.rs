@@ -25,7 +25,9 @@ use crate::cli::{LiveArgs, ScreenOptions, UsageError};
 use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
-use crate::signals::logs::store::{LogStore, StoreOptions};
+use crate::signals::logs::config::LogsConfig;
+use crate::signals::logs::store::spool::Spool;
+use crate::signals::logs::store::{LogStore, StoreOptions, index_cache};
 use crate::stream::past::Past;
 use crate::stream::queue;
 use crate::timeline::{Filter, Ts};
@@ -59,6 +61,15 @@ pub struct Live {
 pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
     let (mut config, _) = Config::find(args.config.as_deref())?;
     config.logs.index_memory_mb = args.index_memory.unwrap_or(config.logs.index_memory_mb);
+    config.logs.spool = args.spool.or(config.logs.spool);
+    config.logs.index_cache = args.index_cache.or(config.logs.index_cache);
+    // Better now than when somebody needs what should have been kept.
+    if let Some(dir) = &config.logs.spool {
+        Spool::new(dir).map_err(UsageError)?;
+    }
+    if let Some(dir) = &config.logs.index_cache {
+        index_cache::prepare(dir).map_err(UsageError)?;
+    }
     if let [file] = args.files.as_slice()
         && let Some(meant) = mistyped(file)
     {
@@ -115,15 +126,16 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
     Filter::parse(text).map_err(|e| UsageError(format!("cannot read the filter {text:?}: {e}")).into())
 }
 
-/// A log store whose answers go where all answers go. Its index may take `index_memory_mb` megabytes.
-pub fn store(answers: &mpsc::Sender<Arrival>, index_memory_mb: u32) -> LogStore {
+/// A log store whose answers go where all answers go.
+pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
     let answers = answers.clone();
-    let index_memory = u64::from(index_memory_mb) << 20;
+    let index_memory = u64::from(config.index_memory_mb) << 20;
+    let (spool, index_cache) = (config.spool.clone(), config.index_cache.clone());
     LogStore::new(
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions { index_memory, ..StoreOptions::default() },
+        StoreOptions { index_memory, spool, index_cache, ..StoreOptions::default() },
     )
 }
 
@@ -139,7 +151,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let mut session = Session::start(&live.config, &roots, live.record.clone())?;
     keep_after_a_panic(&session);
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to, live.config.logs.index_memory_mb);
+    let store = store(&answers_to, &live.config.logs);
     let offers = Offers::default();
     let sources = session.configured(&live.config, &roots, &live.files, &live.commands);
     session.add(sources);

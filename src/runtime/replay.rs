@@ -21,6 +21,7 @@ use crate::app::playhead::Player;
 use crate::app::state::State;
 use crate::cli::ReplayArgs;
 use crate::config::Config;
+use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogFeed, read_logs};
 use crate::signals::source::{Observation, StreamClock};
 use crate::signals::{Envelope, Event};
@@ -110,6 +111,12 @@ impl Input {
                         numbering.number(Observation { observed, ..o }, &mut batch);
                     }
                     numbering.number(Observation { source, observed, mono: 0, event, room: None }, &mut batch);
+                    // What the lines tell has been read; they themselves stay in their file.
+                    for e in &mut batch {
+                        if let Event::Logs(LogEvent::Appended(a)) = &mut e.event {
+                            a.bytes = None;
+                        }
+                    }
                     go_on = to(batch);
                 })
                 .map_err(anyhow::Error::msg)?;
@@ -137,7 +144,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to, config.logs.index_memory_mb);
+    let store = store(&answers_to, &config.logs);
     let (to, stream) = queue::queue();
     let said = answers_to.clone();
     let past = input.past();

@@ -1,6 +1,6 @@
 //! One frame without a terminal: drawn, its wants met, drawn again, until nothing is missing.
 
-use crate::app::travel;
+use crate::app::{looking, travel};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -106,6 +106,7 @@ impl Still {
 
     /// Draws until no row is missing.
     pub fn frame(&mut self, theme: &Theme, width: u16, height: u16) -> Buffer {
+        self.store.settle();
         let area = Rect::new(0, 0, width, height);
         self.state.view.area = area;
         let mut buffer = Buffer::empty(area);
@@ -118,9 +119,12 @@ impl Still {
             let layout = screen(&self.state, theme, area, &mut buffer);
             let rows = layout.log_height as usize;
             self.state.view.layout = layout;
-            match self.state.logs.wants(rows) {
-                Some(query) if rows > 0 => self.ask(query),
-                _ => break,
+            match self.state.logs.wants(rows).filter(|_| rows > 0) {
+                Some(query) => self.ask(query),
+                None => match looking::wants_histogram(&mut self.state) {
+                    Some(query) => self.ask(*query),
+                    None => break,
+                },
             }
         }
         buffer

@@ -2,12 +2,15 @@
 //! that hold one. Runs where log batches come in, live and in replay from raw logs; what it gives is recorded and names
 //! the line it came from. A line without a needle costs the search and nothing else.
 
-use aho_corasick::AhoCorasick;
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use crate::signals::Event;
 use crate::signals::database::event::{DatabaseEvent, LineRef};
-use crate::signals::database::extract::{self, About, Hint, NEEDLES};
+use crate::signals::database::extract::{self, About, Hint, NEEDLES, Wrote};
 use crate::signals::logs::event::{LogAppended, LogEvent};
 use crate::signals::logs::formats;
 use crate::timeline::{SourceId, Ts};
@@ -18,10 +21,22 @@ const PER_BATCH: usize = 500;
 const PER_LINE: u32 = 4;
 /// Bytes of a record that are read.
 const LONGEST: usize = 64 << 10;
+/// The last words of InnoDB's account of a deadlock.
+const ROLLED_BACK: &[u8] = b"WE ROLL BACK TRANSACTION";
 
-/// The search, built once.
+/// The search, built once, and what it waits for.
 pub struct Derive {
     needles: Option<AhoCorasick>,
+    /// Accounts of deadlocks whose end has not come yet: they are written line by line.
+    open: BTreeMap<SourceId, Open>,
+}
+
+/// The beginning of something that later batches go on with.
+struct Open {
+    generation: u32,
+    start: u64,
+    bytes: Vec<u8>,
+    span: Option<(Ts, Ts)>,
 }
 
 impl Default for Derive {
@@ -33,15 +48,50 @@ impl Default for Derive {
 impl Derive {
     /// Builds the search.
     pub fn new() -> Derive {
-        Derive { needles: AhoCorasick::new(NEEDLES.iter().map(|(n, _)| n)).ok() }
+        let patterns = NEEDLES.iter().map(|(n, _)| n);
+        // There are few needles, and everything is searched for them: the automaton that is largest and fastest.
+        let needles = AhoCorasickBuilder::new().kind(Some(AhoCorasickKind::DFA)).build(patterns).ok();
+        Derive { needles, open: BTreeMap::new() }
     }
 
     /// The events that a batch of `source` tells. Seeds and batches without bytes tell nothing.
     pub fn derive(&mut self, source: SourceId, source_name: &str, event: &LogEvent) -> Vec<Event> {
         let LogEvent::Appended(batch) = event else { return Vec::new() };
-        let (Some(needles), Some(bytes), false) = (&self.needles, batch.bytes.as_deref(), batch.seed) else {
+        let (true, Some(bytes), false) = (self.needles.is_some(), batch.bytes.as_deref(), batch.seed) else {
             return Vec::new();
         };
+        match self.open.remove(&source) {
+            None => self.read(source, source_name, batch, batch.start, bytes, batch.span),
+            Some(mut open) => {
+                let adjacent =
+                    open.generation == batch.generation && open.start + open.bytes.len() as u64 == batch.start;
+                if adjacent {
+                    open.bytes.extend_from_slice(bytes);
+                    let span = match (open.span, batch.span) {
+                        (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+                        (a, b) => a.or(b),
+                    };
+                    return self.read(source, source_name, batch, open.start, &open.bytes, span);
+                }
+                self.read(source, source_name, batch, batch.start, bytes, batch.span)
+            }
+        }
+    }
+
+    /// Reads `bytes`, which begin at `at` and whose times lie in `span`; the batch is the last that they came with.
+    fn read(
+        &mut self,
+        source: SourceId,
+        name: &str,
+        batch: &LogAppended,
+        at: u64,
+        bytes: &[u8],
+        span: Option<(Ts, Ts)>,
+    ) -> Vec<Event> {
+        let Some(needles) = &self.needles else { return Vec::new() };
+        let format = formats::by_name(&batch.format).unwrap_or(formats::FORMATS[formats::FORMATS.len() - 1]);
+        let near = span.map_or(Ts::default(), |(_, last)| last);
+        let cx = formats::Context { zone: TimeZone::UTC, near };
         let mut out = Vec::new();
         let mut unread = 0;
         // Everything before `done` has been read; `line` is where the line of the last hit begins.
@@ -50,7 +100,10 @@ impl Derive {
             if hit.start() < done {
                 continue;
             }
-            let start = memchr::memrchr(b'\n', &bytes[..hit.start()]).map_or(0, |i| i + 1);
+            // `Transactions deadlock detected, dumping detailed information` is MySQL's; the rest of it is a page.
+            let dump = bytes[hit.end()..].starts_with(b", dumping");
+            let hint = if dump { Hint::Innodb } else { NEEDLES[hit.pattern().as_usize()].1 };
+            let mut start = memchr::memrchr(b'\n', &bytes[..hit.start()]).map_or(0, |i| i + 1);
             if start == line {
                 tries += 1;
                 if tries > PER_LINE {
@@ -59,26 +112,46 @@ impl Derive {
             } else {
                 (line, tries) = (start, 1);
             }
-            let hint = NEEDLES[hit.pattern().as_usize()].1;
-            let end = record_end(bytes, hit.end(), hint);
+            if hint == Hint::SlowLog {
+                start = slow_log_start(bytes, start, done);
+            }
+            let end = match hint {
+                Hint::Innodb => match innodb_end(bytes, hit.end()) {
+                    Some(end) => end,
+                    None if bytes.len() - start < LONGEST => {
+                        let open = Open {
+                            generation: batch.generation,
+                            start: at + start as u64,
+                            bytes: bytes[start..].to_vec(),
+                            span,
+                        };
+                        self.open.insert(source, open);
+                        break;
+                    }
+                    None => bytes.len(),
+                },
+                _ if hint.is_server() => {
+                    let window = &bytes[start..bytes.len().min(start + LONGEST)];
+                    let record = formats::records(window, format, &cx).next();
+                    record.map_or(hit.end(), |r| start + r.range.end).max(hit.end())
+                }
+                _ => record_end(bytes, hit.end()),
+            };
             let record = &bytes[start..end.min(start + LONGEST)];
             if hit.start() - start >= record.len() {
                 continue;
             }
-            let from = LineRef {
-                source,
-                name: source_name.into(),
-                generation: batch.generation,
-                offset: batch.start + start as u64,
-            };
-            let about = || about(record, batch);
+            if out.len() >= PER_BATCH {
+                // Counted, not read: what cannot be carried need not be understood.
+                unread += 1;
+                done = end;
+                continue;
+            }
+            let from = LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
+            let about = || about(record, span, format, &cx);
             if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
                 done = end;
-                if out.len() < PER_BATCH {
-                    out.push(Event::Database(event));
-                } else {
-                    unread += 1;
-                }
+                out.push(Event::Database(event));
             }
         }
         if unread > 0 {
@@ -88,32 +161,87 @@ impl Derive {
     }
 }
 
-/// Where the record ends: at the end of its line, or after the lines that go on with a tab where PostgreSQL does so.
-fn record_end(bytes: &[u8], from: usize, hint: Hint) -> usize {
-    let mut end = from;
-    loop {
-        end = memchr::memchr(b'\n', &bytes[end..]).map_or(bytes.len(), |i| end + i);
-        match bytes.get(end + 1) {
-            Some(b'\t') if hint == Hint::Duration && end - from < LONGEST => end += 1,
-            _ => return end,
+/// Where the line ends.
+fn record_end(bytes: &[u8], from: usize) -> usize {
+    memchr::memchr(b'\n', &bytes[from..]).map_or(bytes.len(), |i| from + i)
+}
+
+/// Where a record of a slow log begins whose figures stand in the line at `line`: at the comments right before it.
+fn slow_log_start(bytes: &[u8], line: usize, floor: usize) -> usize {
+    let mut start = line;
+    while start > floor {
+        let before = memchr::memrchr(b'\n', &bytes[floor..start - 1]).map_or(floor, |i| floor + i + 1);
+        let text = &bytes[before..start];
+        if !text.starts_with(b"# ") {
+            break;
+        }
+        start = before;
+        if text.starts_with(b"# Time: ") || line - start > 4_096 {
+            break;
+        }
+    }
+    start
+}
+
+/// The end of the line that says which transaction was rolled back.
+fn innodb_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let window = &bytes[from..bytes.len().min(from + LONGEST)];
+    let at = memchr::memmem::find(window, ROLLED_BACK)?;
+    Some(record_end(bytes, from + at))
+}
+
+/// What the batch's log format, or the one that knows the record, reads out of it.
+fn about(record: &[u8], span: Option<(Ts, Ts)>, format: &'static dyn formats::Format, cx: &formats::Context) -> About {
+    let (read_by, mut parsed) = formats::parse(record, format, cx);
+    let mut server = wrote(read_by.name(), record, &parsed.fields);
+    // A cloud's wrapping has the server's own line, prefix and all, as its message.
+    if server == Wrote::Other
+        && let Some(own) = formats::by_name("postgres")
+        && let Some(inside) = own.parse(parsed.message.as_bytes(), cx)
+    {
+        let (time, request_id) = (parsed.head.time, parsed.request_id.take());
+        parsed = inside;
+        parsed.head.time = time.or(parsed.head.time);
+        parsed.request_id = parsed.request_id.take().or(request_id);
+        server = Wrote::Postgres;
+    }
+    // A stamp without a zone was read with the source's zone when the batch was counted, which is not known here: what
+    // lies outside the batch's own span is a wrong guess, and the span's end a better one.
+    let time = match (parsed.head.time, span) {
+        (Some(t), Some((first, last))) if t < first || t > last => Some(last),
+        (t, span) => t.or(span.map(|(_, last)| last)),
+    };
+    About {
+        time,
+        request_id: parsed.request_id,
+        message: parsed.message,
+        fields: parsed.fields,
+        server,
+        fatal: matches!(parsed.severity_text.as_deref(), Some("FATAL" | "PANIC")),
+    }
+}
+
+/// Which server a line is of, by the format that knew it.
+fn wrote(format: &str, record: &[u8], fields: &[(CompactString, serde_json::Value)]) -> Wrote {
+    let has = |name: &str| fields.iter().any(|(n, _)| n == name);
+    match format {
+        "postgres" | "postgres-csv" => Wrote::Postgres,
+        "json" if has("backend_type") || has("session_start") && has("line_num") => Wrote::Postgres,
+        "json" if has("sqlerrcode") || has("properties.sqlerrcode") => Wrote::Postgres,
+        "mysql-slow" => Wrote::Mysql,
+        _ => {
+            // `2026-11-20 14:02:31 12 [Note] …`
+            let near = &record[..record.len().min(80)];
+            let words = [&b"[Note] "[..], b"[ERROR] ", b"[Warning] ", b"[System] ", b"mysqld: ", b"mariadbd: "];
+            let known = words.iter().any(|w| memchr::memmem::find(near, w).is_some())
+                || memchr::memmem::find(near, b" got signal ").is_some();
+            if known { Wrote::Mysql } else { Wrote::Other }
         }
     }
 }
 
-/// Time and request as the batch's log format reads them.
-fn about(record: &[u8], batch: &LogAppended) -> About {
-    let near = batch.span.map_or(Ts::default(), |(_, last)| last);
-    let cx = formats::Context { zone: TimeZone::UTC, near };
-    let format = formats::by_name(&batch.format).unwrap_or(formats::FORMATS[formats::FORMATS.len() - 1]);
-    let (_, parsed) = formats::parse(record, format, &cx);
-    // A stamp without a zone was read with the source's zone when the batch was counted, which is not known here: what
-    // lies outside the batch's own span is a wrong guess, and the span's end a better one.
-    let time = match (parsed.head.time, batch.span) {
-        (Some(t), Some((first, last))) if t < first || t > last => Some(last),
-        (t, span) => t.or(span.map(|(_, last)| last)),
-    };
-    About { time, request_id: parsed.request_id }
-}
+#[cfg(test)]
+mod fixtures;
 
 #[cfg(test)]
 mod tests {
@@ -175,7 +303,7 @@ mod tests {
             (
                 "2026-01-02 03:04:05 UTC [12] LOG:  duration: 5012.345 ms  statement: SELECT 1\n\tFROM t\nnext",
                 5012.345,
-                "SELECT 1\n\tFROM t",
+                "SELECT 1\nFROM t",
             ),
             ("LOG:  duration: 12.5 ms  execute sqlx_s_1: SELECT $1", 12.5, "SELECT $1"),
             (

@@ -8,6 +8,7 @@ mod compare;
 mod field;
 mod needed;
 mod parse;
+mod part;
 mod scan;
 mod show;
 
@@ -23,6 +24,7 @@ use super::{RequestId, Severity, Ts};
 use compare::Value;
 pub use needed::Needed;
 use parse::Parser;
+pub use part::Part;
 
 /// What a filter can ask of a record.
 pub trait Record {
@@ -102,6 +104,8 @@ struct Pattern {
     source: String,
     any_case: bool,
     regex: Arc<Regex>,
+    /// What stands in the raw bytes of every record that it matches.
+    part: Option<Part>,
 }
 
 impl PartialEq for Pattern {

@@ -8,6 +8,7 @@ mod deploys;
 mod ending;
 mod explain;
 mod failover;
+mod following;
 mod health;
 mod host;
 mod incident;

@@ -58,7 +58,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten");
         }
         Some(Overlay::Palette(p)) => {
-            let hint = p.chosen().map_or("no such command".to_owned(), |(a, _)| a.row().sentence.to_owned());
+            let hint = p
+                .chosen()
+                .map_or("no such command; ^U clears, Esc leaves".to_owned(), |(a, _)| a.row().sentence.to_owned());
             typing(cx, area, buf, out, ":", &p.line, &hint);
         }
         Some(Overlay::Confirm { line, name, command }) => {
@@ -174,6 +176,21 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
+    // There is no live to go back to.
+    const REPLAY: &[(Action, &str)] = &[
+        (Action::Pause, "play"),
+        (Action::StepBack, "back"),
+        (Action::StepOn, "on"),
+        (Action::NextMark, "next mark"),
+        (Action::GoToTime, "go to time"),
+        (Action::NextError, "next error"),
+        (Action::FilterRequest, "this request"),
+        (Action::EditFilter, "filter"),
+        (Action::PinTime, "compare"),
+        (Action::Live, "to the end"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
     const LOGS: &[(Action, &str)] = &[
         (Action::Note, "note"),
         (Action::FilterRequest, "this request"),
@@ -199,7 +216,9 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
-    if state.player.is_replay() || !state.player.is_live() {
+    if state.player.is_replay() {
+        REPLAY
+    } else if !state.player.is_live() {
         PAST
     } else if state.view.focus == Pane::Logs {
         LOGS

@@ -7,6 +7,7 @@ use super::layout::Places;
 use super::panes::glance;
 use crate::app::pane::Pane;
 use crate::app::state::State;
+use crate::timeline::SourceKind;
 use crate::ui::{Level, PaneCx, Role, text};
 
 /// Draws it where panes are hidden. On a narrow screen only what deviates is said.
@@ -35,7 +36,14 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
             (format!("{} ", pane.number()), role, fact.text.clone())
         })
         .collect();
-    fit(&mut shown, area.width.saturating_sub(2) as usize, cx.glyphs.ellipsis);
+    let room = area.width.saturating_sub(2) as usize;
+    let fails = cx.facts.failing(SourceKind::Incident).is_some();
+    if needed(&shown) > room && shown.len() > 1 && !fails {
+        // The header tells of the incident as well, though not of a log of it that cannot be read.
+        let incident = format!("{} ", Pane::Incident.number());
+        shown.retain(|(number, ..)| *number != incident);
+    }
+    fit(&mut shown, room, cx.glyphs.ellipsis);
     let mut x = area.left() + 1;
     for (i, (number, role, fact)) in shown.iter().enumerate() {
         let room = |x: u16| area.right().saturating_sub(x);
@@ -56,12 +64,14 @@ fn mark(role: Role) -> &'static str {
     if matches!(role, Role::Warn | Role::Bad) { " !" } else { "" }
 }
 
+/// Columns that they take with their marks and the rules between them.
+fn needed(facts: &[(String, Role, String)]) -> usize {
+    let widths = facts.iter().map(|(n, role, f)| text::width(n) + text::width(f) + mark(*role).len());
+    widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
+}
+
 /// What deviates stays: calm facts leave first, from the right; then the longest ones are cut.
 fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
-    let needed = |facts: &[(String, Role, String)]| -> usize {
-        let widths = facts.iter().map(|(n, role, f)| text::width(n) + text::width(f) + mark(*role).len());
-        widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
-    };
     while needed(facts) > room {
         // What says nothing first, then what is well.
         let nothing = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Dim));

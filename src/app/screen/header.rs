@@ -93,6 +93,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
         let text = format!("index {:.0} %{paused}", (share * 100.0).floor());
         extras.push((text, if live { Role::Header } else { Role::HeaderPast }));
     }
+    if let Some(percent) = logs.unpacking {
+        extras.push((format!("unpacking {percent} %"), if live { Role::Header } else { Role::HeaderPast }));
+    }
     if let Some((cpu, memory)) =
         own_cost(state).filter(|_| area.width >= 100 && !state.settings.demo && !state.player.is_replay())
     {

@@ -26,8 +26,10 @@ const GRID: (u16, u16) = (100, 28);
 
 /// Divides `area`. `focus` is the pane that is shown where only one is; `zoom` shows it alone anywhere.
 ///
-/// `summary` keeps a line for what was found on an unconfigured box.
-pub fn places(area: Rect, focus: Pane, zoom: bool, summary: bool) -> Places {
+/// `summary` keeps a line for what was found on an unconfigured box; `incident` says that the incident log has rows to
+/// show: while it has none, the lines belong to the logs. Whether it has any, and not how many, so that the panes move
+/// once, at the first note, and not with each.
+pub fn places(area: Rect, focus: Pane, zoom: bool, summary: bool, incident: bool) -> Places {
     let mut rest = area;
     let mut p = Places { header: take_top(&mut rest, 1), ..Places::default() };
     p.bottom = take_bottom(&mut rest, 1);
@@ -49,7 +51,12 @@ pub fn places(area: Rect, focus: Pane, zoom: bool, summary: bool) -> Places {
         return p;
     }
     // The grid: logs | host over database, deploys | health, incident below.
-    let incident = take_bottom(&mut rest, if area.height >= 40 { 7 } else { 4 });
+    let incident = match (incident, area.height) {
+        (false, _) => 3,
+        (true, 40..) => 7,
+        (true, _) => 4,
+    };
+    let incident = take_bottom(&mut rest, incident);
     let low = take_bottom(&mut rest, if area.height >= 40 { 9 } else { 6 });
     let left = (area.width as u32 * 56 / 100) as u16;
     let (logs, right) = split(rest, left);
@@ -99,7 +106,7 @@ mod tests {
             for height in 0..60 {
                 for zoom in [false, true] {
                     let area = Rect { x: 0, y: 0, width, height };
-                    let p = places(area, Pane::Host, zoom, zoom);
+                    let p = places(area, Pane::Host, zoom, zoom, zoom);
                     let mut all = vec![p.header, p.strip, p.summary, p.facts, p.bottom];
                     all.extend(p.panes.iter().map(|(_, r)| *r));
                     all.retain(|r| !r.is_empty());
@@ -115,9 +122,15 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_incident_log_leaves_its_lines_to_the_logs() {
+        let logs = |incident| places(Rect::new(0, 0, 160, 45), Pane::Logs, false, false, incident).panes[0].1.height;
+        assert_eq!(logs(false), logs(true) + 4);
+    }
+
+    #[test]
     fn the_wide_screen_shows_all_panes_and_the_small_one_the_focused_pane() {
-        assert_eq!(places(Rect::new(0, 0, 160, 45), Pane::Logs, false, false).panes.len(), 6);
-        let small = places(Rect::new(0, 0, 80, 24), Pane::Database, false, false);
+        assert_eq!(places(Rect::new(0, 0, 160, 45), Pane::Logs, false, false, true).panes.len(), 6);
+        let small = places(Rect::new(0, 0, 80, 24), Pane::Database, false, false, false);
         assert_eq!(small.panes.iter().map(|(p, _)| *p).collect::<Vec<_>>(), [Pane::Database]);
     }
 }

@@ -188,6 +188,19 @@ fn the_zoomed_logs_have_a_histogram_that_comes_closer_and_a_range_becomes_a_filt
     let mut w = outage().sized(100, 36);
     w.press("z");
     insta::assert_snapshot!("histogram_100x36", w.text());
+    // With a filter it counts what passes, and says so.
+    w.press("&");
+    w.write("level>=error");
+    w.press("enter");
+    let text = w.text();
+    let line = |letter: &str| {
+        let starts = format!(" {letter} ");
+        text.lines().find(|l| l.starts_with(&starts)).expect("a line of the histogram").to_owned()
+    };
+    assert!(line("I").contains("none") && line("E").contains("max"), "{text}");
+    assert!(text.contains(" filtered"), "{text}");
+    w.press("esc");
+    assert!(!w.text().contains(" filtered"));
     w.press("i i");
     assert!(w.text().contains("56 s"), "{}", w.text());
     w.press("I I I");

@@ -245,8 +245,13 @@ impl World {
             let layout = screen(&self.state, theme, area, &mut buffer);
             let rows = layout.log_height as usize;
             self.state.view.layout = layout;
-            let Some(query) = (rows > 0).then(|| self.state.logs.wants(rows)).flatten() else { break };
-            self.carry_out(vec![Effect::AskLogs(Box::new(query))]);
+            let rows = (rows > 0).then(|| self.state.logs.wants(rows)).flatten().map(Box::new);
+            let histogram = crate::app::looking::wants_histogram(&mut self.state);
+            let wanted: Vec<_> = rows.into_iter().chain(histogram).map(Effect::AskLogs).collect();
+            if wanted.is_empty() {
+                break;
+            }
+            self.carry_out(wanted);
         }
         buffer
     }

@@ -20,6 +20,31 @@ const KINDS: [(&str, &[&str], u16); 4] = [
     ("redis", &["redis-server", "valkey-server"], 6379),
 ];
 
+/// SQLite files offered.
+const FILES: usize = 4;
+
+/// The SQLite files that services have open. Those of browsers, desktops and package managers are none of ours.
+pub fn files(procs: &Procs) -> Vec<Offer> {
+    let mut found: BTreeMap<&std::path::Path, &Proc> = BTreeMap::new();
+    let foreign = ["/home/", "/root/.", "/var/cache/", "/var/lib/PackageKit", "/usr/"];
+    for p in &procs.list {
+        for path in &p.sqlite {
+            let text = path.to_string_lossy();
+            let hidden = text.split('/').any(|part| part.starts_with('.'));
+            if !hidden && !foreign.iter().any(|f| text.starts_with(f)) && !text.contains(['"', '\\', '\n']) {
+                found.entry(path).or_insert(p);
+            }
+        }
+    }
+    let offer = |(path, p): (&std::path::Path, &Proc)| Offer {
+        what: format!("sqlite {}; not watched", path.display()),
+        reason: format!("{} (pid {}) has it open", p.name, p.pid),
+        snippet: format!("[[database.sqlite]]\npath = \"{}\"\n", path.display()),
+        ..Offer::default()
+    };
+    found.into_iter().take(FILES).map(offer).collect()
+}
+
 /// One offer for each kind and port, in the order of kinds, then by port.
 pub fn offers(procs: &Procs, sockets: &Sockets, roots: &Roots) -> Vec<Offer> {
     let mut found: BTreeMap<(usize, u16), (Option<&Proc>, &Tcp)> = BTreeMap::new();

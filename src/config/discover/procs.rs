@@ -31,6 +31,8 @@ pub struct Proc {
     pub exe: Option<PathBuf>,
     /// Regular files open for writing.
     pub writes: Vec<PathBuf>,
+    /// SQLite files it has open, by their names: those that end like one, or that have a WAL open beside them.
+    pub sqlite: Vec<PathBuf>,
     /// Inodes of its sockets.
     pub sockets: BTreeSet<u64>,
 }
@@ -95,6 +97,7 @@ fn one(dir: &Path, pid: u32, closed: &mut u32) -> Option<Proc> {
                     Some(inode) => {
                         p.sockets.insert(inode);
                     }
+                    None if sqlite(&target).is_some() => p.sqlite.extend(sqlite(&target)),
                     None if target.is_absolute() && logs_like(&target) && writable(dir, &fd.file_name()) => {
                         p.writes.push(target);
                     }
@@ -105,9 +108,19 @@ fn one(dir: &Path, pid: u32, closed: &mut u32) -> Option<Proc> {
         Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => *closed += 1,
         Err(_) => {}
     }
+    p.sqlite.sort();
+    p.sqlite.dedup();
     p.writes.sort();
     p.writes.dedup();
     Some(p)
+}
+
+/// The SQLite file that an open file is, or belongs to: `shop.sqlite`, `shop.db-wal`.
+fn sqlite(path: &Path) -> Option<PathBuf> {
+    let text = path.to_str().filter(|t| t.starts_with('/') && !t.ends_with(" (deleted)"))?;
+    let main = ["-wal", "-shm", "-journal"].iter().find_map(|e| text.strip_suffix(e));
+    let named = || [".sqlite", ".sqlite3", ".db3"].iter().any(|e| text.ends_with(e)).then_some(text);
+    main.or_else(named).map(PathBuf::from)
 }
 
 /// Only such paths are asked how they were opened: it costs a read each.

@@ -20,6 +20,9 @@ pub struct DatabaseConfig {
     /// PgBouncers to look at through their consoles; one connection each, which takes no slot of a server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pgbouncer: Vec<PgbouncerConfig>,
+    /// SQLite files of applications, looked at from outside.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sqlite: Vec<SqliteConfig>,
     /// Metrics pages on which applications or poolers report their pools.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub metrics: Vec<MetricsConfig>,
@@ -32,6 +35,7 @@ impl Default for DatabaseConfig {
             postgres: Vec::new(),
             mysql: Vec::new(),
             pgbouncer: Vec::new(),
+            sqlite: Vec::new(),
             metrics: Vec::new(),
         }
     }
@@ -121,6 +125,28 @@ pub struct PgbouncerConfig {
     pub interval: f64,
 }
 
+/// One SQLite file of an application: `[[database.sqlite]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SqliteConfig {
+    /// Short name for the screen; the file's when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The file. It is read, and opened through SQLite for plans only, read-only.
+    pub path: PathBuf,
+    /// Seconds between looks, 1 to 60.
+    #[serde(default = "two_seconds")]
+    pub interval: f64,
+}
+
+impl SqliteConfig {
+    /// The name it goes by.
+    pub fn short(&self) -> String {
+        let file = || self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(file)
+    }
+}
+
 /// One metrics page in the Prometheus text format: `[[database.metrics]]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +191,10 @@ pub struct PoolMapping {
 
 fn one_second() -> f64 {
     1.0
+}
+
+fn two_seconds() -> f64 {
+    2.0
 }
 
 /// An address that may hold a password; it is never shown with it.

@@ -6,6 +6,7 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+pub use super::told::{Told, What};
 use crate::timeline::{RequestId, SourceId, Ts};
 
 /// Sessions listed in one [`Activity`]; the rest is only counted.
@@ -14,6 +15,8 @@ pub const SESSIONS: usize = 100;
 pub const STATEMENTS: usize = 50;
 /// Characters of a statement that are kept.
 pub const TEXT: usize = 2_000;
+/// Characters of a plan out of a log that are kept.
+pub const PLAN: usize = 8_000;
 
 /// Facts about databases and pools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -50,6 +53,15 @@ pub enum DatabaseEvent {
     PoolFigures(PoolFigures),
     /// A statement that a log line calls slow.
     SlowStatement(SlowStatement),
+    /// What a server's own log tells beside slow statements.
+    Told(Told),
+    /// The files of a SQLite database.
+    Sqlite {
+        /// The name from the configuration.
+        name: CompactString,
+        /// What they say.
+        file: SqliteFile,
+    },
     /// Sessions of the servers of this box, from the titles of their processes, without a connection.
     Titles(Titles),
     /// Lines of one batch that told something but were more than can be carried.
@@ -263,7 +275,7 @@ pub struct Upkeep {
     /// Autovacuum workers that run, and how many can.
     pub vacuums: (u32, u32),
     /// Bytes of log that an inactive replication slot keeps, the most of any.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_none_of_it")]
     pub slot_bytes: u64,
     /// That slot.
     #[serde(default, skip_serializing_if = "CompactString::is_empty")]
@@ -275,7 +287,7 @@ pub struct Upkeep {
     pub cost_ms: f32,
 }
 
-fn is_zero(n: &u64) -> bool {
+fn is_none_of_it(n: &u64) -> bool {
     *n == 0
 }
 
@@ -429,6 +441,25 @@ pub enum PoolFrom {
     Log,
 }
 
+/// Where a pool stands between the code and the tables.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolLayer {
+    /// Inside the application.
+    #[default]
+    Application,
+    /// Between both: PgBouncer.
+    Pooler,
+    /// The server's own connections.
+    Server,
+}
+
+impl PoolLayer {
+    fn is_application(&self) -> bool {
+        *self == PoolLayer::Application
+    }
+}
+
 /// What a pool says of itself; what it does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PoolFigures {
@@ -436,6 +467,9 @@ pub struct PoolFigures {
     pub pool: CompactString,
     /// Where the figures come from.
     pub from: PoolFrom,
+    /// Where the pool stands.
+    #[serde(default, skip_serializing_if = "PoolLayer::is_application")]
+    pub layer: PoolLayer,
     /// Connections handed out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used: Option<u32>,
@@ -465,6 +499,33 @@ pub struct PoolFigures {
     pub line: Option<LineRef>,
 }
 
+/// The files of a SQLite database, as they lie there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SqliteFile {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Bytes of a page.
+    pub page_size: u32,
+    /// Pages in the file.
+    pub pages: u32,
+    /// Of these, free ones.
+    pub free_pages: u32,
+    /// `wal`, `rollback`, `empty`.
+    pub journal: CompactString,
+    /// Bytes of the `-wal` file.
+    #[serde(default)]
+    pub wal_bytes: u64,
+    /// Bytes of the `-journal` file.
+    #[serde(default)]
+    pub journal_bytes: u64,
+    /// Frames in the WAL.
+    #[serde(default)]
+    pub frames: u32,
+    /// Of these, put into the file already; what a reader still needs keeps the rest back.
+    #[serde(default)]
+    pub checkpointed: u32,
+}
+
 /// A statement that a log line calls slow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SlowStatement {
@@ -482,8 +543,27 @@ pub struct SlowStatement {
     /// Rows returned or changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// Rows looked at for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examined: Option<u64>,
+    /// Milliseconds of it that went into waiting for locks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_ms: Option<f64>,
+    /// The session that ran it; 0 when the line names none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pid: i32,
+    /// What the application calls itself.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub application: CompactString,
+    /// The plan that it ran with, as the log has it (auto_explain, MariaDB's `# explain:`), cut at [`PLAN`] characters.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub plan: String,
     /// The line.
     pub from: LineRef,
+}
+
+fn is_zero(pid: &i32) -> bool {
+    *pid == 0
 }
 
 /// Names one log line for ever.

@@ -3,7 +3,7 @@
 //! Owns what came in, bounded and shared where it repeats; conclusions are drawn in `slow`, `blocked`, `pools` and
 //! `verdict`. Sessions are the bulk: looks older than the newest `SESSIONS_KEPT` sessions keep their counts only.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{
-    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, Statements,
-    Titles, Upkeep,
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement,
+    SqliteFile, Statements, Titles, Told, Upkeep, What,
 };
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
@@ -25,6 +25,12 @@ const LOOKS: usize = 7_200;
 const INTERVALS: usize = 720;
 /// Slow statements out of log lines kept.
 const SLOW: usize = 8_000;
+/// Records of servers' own logs kept.
+const TOLD: usize = 2_000;
+/// Plans out of logs kept.
+const PLANS: usize = 500;
+/// Newest slow statements that a line may be the second telling of, and how far apart both may say they lasted.
+const TWICE: (usize, f64) = (32, 10.0);
 /// Statements known by number.
 const TEXTS: usize = 5_000;
 /// Looks at process titles kept: two hours at one in 2 s.
@@ -80,8 +86,27 @@ pub struct Slow {
     pub request_id: Option<RequestId>,
     /// Rows.
     pub rows: Option<u64>,
+    /// Rows looked at.
+    pub examined: Option<u64>,
+    /// Milliseconds that went into waiting for locks.
+    pub lock_ms: Option<f64>,
+    /// The session; 0 where it was not told.
+    pub pid: i32,
+    /// What the application calls itself.
+    pub application: CompactString,
     /// The line.
     pub from: super::event::LineRef,
+}
+
+/// A plan out of a log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// Shape of the statement it is of.
+    pub fingerprint: u64,
+    /// How long that one took, in milliseconds.
+    pub duration_ms: f64,
+    /// The plan, as the server wrote it.
+    pub plan: Arc<str>,
 }
 
 /// One server.
@@ -207,10 +232,16 @@ pub struct DatabaseHistory {
     pub pools: BTreeMap<(SourceId, CompactString), Pool>,
     /// Slow statements out of log lines.
     pub slow: History<Slow>,
+    /// Plans out of log lines.
+    pub plans: History<Planned>,
+    /// What servers' own logs told beside slow statements.
+    pub told: History<Told>,
     /// Connections turned away or cut, by whom (a server's source, or a log's).
     pub refused: History<(SourceId, Refused)>,
     /// What process titles said of the servers of this box.
     pub titles: History<Titles>,
+    /// SQLite files by source: name, and what was seen of them.
+    pub files: BTreeMap<SourceId, (CompactString, History<SqliteFile>)>,
     /// Lines that told something but were too many to carry.
     pub unread: History<u32>,
     /// Pools beyond those that can be kept.
@@ -218,6 +249,8 @@ pub struct DatabaseHistory {
     texts: BTreeMap<(SourceId, i64), KnownText>,
     /// Statements already taken apart, by the hash of their text. Looked up, never walked through.
     shared: HashMap<u64, Arc<Statement>>,
+    /// Source, session, shape, milliseconds and whether with a plan, of the newest slow statements.
+    newest: VecDeque<(SourceId, i32, u64, f64, bool)>,
 }
 
 impl Default for DatabaseHistory {
@@ -226,12 +259,16 @@ impl Default for DatabaseHistory {
             servers: BTreeMap::new(),
             pools: BTreeMap::new(),
             slow: History::new(SLOW),
+            plans: History::new(PLANS),
+            told: History::new(TOLD),
             refused: History::new(500),
             titles: History::new(TITLES),
+            files: BTreeMap::new(),
             unread: History::new(1_000),
             pools_refused: 0,
             texts: BTreeMap::new(),
             shared: HashMap::new(),
+            newest: VecDeque::new(),
         }
     }
 }
@@ -263,20 +300,55 @@ impl DatabaseHistory {
                 self.servers.entry(source).or_default().upkeep.push(observed, observed, seq, u.clone());
             }
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
-            DatabaseEvent::SlowStatement(s) => {
-                let statement = self.statement(&s.statement, Some(s.fingerprint));
-                let slow = Slow {
-                    duration_ms: s.duration_ms,
-                    request_id: s.request_id.clone().or_else(|| statement.request_id.clone()),
-                    statement,
-                    rows: s.rows,
-                    from: s.from.clone(),
-                };
-                self.slow.push(s.at.unwrap_or(observed), observed, seq, slow);
+            DatabaseEvent::SlowStatement(s) => self.slow(seq, observed, s),
+            DatabaseEvent::Told(t) => self.told.push(t.at.unwrap_or(observed), observed, seq, t.clone()),
+            DatabaseEvent::Sqlite { name, file } => {
+                let kept = self.files.entry(source).or_insert_with(|| (name.clone(), History::new(LOOKS / 2)));
+                kept.1.push(observed, observed, seq, file.clone());
             }
             DatabaseEvent::Titles(t) => self.titles.push(observed, observed, seq, t.clone()),
             DatabaseEvent::Unread { lines } => self.unread.push(observed, observed, seq, *lines),
         }
+    }
+
+    fn slow(&mut self, seq: Seq, observed: Ts, s: &SlowStatement) {
+        let statement = self.statement(&s.statement, Some(s.fingerprint));
+        let at = s.at.unwrap_or(observed);
+        if !s.plan.is_empty() {
+            let plan = s.plan.as_str().into();
+            let planned = Planned { fingerprint: statement.fingerprint, duration_ms: s.duration_ms, plan };
+            self.plans.push(at, observed, seq, planned);
+        }
+        // auto_explain and log_min_duration_statement tell of one execution in two records.
+        let this = (s.from.source, s.pid, statement.fingerprint, s.duration_ms, !s.plan.is_empty());
+        let twice = self.newest.iter().position(|n| {
+            (n.0, n.1, n.2) == (this.0, this.1, this.2) && n.4 != this.4 && (n.3 - this.3).abs() <= TWICE.1
+        });
+        if let Some(i) = twice.filter(|_| s.pid != 0) {
+            self.newest.remove(i);
+            return;
+        }
+        self.newest.push_back(this);
+        if self.newest.len() > TWICE.0 {
+            self.newest.pop_front();
+        }
+        let slow = Slow {
+            duration_ms: s.duration_ms,
+            request_id: s.request_id.clone().or_else(|| statement.request_id.clone()),
+            statement,
+            rows: s.rows,
+            examined: s.examined,
+            lock_ms: s.lock_ms,
+            pid: s.pid,
+            application: s.application.clone(),
+            from: s.from.clone(),
+        };
+        self.slow.push(at, observed, seq, slow);
+    }
+
+    /// The newest plan out of a log that is of this shape, as of `now`.
+    pub fn plan(&self, fingerprint: u64, now: Ts) -> Option<&Planned> {
+        self.plans.upto(now).map(|e| &e.value).find(|p| p.fingerprint == fingerprint)
     }
 
     fn activity(&mut self, seq: Seq, source: SourceId, observed: Ts, a: &Activity) {
@@ -354,6 +426,7 @@ impl DatabaseHistory {
             servers: self.servers.iter().map(|(id, s)| (*id, s.before(at))).collect(),
             pools: self.pools.iter().map(|(key, p)| (key.clone(), pool(p))).collect(),
             refused: self.refused.clone(),
+            told: self.told.clone(),
             unread: self.unread.clone(),
             pools_refused: self.pools_refused,
             texts: self.texts.clone(),
@@ -380,6 +453,8 @@ impl DatabaseHistory {
             && self.pools.values().all(|p| p.figures.latest(now).is_none())
             && self.slow.latest(now).is_none()
             && self.refused.latest(now).is_none()
+            && self.told.latest(now).is_none()
+            && self.files.values().all(|(_, f)| f.latest(now).is_none())
     }
 
     /// The refusal that stands at `now`: newer than anything the same server said since, and not older than a minute
@@ -416,9 +491,20 @@ impl DatabaseHistory {
         }
     }
 
-    /// Deadlocks in the minute before `now`, and who was in the last one that is told of.
+    /// Connections that log lines say were turned away in the minute before `now`, by the log that tells of most.
+    pub fn turned_away(&self, now: Ts) -> u64 {
+        let mut by: BTreeMap<SourceId, u64> = BTreeMap::new();
+        for e in self.refused.within(minute(now), now).filter(|e| e.value.1.from.is_some()) {
+            *by.entry(e.value.0).or_default() += 1;
+        }
+        by.into_values().max().unwrap_or(0)
+    }
+
+    /// Deadlocks in the minute before `now`, and who was in the last one that is told of. A server's counter, its log and
+    /// the application's log may tell of the same ones: the largest number of them counts.
     pub fn deadlocks(&self, now: Ts) -> (u64, &[DeadlockSide]) {
         let range = minute(now);
+        let mut logged: BTreeMap<SourceId, u64> = BTreeMap::new();
         let all = self.servers.values().flat_map(|s| s.deadlocks.within(range, now));
         let (mut n, mut last): (u64, Option<(Ts, &[DeadlockSide])>) = (0, None);
         for e in all {
@@ -427,6 +513,16 @@ impl DatabaseHistory {
                 last = Some((e.at, &e.value.1));
             }
         }
+        for e in self.told.within(range, now) {
+            if let What::Deadlock { sides } = &e.value.what {
+                *logged.entry(e.value.from.source).or_default() += 1;
+                // The log has both statements whole.
+                if !sides.is_empty() && last.is_none_or(|(at, _)| at <= e.at + Duration::from_secs(5)) {
+                    last = Some((e.at, sides));
+                }
+            }
+        }
+        let n = logged.into_values().max().unwrap_or(0).max(n);
         (n, last.map_or(&[], |(_, sides)| sides))
     }
 

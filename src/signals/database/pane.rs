@@ -46,6 +46,8 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
         text = "db refuses".into();
     } else if let Some(root) = now.roots.first() {
         text += &format!(" blocked {}", root.blocked);
+    } else if let Some(holder) = now.holders.first() {
+        text += &format!(" blocked {}", holder.waiting.len());
     } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
         text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
     }
@@ -177,7 +179,7 @@ pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
             s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
         };
         let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
-        let source = of.or_else(shown)?;
+        let source = of.or_else(shown).or_else(|| now.files.first().map(|f| f.source))?;
         // What runs now has its values, and so has what a log line told; counters know its shape only.
         let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
             l.sessions.iter().find(|s| {
@@ -250,8 +252,10 @@ pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
 pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
     let now = conclusions::now(history, cx);
     let row = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
-    Some(select::selected(&row, &now, cx))
+    Some(select::selected(&row, history, &now, cx))
 }
 
+#[cfg(test)]
+mod logged;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::{LineRef, PoolFrom};
+use super::event::{LineRef, PoolFrom, PoolLayer};
 use super::history::{DatabaseHistory, minute};
 use crate::timeline::{SourceId, Ts};
 
@@ -28,6 +28,8 @@ pub struct PoolNow {
     pub name: CompactString,
     /// Where the figures come from.
     pub from: PoolFrom,
+    /// Where it stands.
+    pub layer: PoolLayer,
     /// Connections handed out.
     pub used: Option<u32>,
     /// Connections open and free.
@@ -57,8 +59,14 @@ pub struct PoolNow {
 impl PoolNow {
     /// All connections are handed out and somebody waits or gave up.
     pub fn exhausted(&self) -> bool {
-        let full = matches!((self.used, self.max), (Some(u), Some(m)) if m > 0 && u >= m);
-        !self.stale && full && (self.waiting.unwrap_or(0) > 0 || self.losing)
+        let waits = self.waiting.unwrap_or(0) > 0;
+        let full = match (self.used, self.max) {
+            (Some(u), Some(m)) if m > 0 && u >= m => true,
+            // Without a limit, or with one that another limit cuts short.
+            (Some(_), max) if max.is_none() || self.layer == PoolLayer::Pooler => waits && self.idle == Some(0),
+            _ => false,
+        };
+        self.layer != PoolLayer::Server && !self.stale && full && (self.waiting.unwrap_or(0) > 0 || self.losing)
     }
 
     /// `20/20`, `20`, or `-`.
@@ -95,6 +103,7 @@ pub fn pools(history: &DatabaseHistory, now: Ts) -> Vec<PoolNow> {
                 source: *source,
                 name: name.clone(),
                 from: f.from,
+                layer: f.layer,
                 used: f.used,
                 idle: f.idle,
                 max: f.max,
@@ -126,7 +135,7 @@ pub fn pools(history: &DatabaseHistory, now: Ts) -> Vec<PoolNow> {
 /// Lines that only say that somebody gave up name no pool: where one pool reports figures, it is that one they mean.
 fn join(pools: &mut Vec<PoolNow>) {
     let bare = |p: &PoolNow| p.from == PoolFrom::Log && p.used.is_none() && p.max.is_none();
-    let mut real = (0..pools.len()).filter(|i| !bare(&pools[*i]));
+    let mut real = (0..pools.len()).filter(|i| !bare(&pools[*i]) && pools[*i].layer == PoolLayer::Application);
     let (Some(of), None) = (real.next(), real.next()) else { return };
     let told: Vec<(u64, Option<Ts>)> = pools.iter().filter(|p| bare(p)).map(|p| (p.timeouts, p.last_timeout)).collect();
     let pool = &mut pools[of];

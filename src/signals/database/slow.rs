@@ -4,7 +4,7 @@
 //! A statement that hangs stands in no counter, so running ones count with the time they have taken so far. The order
 //! is that of the last even second: rows do not jump while they are looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,6 +88,8 @@ pub struct SlowRow {
     pub request_id: Option<RequestId>,
     /// Whether it belongs to the filtered request.
     pub belongs: Belongs,
+    /// The newest line that told of it has a plan, or one of the same shape had.
+    pub planned: bool,
     /// The newest line that told of it.
     pub line: Option<LineRef>,
     /// When the newest fact of it is placed.
@@ -121,6 +123,7 @@ impl SlowRow {
             baseline_ms: None,
             request_id: None,
             belongs: Belongs::No,
+            planned: false,
             line: None,
             at: Ts::MIN,
             past: false,
@@ -196,7 +199,9 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
         |basis| rows.values().filter(|r| r.basis == basis && !r.new && !r.past).map(|r| r.total_ms).sum::<f64>();
     let (counted, told) = (total(Basis::Counters), total(Basis::Lines));
     let mut rows: Vec<SlowRow> = rows.into_values().filter(|r| !r.statement.as_ref().is_some_and(|s| s.ours)).collect();
+    let planned: BTreeSet<u64> = history.plans.upto(now).map(|e| e.value.fingerprint).collect();
     for r in &mut rows {
+        r.planned = planned.contains(&r.key);
         let all = if r.basis == Basis::Counters { counted } else { told };
         r.share = (r.calls > 0 && !r.new && !r.past && all > 0.0).then(|| r.total_ms / all);
         let seconds = now.signed_secs(r.first).clamp(5.0, 60.0);
@@ -307,7 +312,11 @@ fn told(
         let key = s.statement.fingerprint;
         let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
         let ran = TimeRange::ending(e.at, Duration::from_nanos((s.duration_ms.clamp(0.0, 1e9) * 1e6) as u64));
-        row.belong(carries(&s.statement, ask.request, s.request_id.as_ref()), ask.span, ran);
+        let named = ask.request.is_some_and(|id| !id.0.is_empty() && s.application.contains(id.0.as_str()));
+        row.belong(named || carries(&s.statement, ask.request, s.request_id.as_ref()), ask.span, ran);
+        if !s.application.is_empty() {
+            row.application = s.application.clone();
+        }
         row.line = Some(s.from.clone());
         if s.request_id.is_some() {
             row.request_id = s.request_id.clone();

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::blocked::{self, Root};
 use super::event::{DeadlockSide, Replica, SessionCounts, TitledServer};
+use super::files::{self, FileNow};
 use super::history::{DatabaseHistory, Look, Server};
+use super::layers::{self, Slots};
 use super::pools::{self, PoolNow};
 use super::slow::{self, Ask, SlowRow};
 use super::titles;
+use super::troubles::{self, Trouble};
+use super::waits::{self, Holder};
 use crate::timeline::time::short;
 use crate::timeline::{SourceKind, Ts};
 use crate::ui::{Level, PaneCx, Verdict};
@@ -19,7 +23,7 @@ const SLOW_MS: f64 = 1_000.0;
 /// Seconds a replica may be behind before it is said, and before it is grave.
 const BEHIND_S: (u64, u64) = (30, 300);
 /// Share of the server's slots in use.
-const SLOTS: (f64, f64) = (0.90, 0.97);
+pub(super) const SLOTS: (f64, f64) = (0.90, 0.97);
 
 /// Everything the pane shows at one playhead, worked out once.
 #[derive(Debug)]
@@ -32,6 +36,12 @@ pub struct Now<'a> {
     pub roots: Vec<Root<'a>>,
     /// Servers of this box that we are not connected to, as the titles of their processes tell of them.
     pub outside: Vec<&'a TitledServer>,
+    /// Who waits for whom as the server's log tells it, where the server itself does not.
+    pub holders: Vec<Holder<'a>>,
+    /// SQLite files, in the order of their sources.
+    pub files: Vec<FileNow<'a>>,
+    /// What servers' own logs say is wrong.
+    pub troubles: Vec<Trouble<'a>>,
     /// The slow list.
     pub slow: Vec<SlowRow>,
     /// The one sentence.
@@ -62,6 +72,9 @@ pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
         pools: pools::pools(history, t),
         roots: server.filter(|_| stale.is_none()).map(|(_, l)| blocked::roots(l)).unwrap_or_default(),
         outside: outside(history, cx),
+        holders: if server.is_some() && stale.is_none() { Vec::new() } else { waits::holders(history, t) },
+        files: files::files(history, t),
+        troubles: troubles::list(history, t, cx.facts.request.as_ref()),
         slow: slow::list(history, t, ask),
         verdict: Verdict::new(Level::Unknown, ""),
         stale,
@@ -125,6 +138,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
             "no database watched: add [[database.postgres]], .mysql, .pgbouncer or .metrics to the configuration",
         );
     }
+    if let Some(v) = troubles::down(history, &now.troubles, t) {
+        return v;
+    }
     if let Some((since, r)) = history.refused(t) {
         let code = if r.sqlstate.is_empty() { String::new() } else { format!("{} ", r.sqlstate) };
         let what = match (&r.from, r.sqlstate.is_empty(), r.lost) {
@@ -133,7 +149,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
             (None, false, true) => "server cut the connection".into(),
             (None, false, false) => "server refuses connections".into(),
         };
-        let mut text = format!("{what}: {code}{}, for {}", r.message, short(t.since(since)));
+        let often = history.turned_away(t);
+        let often = if often > 1 && r.from.is_some() { format!(", {} in 60 s", counted(often)) } else { String::new() };
+        let mut text = format!("{what}: {code}{}{often}, for {}", r.message, short(t.since(since)));
         if let Some(s) = now.outside.first() {
             text += &format!("; {}", titles::told(&s.counts));
         }
@@ -141,23 +159,14 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     }
     let look = now.server.filter(|_| now.stale.is_none()).map(|(_, l)| l);
     let cause = cause(now, look);
-    if let Some(p) = now.pools.iter().find(|p| p.exhausted()) {
-        let several = if now.pools.len() > 1 { format!(" {}", p.name) } else { String::new() };
-        let mut text = format!("pool{several} full {}", p.usage());
-        match p.waiting {
-            Some(n) if n > 0 => text += &format!(", {n} waiting"),
-            _ => text += &format!(", {} gave up in 60 s", counted(p.timeouts)),
-        }
-        if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
-            text += &format!(" {}", millis(ms));
-        }
-        if let Some(cause) = cause {
-            text += &format!("; {cause}");
-        }
-        return Verdict::new(Level::Bad, text);
+    if let Some(v) = layers::exhausted(&now.pools, Slots::of(look, &now.pools), cause) {
+        return v;
     }
     if let Some(root) = now.roots.first() {
         return Verdict::new(Level::Bad, blocked_by_all(root, &now.roots));
+    }
+    if let Some(holder) = now.holders.first() {
+        return Verdict::new(Level::Bad, waits_for(holder));
     }
     if let Some(v) = look.and_then(unseen_holder) {
         return v;
@@ -171,7 +180,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     }
     let (dead, sides) = history.deadlocks(t);
     if dead > 0 {
-        let told: Vec<String> = sides.iter().map(side).collect();
+        let told: Vec<String> = sides.iter().map(deadlock_side).collect();
         let told = if told.is_empty() { String::new() } else { format!(": {}", told.join(" and ")) };
         return Verdict::new(Level::Bad, format!("{dead} deadlock{} in 60 s{told}", if dead == 1 { "" } else { "s" }));
     }
@@ -179,6 +188,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         return v;
     }
     if let Some(v) = look.and_then(leak) {
+        return v;
+    }
+    if let Some(v) = troubles::hurting(&now.troubles) {
         return v;
     }
     if let Some((p, last)) = now.pools.iter().find_map(|p| Some((p, p.last_timeout?))) {
@@ -191,13 +203,30 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
         return Verdict::new(Level::Warn, slow_text(row));
     }
+    if let Some(v) = files::verdict(&now.files) {
+        return v;
+    }
+    if let Some(v) = troubles::small(&now.troubles) {
+        return v;
+    }
     calm(now, look)
+}
+
+/// `blocked by pid 4121: 3 sessions wait for ShareLock on transaction 741, longest 12 s`, from the server's log.
+pub fn waits_for(h: &Holder) -> String {
+    let n = h.waiting.len();
+    let (who, wait) = if n == 1 { ("session", "waits") } else { ("sessions", "wait") };
+    let on = h.waiting.first().map_or("", |w| w.on);
+    format!("blocked by pid {}: {n} {who} {wait} for {on}, longest {} (server log)", h.pid, millis(h.longest_ms()))
 }
 
 /// What a pool is held up by, as far as the server shows it.
 fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     if let Some(root) = now.roots.first() {
         return Some(blocked_by_all(root, &now.roots));
+    }
+    if let Some(holder) = now.holders.first() {
+        return Some(waits_for(holder));
     }
     let slow = now.slow.iter().find(|r| !r.past && r.typical_ms() >= SLOW_MS);
     let Some(look) = look else {
@@ -207,7 +236,7 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     let in_tx = c.idle_in_tx + c.aborted;
     match c {
         _ if in_tx > 0 && in_tx >= c.active => Some(format!("{in_tx} sessions idle in transaction hold it")),
-        _ if c.active > 0 => slow.map(slow_text).or_else(|| Some(format!("{} sessions at work", c.active))),
+        _ if c.active > 0 => slow.map(slow_text),
         _ => Some("the server is idle: connections are leaked, or the pool is too small".into()),
     }
 }
@@ -254,7 +283,7 @@ pub fn blocked_by(root: &Root) -> String {
 }
 
 /// `pid 12 (rolled back) UPDATE a SET …`.
-fn side(s: &DeadlockSide) -> String {
+pub fn deadlock_side(s: &DeadlockSide) -> String {
     let words = s.query.split_whitespace().collect::<Vec<_>>().join(" ");
     let cut: String = words.chars().take(48).collect();
     let end = if cut.len() < words.len() { "…" } else { "" };
@@ -359,7 +388,7 @@ fn callers(n: u64) -> String {
 }
 
 /// A number with its thousands apart: `1,086`.
-fn counted(n: u64) -> String {
+pub fn counted(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, c) in digits.chars().enumerate() {
@@ -384,6 +413,9 @@ fn calm(now: &Now, look: Option<&Look>) -> Verdict {
             if let Some(s) = now.outside.first() {
                 return seen_from_outside(s);
             }
+            if let Some(v) = files::calm(&now.files) {
+                return v;
+            }
             return match now.stale {
                 Some(age) => Verdict::new(Level::Unknown, format!("last seen {} ago", short(age))),
                 None => Verdict::new(Level::Unknown, "nothing slow in the last 60 s of log lines; pool not seen"),
@@ -391,6 +423,18 @@ fn calm(now: &Now, look: Option<&Look>) -> Verdict {
         }
     };
     Verdict::new(Level::Calm, text)
+}
+
+/// `312 B`, `4.2 MB`, `1.5 GB`.
+pub fn bytes(n: u64) -> String {
+    let n = n as f64;
+    match n {
+        _ if n < 1e3 => format!("{n:.0} B"),
+        _ if n < 1e6 => format!("{:.0} kB", n / 1e3),
+        _ if n < 1e8 => format!("{:.1} MB", n / 1e6),
+        _ if n < 1e9 => format!("{:.0} MB", n / 1e6),
+        _ => format!("{:.1} GB", n / 1e9),
+    }
 }
 
 /// Milliseconds in the fewest words that help.

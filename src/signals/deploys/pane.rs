@@ -48,7 +48,7 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
             }
             None => {
                 let with = if history.has_migration(rows, row) { " (with a migration)" } else { "" };
-                Verdict::new(Level::Bad, format!("{}{verb} {}{with}, {began}", name(row), ago(row.first)))
+                Verdict::new(Level::Bad, format!("{}{verb} {}, {began}{with}", name(row), ago(row.first)))
             }
         };
     }

@@ -117,6 +117,11 @@ impl IncidentHistory {
         marks
     }
 
+    /// Whether it has no record at all, at any time.
+    pub fn is_empty(&self) -> bool {
+        self.notes.is_empty() && self.facts.is_empty()
+    }
+
     /// Records that no longer fit.
     pub fn evicted(&self) -> u64 {
         self.evicted

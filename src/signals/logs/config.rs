@@ -1,5 +1,6 @@
 //! What a user may set for logs.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,6 +21,13 @@ pub struct LogsConfig {
     /// Megabytes that the index of log files may take; above that it becomes coarser. Never over 256, a quarter of the
     /// control group's limit, or a quarter of what is available.
     pub index_memory_mb: u32,
+    /// Folder where unpacked blocks of packed files are kept when they do not fit into memory: a file without a name, gone
+    /// with the program. Nothing is written without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spool: Option<PathBuf>,
+    /// Folder where the index of log files is kept for the next start. Nothing is written without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index_cache: Option<PathBuf>,
     /// Sources that need more than a path: `[[logs.source]]`.
     #[serde(rename = "source", skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<LogSourceConfig>,
@@ -72,6 +80,8 @@ impl Default for LogsConfig {
             files: Vec::new(),
             seed: Duration::from_secs(30 * 60),
             index_memory_mb: 64,
+            spool: None,
+            index_cache: None,
             sources: Vec::new(),
             formats: Vec::new(),
         }

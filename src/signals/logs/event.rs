@@ -30,6 +30,9 @@ pub enum LogEvent {
     },
 }
 
+/// [`LogOpened::size`] of a packed file: all that comes out of it was there before it was opened.
+pub const ALL: u64 = u64::MAX;
+
 /// A generation began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LogOpened {
@@ -39,7 +42,7 @@ pub struct LogOpened {
     pub path: Option<String>,
     /// Device and inode of the file.
     pub file: Option<(u64, u64)>,
-    /// Size when it was opened; rows before it are content of the store.
+    /// Size when it was opened, [`ALL`] where it is packed; rows before it are content of the store.
     pub size: u64,
     /// Hash of the first (at most) 4 KiB, and how many bytes it covers, to know the file again.
     pub head: Option<(u32, u32)>,

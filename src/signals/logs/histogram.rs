@@ -7,7 +7,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::history::LogsHistory;
-use super::view::LogView;
+use super::store::LogQuery;
+use super::view::{LogView, Passed};
 use crate::timeline::counts::Counts;
 use crate::timeline::time::short;
 use crate::timeline::{Severity, TimeRange, Ts};
@@ -41,6 +42,17 @@ pub fn zoomed(span: TimeRange, window: TimeRange, at: Ts, closer: bool) -> Optio
     Some(TimeRange::ending(end, len))
 }
 
+/// What must be counted before it can be drawn with a filter, if anything.
+pub fn wants(view: &mut LogView, window: TimeRange, width: u16, now: Ts) -> Option<LogQuery> {
+    let span = view.look.span.unwrap_or(window);
+    view.wants_passed(span, parts(span, width.saturating_sub(LETTER + LABEL)), now)
+}
+
+/// Columns of counts in `width` cells: none shorter than a second.
+fn parts(span: TimeRange, width: u16) -> usize {
+    usize::from(width).min((span.len().as_secs() as usize).max(1))
+}
+
 /// Three lines of columns and the axis below them.
 pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let Some(window) = cx.facts.window else { return };
@@ -50,8 +62,12 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
         return;
     }
     let width = usize::from(chart.width);
-    let parts = width.min((span.len().as_secs() as usize).max(1));
-    let counts = history.columns(span, parts, cx.now);
+    let parts = parts(span, chart.width);
+    let passed = view.passing(span, parts, cx.now);
+    let counts = match &passed {
+        Some(passed) => passed.counts.clone(),
+        None => history.columns(span, parts, cx.now),
+    };
     let seconds = span.len().as_secs_f64() / parts as f64;
     let of: [Series; 3] = [
         ("E", Role::ChartHot, |c| c.at_least(Severity::Error)),
@@ -74,16 +90,24 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
         let most = if max == 0 { "none".to_owned() } else { format!("max {}/s", super::pane::rate(most)) };
         text::put_right(buf, chart.right(), y, LABEL - 1, &most, cx.theme.style(Role::Dim));
     }
-    axis(view, cx, span, Rect { y: area.y + LINES - 1, height: 1, ..chart }, buf);
+    axis(view, cx, span, passed.as_ref(), Rect { y: area.y + LINES - 1, height: 1, ..chart }, buf);
 }
 
-fn axis(view: &LogView, cx: &PaneCx, span: TimeRange, at: Rect, buf: &mut Buffer) {
+fn axis(view: &LogView, cx: &PaneCx, span: TimeRange, passed: Option<&Passed>, at: Rect, buf: &mut Buffer) {
     let dim = cx.theme.style(Role::Dim);
     let width = usize::from(at.width);
     let ends = [span.start.hms(cx.zone), span.end.hms(cx.zone)];
     text::put(buf, at.x, at.y, at.width, &ends[0], dim);
     text::put_right(buf, at.x, at.y, at.width, &ends[1], dim);
-    text::put_right(buf, at.right(), at.y, LABEL - 1, &short(span.len()), dim);
+    // What is counted is what passes; a part that is not known is said, because it looks like silence.
+    let what = match passed {
+        None if view.filter().is_empty() => short(span.len()),
+        None => "all lines".to_owned(),
+        Some(p) if p.counting && p.from.is_some() => "counting".to_owned(),
+        Some(Passed { from: Some(from), .. }) => format!("from {}", from.hms(cx.zone)),
+        Some(_) => format!("{} filtered", short(span.len())),
+    };
+    text::put_right(buf, at.right(), at.y, LABEL - 1, &what, dim);
     let column = |t: Ts| span.column(t, width).map(|c| at.x + c as u16);
     // Where the rows lie that are seen.
     let shown = view.window(usize::from(view.drawn_lines()));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::history::LogsHistory;
+use super::store::scan::counted;
 use super::view::{LogView, UNFOLDED};
 use crate::timeline::TimeRange;
 use crate::timeline::time::short;
@@ -38,6 +39,14 @@ pub fn lines(history: &LogsHistory, view: &LogView, cx: &PaneCx, height: usize) 
         format!("{} {of}{}", t.hms(cx.zone), seam.why)
     };
     let mut out = Vec::new();
+    if let Some(older) = view.older(&shown) {
+        let files = if older.names.len() == 1 {
+            "an older file".into()
+        } else {
+            counted(older.names.len() as u64, "older file")
+        };
+        out.push(Line::Seam(format!("{files} beside: {}; O takes them in", older.words())));
+    }
     let mut cursor = 0;
     for (i, row) in rows.iter().enumerate() {
         let index = shown.start + i;

@@ -32,8 +32,6 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     if let Some(since) = history.errors_since(cx.now) {
         let at = since.hms(cx.zone);
         let rate = rate(history.error_rate(cx.now));
-        let before = history.error_baseline(cx.now);
-        let was = if before >= 0.05 { format!(" (before: {before:.1}/s)") } else { String::new() };
         if let Some(last) = history.errors_stopped(cx.now) {
             let ago = short(cx.now.since(last));
             return Verdict::new(
@@ -41,7 +39,7 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
                 format!("no error for {ago}; errors since {at} ended at {}", last.hms(cx.zone)),
             );
         }
-        return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{was}"));
+        return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{}", usual(history, cx)));
     }
     let quiet = history.quiet(cx.now);
     if let Some(first) = quiet.first() {
@@ -64,6 +62,12 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
     let files = if sources == 1 { "1 source".to_owned() } else { format!("{sources} sources") };
     let lines = rate(history.line_rate(cx.now));
     Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} in 10 min", counted(errors, "error")))
+}
+
+/// ` (before: 0.4/s)`; empty where there were none to speak of.
+fn usual(history: &LogsHistory, cx: &PaneCx) -> String {
+    let before = history.error_baseline(cx.now);
+    if before >= 0.05 { format!(" (before: {before:.1}/s)") } else { String::new() }
 }
 
 /// `nginx gone quiet: no line since 14:01:20 (2 m), 12 lines/s before`.
@@ -199,7 +203,12 @@ fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mu
     if history.errors_since(cx.now).is_some() {
         let kinds = kinds(view.rows(), view.follows(), |r| view.run(&r.key).map_or(1, |run| run.count));
         if !kinds.is_empty() {
-            v.text.push_str(&format!(": {kinds}"));
+            // Which errors comes first; what is usual stands where there is room, and beside the strip anyway.
+            let was = usual(history, cx);
+            let bare = v.text.strip_suffix(&was).unwrap_or(&v.text);
+            let told = format!("{bare}: {kinds}");
+            let room = usize::from(area.width.saturating_sub(1));
+            v.text = if text::width(&told) + was.len() <= room { told + &was } else { told };
         }
     }
     let role = match v.level {

@@ -5,6 +5,7 @@
 
 mod away;
 mod marked;
+mod passing;
 mod search;
 mod shown;
 
@@ -17,10 +18,11 @@ use super::look::Look;
 use super::mutes::{Mute, Mutes};
 use super::repeats::{Place, Repeats, Run};
 use super::row::{LogRow, RowKey};
-use super::store::{Anchor, Ask, LogArrival, LogQuery, Slot, Upto};
+use super::store::{Anchor, Ask, LogArrival, LogQuery, Older, Slot, Upto};
 use crate::timeline::{Filter, SourceId, Ts};
 use away::Away;
 pub use marked::Marked;
+pub use passing::Passed;
 use search::Search;
 
 /// Screens kept each way.
@@ -60,6 +62,7 @@ pub struct LogView {
     rows: Vec<LogRow>,
     at_start: bool,
     at_end: bool,
+    older: Option<Older>,
     upto: Upto,
     scrolled: bool,
     cursor: Option<Place>,
@@ -77,6 +80,7 @@ pub struct LogView {
     repeats: Repeats,
     mutes: Mutes,
     marked: BTreeMap<Place, Marked>,
+    passing: passing::Passing,
     away: Away,
     /// Questions for older rows in a row that all collapsed.
     barren: u32,
@@ -118,7 +122,11 @@ impl LogView {
     /// Everything is read anew, round where the cursor is.
     fn reload(&mut self) {
         match self.selected().map(place) {
-            Some((t, key)) if self.scrolled => self.load(Anchor::Row(key, t)),
+            Some((t, key)) if self.scrolled => {
+                // Also where it stood at the very first row, before which others may come.
+                self.cursor = Some((t, key));
+                self.load(Anchor::Row(key, t));
+            }
             _ => self.load(Anchor::End),
         }
     }
@@ -255,6 +263,7 @@ impl LogView {
                 self.merge(a.rows);
                 if a.done {
                     (self.at_start, self.at_end, self.upto) = (a.at_start, a.at_end, a.upto);
+                    self.older = a.older;
                 }
             }
             Purpose::Older => {
@@ -262,6 +271,9 @@ impl LogView {
                 self.merge(a.rows);
                 self.barren = if came && self.rows.len() <= before { self.barren + 1 } else { 0 };
                 self.at_start = a.at_start;
+                if a.done {
+                    self.older = a.older;
+                }
             }
             Purpose::Newer => {
                 self.merge(a.rows);
@@ -497,6 +509,11 @@ impl LogView {
     /// Share that was looked at of what has to be looked at, while rows are being read.
     pub fn progress(&self) -> Option<f64> {
         self.progress
+    }
+
+    /// Rotated files that could be taken in, where the first row of all is among the first `shown`.
+    pub fn older(&self, shown: &Range<usize>) -> Option<&Older> {
+        self.older.as_ref().filter(|_| self.at_start && shown.start == 0)
     }
 
     /// Whether rows are still to come before it can be said that there are none. What is appended meanwhile is no

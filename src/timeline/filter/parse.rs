@@ -5,7 +5,7 @@ use std::sync::Arc;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::compare::Value;
-use super::{Clock, FilterError, Op, Pattern, Request, Term, Test, Words};
+use super::{Clock, FilterError, Op, Part, Pattern, Request, Term, Test, Words};
 use crate::timeline::request_id::is_id_key;
 use crate::timeline::{RequestId, Severity, Ts, time_text};
 
@@ -236,7 +236,10 @@ impl<'a> Parser<'a> {
 
     fn compile(&self, source: String, any_case: bool, at: usize) -> Parsed<Pattern> {
         match regex(&source, any_case) {
-            Ok(regex) => Ok(Pattern { source, any_case, regex: Arc::new(regex) }),
+            Ok(regex) => {
+                let part = Part::new(&source, any_case);
+                Ok(Pattern { source, any_case, regex: Arc::new(regex), part })
+            }
             Err(e) => {
                 // The last line of the message is the reason; the rest draws the pattern.
                 let whole = e.to_string();

@@ -2,7 +2,7 @@
 //!
 //! Whatever is said here errs on one side only: a place may be named where no record passes, never the other way round.
 
-use super::{Filter, Term, Test};
+use super::{Filter, Pattern, Term, Test};
 
 impl Filter {
     /// Byte strings of which one of each inner set must occur in any record that passes; for skipping blocks unread.
@@ -51,12 +51,8 @@ fn rank(term: &Term) -> usize {
         Test::Any(lists) => {
             lists.iter().map(|terms| terms.iter().map(rank).max().unwrap_or(0)).min().map_or(0, |r| r.min(9))
         }
-        // A pattern may ask for the beginning or end of the record, which a block does not show.
-        Test::Pattern(_)
-        | Test::Field { .. }
-        | Test::FieldPattern { .. }
-        | Test::Severity { .. }
-        | Test::Time { .. } => 0,
+        Test::Pattern(p) => p.part.as_ref().map_or(0, |p| 10 + p.literal().min(500)),
+        Test::Field { .. } | Test::FieldPattern { .. } | Test::Severity { .. } | Test::Time { .. } => 0,
     }
 }
 
@@ -70,6 +66,7 @@ fn reach(term: &Term) -> Option<usize> {
             .iter()
             .map(|terms| terms.iter().filter(|t| rank(t) > 0).max_by_key(|t| rank(t)).and_then(reach))
             .try_fold(0, |most, r| Some(most.max(r?))),
+        Test::Pattern(p) => p.part.as_ref().map(super::Part::reach),
         _ => None,
     }
 }
@@ -92,6 +89,8 @@ fn candidate(term: &Term, block: &[u8], from: usize) -> Option<usize> {
             ids.iter().filter_map(first).min()
         }
         Test::Text(words) => words.regex.find_at(block, from).map(|m| m.start()),
+        // Not the pattern itself: it may ask for the beginning or end of the record, which a block does not show.
+        Test::Pattern(Pattern { part: Some(part), .. }) => part.find(block, from),
         Test::Any(lists) => lists
             .iter()
             .filter_map(|terms| match terms.iter().filter(|t| rank(t) > 0).max_by_key(|t| rank(t)) {

@@ -60,7 +60,7 @@ impl Object {
             .or_else(|| text::milliseconds(self.text(WITH_UNIT)?))
             .filter(|ms| ms.is_finite() && *ms >= 0.0)?;
         let rows = self.number(ROWS).filter(|n| *n >= 0.0).map(|n| n as u64);
-        Some(Slow { duration_ms, statement: statement.to_owned(), rows })
+        Some(Slow { duration_ms, statement: statement.to_owned(), rows, ..Slow::default() })
     }
 
     /// Event time: RFC 3339, or seconds, milliseconds, microseconds or nanoseconds since the epoch.

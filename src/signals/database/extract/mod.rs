@@ -4,11 +4,15 @@
 //! by `stream::derive`. Nothing here reads a clock; a line without a time gives a fact without one.
 
 pub mod json;
+pub mod server;
 pub mod text;
 
 use std::borrow::Cow;
 
-use crate::signals::database::event::{DatabaseEvent, LineRef, PoolFigures, PoolFrom, Refused, SlowStatement, TEXT};
+use compact_str::CompactString;
+use serde_json::Value;
+
+use crate::signals::database::event::{DatabaseEvent, LineRef, PoolFigures, PoolFrom, SlowStatement, TEXT, What};
 use crate::signals::database::fingerprint::fingerprint;
 use crate::timeline::{RequestId, Ts};
 
@@ -33,8 +37,25 @@ pub enum Hint {
     QueuePool,
     /// Somebody gave up waiting for a connection.
     PoolTimeout,
-    /// The server had no slot.
+    /// The server had no slot, or was not up.
     NoSlot,
+    /// A record of PostgreSQL's own log.
+    Postgres,
+    /// A line of MySQL's or MariaDB's error log, or one of a client's that repeats what the server said.
+    Mysql,
+    /// The figures of a record of MySQL's or MariaDB's slow log.
+    SlowLog,
+    /// InnoDB's account of a deadlock begins.
+    Innodb,
+    /// SQLite's file was held by somebody else.
+    Sqlite,
+}
+
+impl Hint {
+    /// Whether the needle is of a server's own log: the log's format then says where the record ends.
+    pub fn is_server(self) -> bool {
+        matches!(self, Hint::Duration | Hint::NoSlot | Hint::Postgres | Hint::Mysql | Hint::SlowLog)
+    }
 }
 
 /// What a batch is searched for, and what it announces.
@@ -64,6 +85,48 @@ pub const NEEDLES: &[(&str, Hint)] = &[
     ("sorry, too many clients already", Hint::NoSlot),
     ("remaining connection slots are reserved", Hint::NoSlot),
     ("too many connections for ", Hint::NoSlot),
+    ("the database system is ", Hint::NoSlot),
+    ("Lock on ", Hint::Postgres),
+    ("deadlock detected", Hint::Postgres),
+    ("canceling statement due to ", Hint::Postgres),
+    ("terminating connection ", Hint::Postgres),
+    ("authentication failed for user", Hint::Postgres),
+    ("no pg_hba.conf entry for", Hint::Postgres),
+    ("FATAL:  role ", Hint::Postgres),
+    ("FATAL:  database ", Hint::Postgres),
+    ("No space left on device", Hint::Postgres),
+    ("Disk quota exceeded", Hint::Postgres),
+    (" was terminated by signal ", Hint::Postgres),
+    ("database system was ", Hint::Postgres),
+    ("database system is ready", Hint::Postgres),
+    ("all server processes terminated", Hint::Postgres),
+    ("archive command ", Hint::Postgres),
+    ("failed too many times", Hint::Postgres),
+    ("replication slot ", Hint::Postgres),
+    ("requested WAL segment ", Hint::Postgres),
+    ("checkpoints are occurring too frequently", Hint::Postgres),
+    ("temporary file: path ", Hint::Postgres),
+    ("# Query_time: ", Hint::SlowLog),
+    ("Too many connections", Hint::Mysql),
+    ("max_user_connections", Hint::Mysql),
+    ("many connection errors", Hint::Mysql),
+    ("Access denied for user ", Hint::Mysql),
+    ("Deadlock found when trying to get lock", Hint::Mysql),
+    ("Lock wait timeout exceeded", Hint::Mysql),
+    ("maximum statement execution time exceeded", Hint::Mysql),
+    ("max_statement_time exceeded", Hint::Mysql),
+    ("Disk is full", Hint::Mysql),
+    ("error number 28", Hint::Mysql),
+    ("' is full", Hint::Mysql),
+    ("got signal ", Hint::Mysql),
+    ("got exception ", Hint::Mysql),
+    ("Starting crash recovery", Hint::Mysql),
+    ("was not shutdown normally", Hint::Mysql),
+    ("ready for connections", Hint::Mysql),
+    ("database is locked", Hint::Sqlite),
+    ("database table is locked", Hint::Sqlite),
+    ("SQLITE_BUSY", Hint::Sqlite),
+    ("SQLITE_LOCKED", Hint::Sqlite),
 ];
 
 /// Statements that frameworks log at every call count as slow from here on, in milliseconds.
@@ -76,8 +139,18 @@ pub struct Slow {
     pub duration_ms: f64,
     /// The statement.
     pub statement: String,
-    /// Rows.
+    /// Rows returned or changed.
     pub rows: Option<u64>,
+    /// Rows looked at.
+    pub examined: Option<u64>,
+    /// Milliseconds of it that went into waiting for locks.
+    pub lock_ms: Option<f64>,
+    /// The plan it ran with, as the log has it.
+    pub plan: String,
+    /// The session; 0 when it is not told.
+    pub pid: i32,
+    /// What the application calls itself.
+    pub application: CompactString,
 }
 
 /// What a line told, and what else it says of itself.
@@ -87,17 +160,76 @@ pub struct About {
     pub time: Option<Ts>,
     /// Its request.
     pub request_id: Option<RequestId>,
+    /// Its message, without time, severity and fields.
+    pub message: String,
+    /// Its other fields.
+    pub fields: Vec<(CompactString, Value)>,
+    /// Which server wrote it.
+    pub server: Wrote,
+    /// Whether it says that a connection ends with it.
+    pub fatal: bool,
+}
+
+/// Who wrote a line.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wrote {
+    /// PostgreSQL itself.
+    Postgres,
+    /// MySQL or MariaDB itself.
+    Mysql,
+    /// Anybody else.
+    #[default]
+    Other,
+}
+
+/// The first `most` characters of a text.
+fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => text[..end].to_owned(),
+        None => text.to_owned(),
+    }
 }
 
 /// Reads a line in which the needle of `hint` begins at `at`. `line` may go on over continuation lines. `about` is
 /// what a log format knows of the line; it is asked only when the line tells something.
-pub fn extract(
-    line: &[u8],
-    at: usize,
-    hint: Hint,
-    from: &LineRef,
-    about: impl FnOnce() -> About,
-) -> Option<DatabaseEvent> {
+pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl Fn() -> About) -> Option<DatabaseEvent> {
+    let hint = match hint {
+        Hint::Innodb => {
+            let event = server::event(server::innodb(&String::from_utf8_lossy(line)), &About::default(), from);
+            return Some(complete(event, None, from, &about()));
+        }
+        Hint::SlowLog => {
+            let about = about();
+            let read = server::Read::Slow(server::slow_log(&about)?);
+            return Some(complete(server::event(read, &about, from), None, from, &about));
+        }
+        Hint::Postgres | Hint::Mysql | Hint::Duration | Hint::NoSlot => {
+            let about = about();
+            let read = match (hint, about.server) {
+                (_, Wrote::Postgres) => server::postgres(&about),
+                (Hint::Mysql, wrote) => server::mysql(&plain(line), wrote == Wrote::Mysql),
+                // The drive of a MySQL server may be full as well.
+                (Hint::Postgres, Wrote::Mysql) => server::mysql(&plain(line), true),
+                (Hint::NoSlot, _) => server::refused(&plain(line)).map(server::Read::Refused),
+                (Hint::Postgres, _) => repeated(&plain(line)),
+                _ => None,
+            };
+            match read {
+                Some(read) => return Some(complete(server::event(read, &about, from), None, from, &about)),
+                None if hint == Hint::Duration && about.server == Wrote::Other => hint,
+                None => return None,
+            }
+        }
+        Hint::Sqlite => {
+            let (about, text) = (about(), plain(line));
+            let at = ["database is locked", "database table is locked", "SQLITE_BUSY", "SQLITE_LOCKED"];
+            let at = at.iter().filter_map(|n| text.find(n)).min()?;
+            let why = clip(text[at..].lines().next()?.split('"').next()?.trim_end_matches(['}', ']', ')']), 80);
+            let event = server::event(server::Read::Told(What::Busy { why }, String::new()), &about, from);
+            return Some(complete(event, None, from, &about));
+        }
+        other => other,
+    };
     let object = line.trim_ascii_start().starts_with(b"{").then(|| json::Object::parse(line)).flatten();
     let said = match &object {
         Some(o) if !o.message().is_empty() => Cow::Borrowed(o.message()),
@@ -116,17 +248,24 @@ pub fn extract(
         Hint::Hikari => DatabaseEvent::PoolFigures(either(text::hikari)?),
         Hint::QueuePool => DatabaseEvent::PoolFigures(either(text::queue_pool)?),
         Hint::PoolTimeout => DatabaseEvent::PoolFigures(PoolFigures { timeouts: Some(1), ..PoolFigures::default() }),
-        Hint::NoSlot => DatabaseEvent::Refused(Refused {
-            sqlstate: "53300".into(),
-            message: text::no_slot(&said).or_else(|| text::no_slot(&plain(line)))?,
-            ..Refused::default()
-        }),
+        _ => return None,
     };
-    Some(complete(event, object.as_ref(), from, about))
+    Some(complete(event, object.as_ref(), from, &about()))
+}
+
+/// What an application's line repeats of PostgreSQL's words.
+fn repeated(text: &str) -> Option<server::Read> {
+    let told = |what| Some(server::Read::Told(what, String::new()));
+    if text.contains("deadlock detected") {
+        return told(What::Deadlock { sides: Vec::new() });
+    }
+    let (_, why) = text.split_once("canceling statement due to ")?;
+    let end = why.find(|c: char| !(c.is_ascii_alphabetic() || c == ' ' || c == '-')).unwrap_or(why.len());
+    told(What::Cancelled { why: clip(&why[..end], 60).into() })
 }
 
 fn slow(s: Slow, from: &LineRef) -> DatabaseEvent {
-    let statement: String = s.statement.trim().chars().take(TEXT).collect();
+    let statement = clip(s.statement.trim(), TEXT);
     let shape = fingerprint(&statement);
     DatabaseEvent::SlowStatement(SlowStatement {
         at: None,
@@ -135,23 +274,27 @@ fn slow(s: Slow, from: &LineRef) -> DatabaseEvent {
         request_id: shape.request_id(),
         statement,
         rows: s.rows,
+        examined: s.examined,
+        lock_ms: s.lock_ms,
+        pid: s.pid,
+        application: s.application,
+        plan: s.plan,
         from: from.clone(),
     })
 }
 
-fn complete(
-    mut event: DatabaseEvent,
-    object: Option<&json::Object>,
-    from: &LineRef,
-    about: impl FnOnce() -> About,
-) -> DatabaseEvent {
-    let told = about();
+fn complete(mut event: DatabaseEvent, object: Option<&json::Object>, from: &LineRef, told: &About) -> DatabaseEvent {
     let time = object.and_then(json::Object::time).or(told.time);
     match &mut event {
         DatabaseEvent::SlowStatement(s) => {
             s.at = time;
-            let line = object.and_then(json::Object::request_id).or(told.request_id);
-            s.request_id = line.or(s.request_id.take());
+            let line = object.and_then(json::Object::request_id);
+            // What a comment in the statement says is surer than what stands somewhere in the line.
+            s.request_id = line.or(s.request_id.take()).or_else(|| told.request_id.clone());
+        }
+        DatabaseEvent::Told(t) => {
+            t.at = time;
+            t.request_id = t.request_id.take().or_else(|| told.request_id.clone());
         }
         DatabaseEvent::PoolFigures(p) => {
             p.at = time;

@@ -3,19 +3,15 @@
 use super::Slow;
 use crate::signals::database::event::PoolFigures;
 
-/// PostgreSQL: `duration: 5012.345 ms  statement: …` or `… execute <name>: …`; parse and bind steps are none.
+/// PostgreSQL's words in a line that no format knows as its own: `duration: 5012.345 ms  statement: …`.
 pub fn duration(text: &str) -> Option<Slow> {
     let at = text.find("duration: ")?;
-    let (number, rest) = text[at + "duration: ".len()..].split_once(" ms")?;
-    let duration_ms = number.parse().ok()?;
-    let rest = rest.trim_start();
-    let statement = match rest.strip_prefix("statement: ") {
-        Some(s) => s,
-        None => rest.strip_prefix("execute ")?.split_once(": ")?.1,
-    };
+    let mut slow = super::server::duration(&text[at + "duration: ".len()..])?;
     // In the CSV log the message is a quoted field, in which quotes are doubled.
-    let statement = if text[..at].ends_with('"') { csv_field(statement) } else { statement.to_owned() };
-    Some(Slow { duration_ms, statement, rows: None })
+    if text[..at].ends_with('"') {
+        slow.statement = csv_field(&slow.statement);
+    }
+    Some(slow)
 }
 
 fn csv_field(text: &str) -> String {
@@ -39,7 +35,7 @@ pub fn sqlx(text: &str) -> Option<Slow> {
         None => milliseconds(&value(text, "elapsed=")?)?,
     };
     let rows = value(text, "rows_returned=").and_then(|s| s.parse().ok());
-    Some(Slow { duration_ms, statement, rows })
+    Some(Slow { duration_ms, statement, rows, ..Slow::default() })
 }
 
 /// The value after `key` (which ends in `=`): a word, or quoted with escapes.
@@ -98,7 +94,7 @@ pub fn hibernate(text: &str) -> Option<Slow> {
         Some((_, s)) => s.trim_end().trim_end_matches('\''),
         None => rest.split_once('[')?.1.trim_end().trim_end_matches(']'),
     };
-    Some(Slow { duration_ms: number.trim().parse().ok()?, statement: statement.to_owned(), rows: None })
+    Some(Slow { duration_ms: number.trim().parse().ok()?, statement: statement.to_owned(), ..Slow::default() })
 }
 
 /// Rails: `Order Load (1234.5ms)  SELECT …`.
@@ -106,7 +102,7 @@ pub fn rails(text: &str) -> Option<Slow> {
     let end = text.find("ms)  ")?;
     let start = text[..end].rfind('(')?;
     let statement = &text[end + "ms)  ".len()..];
-    Some(Slow { duration_ms: text[start + 1..end].parse().ok()?, statement: statement.to_owned(), rows: None })
+    Some(Slow { duration_ms: text[start + 1..end].parse().ok()?, statement: statement.to_owned(), ..Slow::default() })
 }
 
 /// Django: `(1.234) SELECT …; args=(…); alias=default`.
@@ -118,7 +114,7 @@ pub fn django(text: &str) -> Option<Slow> {
         let (number, rest) = head[i + 1..].split_once(") ")?;
         Some((number.parse::<f64>().ok()?, rest))
     })?;
-    Some(Slow { duration_ms: seconds * 1e3, statement: statement.to_owned(), rows: None })
+    Some(Slow { duration_ms: seconds * 1e3, statement: statement.to_owned(), ..Slow::default() })
 }
 
 /// HikariCP: `HikariPool-1 - Pool stats (total=10/10, active=10, idle=0, waiting=7)`, and its time-out line.
@@ -160,14 +156,4 @@ pub fn queue_pool(text: &str) -> Option<PoolFigures> {
     let overflow: u32 = words.nth(1).and_then(|w| w.parse().ok()).unwrap_or(0);
     let max = size.saturating_add(overflow);
     Some(PoolFigures { max: Some(max), used: Some(max), timeouts: Some(1), ..PoolFigures::default() })
-}
-
-/// The server's words, from the needle to the end of the line.
-pub fn no_slot(text: &str) -> Option<String> {
-    let at =
-        ["sorry, too many clients already", "remaining connection slots are reserved", "too many connections for "]
-            .iter()
-            .find_map(|n| text.find(n))?;
-    let end = text[at..].find(['\n', '"']).map_or(text.len(), |i| at + i);
-    Some(text[at..end].chars().take(200).collect())
 }

@@ -5,8 +5,10 @@ use crate::signals::database::event::TitledServer;
 use crate::signals::database::history::{DatabaseHistory, Look, Seen};
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
+use crate::signals::database::troubles::{Kind, Trouble};
 use crate::signals::database::upkeep;
 use crate::signals::database::verdict::{Now, from_titles, leaks, millis, state_of};
+use crate::signals::database::waits::Holder;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::ui::text::width as cells;
@@ -39,6 +41,14 @@ pub enum Picked {
     Leak(i32),
     /// A server seen from outside, by its place in the list.
     Outside(usize),
+    /// A SQLite file, by its place in the list.
+    File(usize),
+    /// Who holds a lock, as the server's log tells it, by its place in the list.
+    Holder(usize),
+    /// Someone who waits for it: which holder, which place below it.
+    Waits(usize, usize),
+    /// What a server's log says is wrong, by its place in the list.
+    Trouble(usize),
     /// Sessions alike of a server seen from outside: which server, which place below it.
     Group(usize, usize),
 }
@@ -81,6 +91,11 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
             row(None, vec![say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), role), say(text, role)])
         }));
     }
+    for (i, f) in now.files.iter().enumerate() {
+        let role = if f.pinned || f.stale { Role::Warn } else { Role::Text };
+        let pieces = vec![say(format!("{}  ", f.name), Role::Dim), say(f.told(), role)];
+        out.push(row(Some(Picked::File(i)), pieces));
+    }
     for (i, s) in now.outside.iter().enumerate() {
         outside(s, i, now, cx, &mut out);
     }
@@ -89,10 +104,15 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
         tree(root, i, cx, &mut waiting);
     }
     out.extend(waiting);
+    for (i, h) in now.holders.iter().enumerate() {
+        held(h, i, cx, &mut out);
+    }
+    out.extend(now.troubles.iter().enumerate().filter(|(_, t)| !t.past).map(|(i, t)| trouble(t, i, cx)));
     if cx.zoomed && !now.slow.is_empty() {
         out.push(heading(cx));
     }
     out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, cx)));
+    out.extend(now.troubles.iter().enumerate().filter(|(_, t)| t.past).map(|(i, t)| trouble(t, i, cx)));
     if let Some((_, look)) = now.server.filter(|_| now.stale.is_none()) {
         if now.roots.is_empty() {
             out.push(row(None, vec![say("blocked: none", Role::Dim)]));
@@ -304,6 +324,69 @@ fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
     }
 }
 
+/// Who holds a lock and who waits for it, as the server's log tells it.
+fn held(h: &Holder, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
+    let n = h.waiting.len();
+    let wait = if n == 1 { "1 waits".to_owned() } else { format!("{n} wait") };
+    let mut pieces = vec![
+        say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), Role::Bad),
+        say(format!("pid {} ", h.pid), Role::Text),
+        say(format!("blocks: {wait}  "), Role::Bad),
+    ];
+    match h.last {
+        Some(t) => pieces.push(say(format!("last seen with {}", one_line(&t.statement)), Role::Dim)),
+        None => pieces.push(say("the log has nothing else of it", Role::Dim)),
+    }
+    out.push(row(Some(Picked::Holder(index)), pieces));
+    for (i, w) in h.waiting.iter().enumerate().take(20) {
+        let who = if w.told.application.is_empty() { &w.told.user } else { &w.told.application };
+        let mut pieces = vec![
+            say(format!("  {} ", cx.glyphs.joint[2]), Role::Rule),
+            say(format!("pid {} ", w.told.pid), Role::Text),
+            say(format!("{} for {}  ", millis(w.ms), w.on), Role::Warn),
+        ];
+        if !who.is_empty() {
+            pieces.push(say(format!("{who}  "), Role::Dim));
+        }
+        pieces.push(say(one_line(&w.told.statement), Role::Text));
+        out.push(row(Some(Picked::Waits(index, i)), pieces));
+    }
+    if n > 20 {
+        out.push(row(None, vec![say(format!("  {} more wait", n - 20), Role::Dim)]));
+    }
+}
+
+/// What a server's log says is wrong: when, how often, what.
+fn trouble(t: &Trouble, index: usize, cx: &PaneCx) -> Row {
+    let role = match t.kind {
+        Kind::Disk | Kind::Crash | Kind::Recovery | Kind::Refused | Kind::Deadlock | Kind::Slot => Role::Bad,
+        Kind::Checkpoints | Kind::Temporary => Role::Text,
+        _ => Role::Warn,
+    };
+    let ago = cx.now.since(t.at).as_secs();
+    let when = match ago {
+        _ if t.past => format!("{} m ago", ago / 60),
+        _ => format!("{ago} s"),
+    };
+    let often = if t.count > 1 { format!("×{}", t.count) } else { String::new() };
+    let mark = if role == Role::Text { " " } else { cx.glyphs.mark(MarkKind::Alert) };
+    let mut pieces = vec![column(when, Role::Dim, 8), column(often, Role::Text, 8), column(mark, role, 6)];
+    pieces.push(if t.belongs {
+        say(format!(" {} ", cx.glyphs.mark(MarkKind::User)), Role::Request)
+    } else {
+        say("  ", Role::Text)
+    });
+    pieces.push(say(t.text.clone(), if t.belongs { Role::Request } else { role }));
+    if t.past {
+        pieces.iter_mut().for_each(|p| p.role = Role::Dim);
+    }
+    row(Some(Picked::Trouble(index)), pieces)
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// State and age, who, statement.
 fn session(s: &Seen) -> Vec<Piece> {
     let who = if s.session.application.is_empty() { &s.session.user } else { &s.session.application };
@@ -376,6 +459,9 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
     }
     if let Some(w) = r.wait.as_deref().filter(|w| !w.starts_with("Client:")) {
         pieces.push(say(format!("[{w}]  "), Role::Dim));
+    }
+    if r.planned && !r.past {
+        pieces.push(say("[plan]  ", Role::Dim));
     }
     let text = if r.belongs == Belongs::Yes { Role::Request } else { Role::Text };
     pieces.push(say(r.title(), text));

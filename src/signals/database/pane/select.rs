@@ -1,10 +1,10 @@
 //! A row as evidence: one line of text, and everything known of it as fields.
 
 use super::rows::Picked;
-use crate::signals::database::event::LineRef;
-use crate::signals::database::history::Seen;
+use crate::signals::database::event::{LineRef, Told, What};
+use crate::signals::database::history::{DatabaseHistory, Seen};
 use crate::signals::database::slow::Basis;
-use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of};
+use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of, waits_for};
 use crate::ui::{PaneCx, Selected};
 
 #[derive(Default)]
@@ -32,7 +32,7 @@ impl Fields {
 }
 
 /// The row as evidence.
-pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
+pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Selected {
     let source = now.server.map_or(String::new(), |(s, _)| s.name(cx.now).to_owned());
     match picked {
         Picked::Pool(i) => now.pools.get(*i).map(|p| {
@@ -97,6 +97,7 @@ pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
                 f.maybe("wait", r.wait.as_ref());
             }
             f.put("application", &r.application);
+            f.maybe("plan", history.plan(r.key, cx.now).map(|p| &p.plan));
             f.line(r.line.as_ref());
             let from = r.line.as_ref().map_or(source.clone(), |l| l.name.to_string());
             let text = format!("{} {}", millis(r.typical_ms()), r.title());
@@ -129,6 +130,46 @@ pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
                 fields: f.0,
             }
         }),
+        Picked::File(i) => now.files.get(*i).map(|f| {
+            let mut fields = Fields::default();
+            fields.put("bytes", f.file.bytes);
+            fields.put("pages", f.file.pages);
+            fields.put("page_size", f.file.page_size);
+            fields.put("free_pages", f.file.free_pages);
+            fields.put("journal", &f.file.journal);
+            fields.put("wal_bytes", f.file.wal_bytes);
+            fields.put("wal_frames", f.file.frames);
+            fields.put("checkpointed", f.file.checkpointed);
+            let text = format!("{} {}", f.name, f.told());
+            Selected { at: Some(f.at), source: f.name.to_string(), text, request_id: None, fields: fields.0 }
+        }),
+        Picked::Holder(i) => now.holders.get(*i).map(|h| {
+            let mut f = Fields::default();
+            f.put("pid", h.pid);
+            f.put("waiting", h.waiting.len());
+            f.put("longest_ms", format!("{:.0}", h.longest_ms()));
+            f.maybe("last_statement", h.last.map(|t| &t.statement));
+            let from = h.waiting.first().map(|w| &w.told.from);
+            f.line(from);
+            let source = from.map(|l| l.name.to_string()).unwrap_or_default();
+            Selected { at: h.waiting.first().map(|w| w.at), source, text: waits_for(h), request_id: None, fields: f.0 }
+        }),
+        Picked::Waits(i, j) => now.holders.get(*i).and_then(|h| Some((h, h.waiting.get(*j)?))).map(|(h, w)| {
+            let text = format!("pid {} waits {} for {}, held by pid {}", w.told.pid, millis(w.ms), w.on, h.pid);
+            told(w.told, Some(w.at), text)
+        }),
+        Picked::Trouble(i) => now.troubles.get(*i).map(|t| match t.newest {
+            Some(newest) => {
+                let mut s = told(newest, Some(t.at), t.text.clone());
+                s.fields.push(("times_300s".into(), t.count.to_string()));
+                s
+            }
+            None => {
+                let mut f = Fields::default();
+                f.put("times_300s", t.count);
+                Selected { at: Some(t.at), source: String::new(), text: t.text.clone(), request_id: None, fields: f.0 }
+            }
+        }),
         Picked::Group(i, j) => now.outside.get(*i).and_then(|s| s.groups.get(*j)).map(|g| {
             let mut f = Fields::default();
             f.put("sessions", g.count);
@@ -146,6 +187,36 @@ pub fn selected(picked: &Picked, now: &Now, cx: &PaneCx) -> Selected {
             .map(|s| session(s, now, &source)),
     }
     .unwrap_or_default()
+}
+
+/// A record of a server's log as evidence.
+fn told(t: &Told, at: Option<crate::timeline::Ts>, text: String) -> Selected {
+    let mut f = Fields::default();
+    if t.pid != 0 {
+        f.put("pid", t.pid);
+    }
+    f.put("user", &t.user);
+    f.put("database", &t.db);
+    f.put("application", &t.application);
+    match &t.what {
+        What::Deadlock { sides } => {
+            for s in sides {
+                let role = if s.victim { "rolled_back" } else { "survived" };
+                f.put(role, format!("pid {}: {}", s.pid, s.query));
+            }
+        }
+        What::LockWait { on, holders, .. } => {
+            f.put("lock", on);
+            let by: Vec<String> = holders.iter().map(i32::to_string).collect();
+            f.put("blocked_by", by.join(" "));
+        }
+        What::TempFile { bytes } => f.put("bytes", bytes),
+        What::Archiver { why } => f.put("said", why),
+        _ => {}
+    }
+    f.put("statement", &t.statement);
+    f.line(Some(&t.from));
+    Selected { at, source: t.from.name.to_string(), text, request_id: t.request_id.clone(), fields: f.0 }
 }
 
 /// The session that a row stands for.

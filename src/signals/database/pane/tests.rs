@@ -13,7 +13,7 @@ static ZONE: TimeZone = TimeZone::UTC;
 const T0: i64 = 1_700_000_000;
 const SIZES: [(u16, u16); 4] = [(80, 20), (52, 10), (40, 12), (3, 1)];
 
-fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
+pub(super) fn cx<'a>(theme: &'a Theme, facts: &'a Facts, t: i64) -> PaneCx<'a> {
     PaneCx {
         theme,
         glyphs: &Glyphs::UNICODE,
@@ -210,7 +210,12 @@ fn the_verdict_says_what_is_so_and_what_holds_it_up() {
     let says = |h: &DatabaseHistory, t| verdict(h, &cx(&theme, &facts, t));
     let v = says(&flooded(), 60);
     assert_eq!(v.level, Level::Bad);
-    assert!(v.text.starts_with("pool full 20/20, 7 waiting 3.9 s; slow 5.2 s p95"), "{}", v.text);
+    assert!(
+        v.text
+            .starts_with("application pool main exhausted (20/20, 7 waiting 3.9 s, server 77/97 free); slow 5.2 s p95"),
+        "{}",
+        v.text
+    );
     assert!(says(&blocked(), 60).text.starts_with("blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait"));
     assert_eq!(says(&normal(), 60), Verdict::new(Level::Calm, "pool 6/20, 12 sessions, none slow"));
     let refused = says(&failing(), 60).text;
@@ -350,4 +355,9 @@ fn picture(h: &DatabaseHistory, facts: &Facts, t: i64) -> String {
     let mut buf = Buffer::empty(Rect::new(0, 0, 160, 12));
     draw(h, &cx(&theme, facts, t), buf.area, &mut buf);
     crate::ui::frame::to_text(&buf)
+}
+
+/// The first rows below the verdict, as they are drawn.
+pub(super) fn first_rows(h: &DatabaseHistory, facts: &Facts, t: i64, n: usize) -> Vec<String> {
+    picture(h, facts, t).lines().skip(1).take(n).map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect()
 }

@@ -9,6 +9,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod secret;
 pub mod shape;
+pub mod sqlite;
 pub mod titles;
 
 use super::config::DatabaseConfig;
@@ -40,7 +41,11 @@ pub fn sources(config: &DatabaseConfig, roots: &Roots) -> Vec<Declared> {
         decl: decl(c.name.clone(), c.url.shown()),
         source: Box::new(metrics::MetricsSource::new(c.clone())),
     });
-    let mut all: Vec<Declared> = servers.chain(mysql).chain(poolers).chain(pages).collect();
+    let files = config.sqlite.iter().map(|c| Declared {
+        decl: decl(c.short(), c.path.display().to_string()),
+        source: Box::new(sqlite::SqliteSource::new(&c.short(), c.clone())),
+    });
+    let mut all: Vec<Declared> = servers.chain(mysql).chain(poolers).chain(pages).chain(files).collect();
     // What refuses a connection can still be looked at from outside.
     if config.postgres.iter().any(|c| c.url.is_local()) {
         all.push(titles::declared(roots));

@@ -16,7 +16,7 @@ use super::postgres::options::options;
 use super::postgres::session::{connect, text};
 use super::postgres::trouble::Trouble;
 use crate::signals::database::config::PgbouncerConfig;
-use crate::signals::database::event::{DatabaseEvent, PoolFigures, Refused};
+use crate::signals::database::event::{DatabaseEvent, PoolFigures, PoolLayer, Refused};
 use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
 use crate::timeline::SourceState;
 
@@ -125,6 +125,7 @@ fn pools(rows: &[Line], sizes: &BTreeMap<String, u32>) -> Vec<PoolFigures> {
         let idle = n("sv_idle") + n("sv_used");
         out.push(PoolFigures {
             pool: CompactString::from(format!("{db}/{user}")),
+            layer: PoolLayer::Pooler,
             used: Some(n("sv_active") + n("sv_tested") + n("sv_login")),
             idle: Some(idle),
             max: sizes.get(db).copied(),

@@ -37,7 +37,7 @@ pub(super) enum Zone {
 
 impl Civil {
     /// Seconds since the epoch as if the wall clock were UTC; `None` for dates that do not exist.
-    fn secs(&self) -> Option<i64> {
+    pub fn secs(&self) -> Option<i64> {
         if !(1..=12).contains(&self.month) || self.day == 0 || self.day > days_in(self.year, self.month) {
             return None;
         }
@@ -47,13 +47,7 @@ impl Civil {
     /// The instant, and whether zone or year were inferred.
     #[inline]
     pub fn resolve(&self, zone: Zone, cx: &Context) -> Option<(Ts, bool)> {
-        let local = self.secs()?;
-        let (utc, inferred) = match zone {
-            Zone::Offset(o) => (local - o, false),
-            Zone::Guess(o) => (local - o, true),
-            Zone::Missing => (to_utc(local, &cx.zone), true),
-        };
-        Some((at(utc, self.nanos), inferred))
+        Some(resolve(self.secs()?, self.nanos, zone, cx))
     }
 
     /// As [`Civil::resolve`] for a stamp without a year: the latest year that does not put it more than a day into
@@ -87,6 +81,17 @@ impl Civil {
         (self.year, self.month, self.day) = civil_from_days(day);
         self.resolve(Zone::Missing, cx)
     }
+}
+
+/// The instant of a wall clock in seconds as if it were UTC, and whether its zone was inferred.
+#[inline]
+pub(super) fn resolve(local: i64, nanos: i64, zone: Zone, cx: &Context) -> (Ts, bool) {
+    let (utc, inferred) = match zone {
+        Zone::Offset(o) => (local - o, false),
+        Zone::Guess(o) => (local - o, true),
+        Zone::Missing => (to_utc(local, &cx.zone), true),
+    };
+    (at(utc, nanos), inferred)
 }
 
 fn at(secs: i64, nanos: i64) -> Ts {

@@ -50,7 +50,9 @@ impl Format for MysqlSlow {
     }
 
     fn continues(&self, before: &[u8], line: &[u8], _cx: &Context) -> bool {
-        !starts(line) || before.starts_with(TIME) && line.starts_with(USER)
+        // A server that starts writes three lines that belong to no statement.
+        let header = line.ends_with(b"started with:") || line.starts_with(b"Tcp port: ") || line.ends_with(b"Argument");
+        !(starts(line) || header) || before.starts_with(TIME) && line.starts_with(USER)
     }
 
     fn may_begin(&self, first: u8) -> bool {
@@ -60,20 +62,30 @@ impl Format for MysqlSlow {
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
         let mut statement = String::new();
+        let mut plan = String::new();
         for line in record.split(|c| *c == b'\n') {
             let text = lossy(line);
             if let Some(who) = text.strip_prefix("# User@Host: ") {
                 user(who, &mut p);
             } else if let Some(command) = text.strip_prefix("# administrator command: ") {
+                p.fields.push(("command".into(), Value::String(command.trim_end_matches(';').into())));
                 statement.push_str(command);
-            } else if let Some(comment) = text.strip_prefix("# ") {
+            } else if let Some(row) = text.strip_prefix("# explain: ") {
+                // MariaDB adds the plan, a row a line.
+                if !plan.is_empty() {
+                    plan.push('\n');
+                }
+                plan.push_str(row);
+            } else if text == "#" && statement.is_empty() {
+            } else if let Some(comment) = text.strip_prefix("# ").filter(|_| statement.is_empty()) {
                 if !comment.starts_with("Time: ") {
                     figures(comment, &mut p);
                 }
             } else if let Some(database) = text.strip_prefix("use ")
                 && statement.is_empty()
             {
-                p.fields.push(("database".into(), Value::String(database.trim_end_matches(';').into())));
+                p.fields
+                    .push(("database".into(), Value::String(database.trim_end_matches(';').trim_matches('`').into())));
             } else if !(text.starts_with("SET timestamp=") && statement.is_empty()) {
                 if !statement.is_empty() {
                     statement.push('\n');
@@ -84,6 +96,9 @@ impl Format for MysqlSlow {
         let seconds = p.fields.iter().find(|(n, _)| n == "query_time").and_then(|(_, v)| v.as_f64());
         if let Some(ms) = seconds.and_then(|s| serde_json::Number::from_f64((s * 1e6).round() / 1e3)) {
             p.fields.push(("duration_ms".into(), Value::Number(ms)));
+        }
+        if !plan.is_empty() {
+            p.fields.push(("explain".into(), Value::String(plan)));
         }
         p.message = statement;
         enrich::finish(&mut p);

@@ -16,8 +16,9 @@ pub struct Postgres;
 const FAR: usize = 512;
 
 struct Line<'a> {
-    stamp: time::Stamp,
-    /// Between stamp and word.
+    /// `None` where the prefix has no time.
+    stamp: Option<time::Stamp>,
+    /// Before the word, without a stamp at its beginning.
     prefix: &'a [u8],
     word: &'a [u8],
     /// `None` for the lines that belong to another.
@@ -26,8 +27,7 @@ struct Line<'a> {
 }
 
 fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
-    let open = usize::from(b.first() == Some(&b'['));
-    if !b.get(open)?.is_ascii_digit() {
+    if matches!(b.first()?, b'{' | b'<' | b'"' | b'#' | b'\t') {
         return None;
     }
     // every such line has `WORD:` and two blanks
@@ -44,10 +44,41 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
         b"DETAIL" | b"HINT" | b"CONTEXT" | b"STATEMENT" | b"QUERY" | b"LOCATION" | b"BACKTRACE" => None,
         _ => return None,
     };
-    let stamp = time::stamp(&b[open..], cx)?;
-    let start = open + stamp.len;
-    let prefix = b.get(start..colon - len)?;
-    Some(Line { stamp, prefix, word, severity, message: colon + 3 })
+    let before = &b[..colon - len];
+    let found = Line { stamp: None, prefix: before, word, severity, message: colon + 3 };
+    let open = usize::from(b[0] == b'[');
+    if b.get(open).is_some_and(u8::is_ascii_digit)
+        && let Some(stamp) = time::stamp(&b[open..], cx)
+    {
+        let prefix = b.get(open + stamp.len..colon - len)?;
+        return Some(Line { stamp: Some(stamp), prefix, ..found });
+    }
+    if before.is_empty() {
+        // No prefix at all. Others write `INFO:     ` and `WARNING:  ` as well.
+        let own = matches!(word, b"LOG" | b"FATAL" | b"PANIC" | b"ERROR") || severity.is_none();
+        return (own && b.get(colon + 3).is_some_and(|c| !c.is_ascii_whitespace())).then_some(found);
+    }
+    let stamp = within(before, cx)?;
+    Some(Line { stamp: Some(stamp), ..found })
+}
+
+/// The first date with a time inside a prefix that begins with something else: `%u@%d [%p] %m `.
+fn within(prefix: &[u8], cx: &Context) -> Option<time::Stamp> {
+    let mut before = b' ';
+    let mut tries = 0;
+    for (i, &c) in prefix.iter().enumerate() {
+        if c.is_ascii_digit() && !before.is_ascii_alphanumeric() && !matches!(before, b'.' | b':' | b'-') {
+            tries += 1;
+            if let Some(stamp) = time::stamp(&prefix[i..], cx).filter(|s| s.len >= 14) {
+                return Some(stamp);
+            }
+            if tries == 12 {
+                return None;
+            }
+        }
+        before = c;
+    }
+    None
 }
 
 impl Format for Postgres {
@@ -58,7 +89,7 @@ impl Format for Postgres {
     fn head(&self, b: &[u8], cx: &Context) -> Option<Head> {
         let l = line(b, cx)?;
         let severity = Some(l.severity?);
-        Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity })
+        Some(Head { time: l.stamp.map(|s| s.time), inferred: l.stamp.is_some_and(|s| s.inferred), severity })
     }
 
     fn continues(&self, _before: &[u8], b: &[u8], cx: &Context) -> bool {
@@ -66,7 +97,7 @@ impl Format for Postgres {
     }
 
     fn may_begin(&self, first: u8) -> bool {
-        first == b'[' || first.is_ascii_digit()
+        !matches!(first, b'{' | b'<' | b'"' | b'#' | b'\t')
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
@@ -107,13 +138,36 @@ impl Format for Postgres {
 
 /// Process, user, database, application, client out of the prefix.
 fn prefix(text: &str, p: &mut Parsed) {
-    for word in text.split([' ', ',', '[', ']', '(', ')', ';']).map(|w| w.trim_matches(':')).filter(|w| !w.is_empty()) {
+    // A number in brackets is the process; the one in parentheses behind an address is the client's port.
+    let mut pid = text.match_indices('[').find_map(|(i, _)| number(&text[i + 1..], &[']', '-', ':']));
+    let first = p.fields.len();
+    let mut last = "";
+    let mut opened = false;
+    for part in text.split_inclusive([' ', ',', '[', ']', '(', ')', ';', '|']) {
+        let end = part.chars().next_back().filter(|c| " ,[]();|".contains(*c));
+        let word = part.trim_end_matches([' ', ',', '[', ']', '(', ')', ';', '|']).trim_matches([':', '-']);
+        let port = opened && end == Some(')');
+        opened = end == Some('(');
+        if word.is_empty() {
+            continue;
+        }
+        if port {
+            if !last.contains('=') && !last.is_empty() {
+                enrich::text(p, "client", last.as_bytes());
+            }
+            continue;
+        }
+        last = word;
         if let Some((key, value)) = word.split_once('=') {
             let name = match key {
                 "user" | "u" => "user",
                 "db" | "database" | "d" => "database",
                 "app" | "application" | "a" => "application",
                 "client" | "host" | "h" | "r" => "client",
+                "p" | "pid" => {
+                    pid = pid.or_else(|| value.parse().ok());
+                    continue;
+                }
                 other => other,
             };
             if !value.is_empty() {
@@ -124,12 +178,27 @@ fn prefix(text: &str, p: &mut Parsed) {
                 enrich::text(p, "user", user.as_bytes());
                 enrich::text(p, "database", database.as_bytes());
             }
-        } else if let Ok(pid) = word.split('-').next().unwrap_or(word).parse::<u32>()
-            && !p.fields.iter().any(|(n, _)| n == "pid")
-        {
-            p.fields.push(("pid".into(), pid.into()));
+        } else {
+            pid = pid.or_else(|| number(word, &['-'])).or_else(|| session(word));
         }
     }
+    if let Some(pid) = pid {
+        p.fields.insert(first, ("pid".into(), pid.into()));
+    }
+}
+
+/// Digits up to the end, or to one of `ends`.
+fn number(text: &str, ends: &[char]) -> Option<u32> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let ended = text[digits..].chars().next().is_none_or(|c| ends.contains(&c));
+    text[..digits].parse().ok().filter(|_| ended)
+}
+
+/// The process out of a session's number, `%c`: `65a1b2c3.1f`.
+fn session(word: &str) -> Option<u32> {
+    let (start, pid) = word.split_once('.')?;
+    u32::from_str_radix(start, 16).ok().filter(|_| start.len() >= 6)?;
+    u32::from_str_radix(pid, 16).ok()
 }
 
 /// `duration: 1234.567 ms  statement: …` as fields; the message stays whole.

@@ -3,8 +3,10 @@
 //! Hand-rolled over bytes: no allocation, no backtracking, no pattern strings. What a stamp leaves out (zone, year,
 //! date) is completed from [`Context`] and marked as inferred.
 
+use std::cell::Cell;
+
 use super::Context;
-use super::calendar::{Civil, Zone};
+use super::calendar::{self, Civil, Zone};
 use crate::timeline::Ts;
 
 /// A time stamp at the start of some bytes.
@@ -104,6 +106,12 @@ fn four(b: &[u8], at: usize) -> Option<i64> {
 #[inline]
 fn iso(b: &[u8], cx: &Context) -> Option<Stamp> {
     let head: &[u8; 19] = b.first_chunk()?;
+    // Most lines are of the same second as the one before.
+    if let Some(local) = LAST.with(|last| last.get().of(head)) {
+        let (nanos, at) = fraction(b, 19);
+        let (zone, at) = zone(b, at);
+        return Some(Stamp::new(calendar::resolve(local, nanos, zone, cx), at));
+    }
     let year = four(head, 0)?;
     let (month, day) = (two(head, 5)?, two(head, 8)?);
     if head[7] != head[4] || !matches!(head[10], b'T' | b't' | b' ' | b'_' | b':') {
@@ -121,7 +129,43 @@ fn iso(b: &[u8], cx: &Context) -> Option<Stamp> {
     let clock = i64::from(hour * 3_600 + minute * 60 + second);
     let (nanos, at) = fraction(b, 19);
     let (zone, at) = zone(b, at);
-    Some(Stamp::new(Civil { year, month, day, clock, nanos }.resolve(zone, cx)?, at))
+    let local = Civil { year, month, day, clock, nanos }.secs()?;
+    LAST.with(|last| last.set(LastSecond { head: *head, local }));
+    Some(Stamp::new(calendar::resolve(local, nanos, zone, cx), at))
+}
+
+/// Date and clock that were read last, and the seconds they stand for.
+#[derive(Copy, Clone)]
+struct LastSecond {
+    head: [u8; 19],
+    local: i64,
+}
+
+impl LastSecond {
+    #[inline]
+    fn of(&self, head: &[u8; 19]) -> Option<i64> {
+        (self.head == *head).then_some(self.local)
+    }
+}
+
+/// The stamp of an access log that was read last, with its zone.
+#[derive(Copy, Clone)]
+struct LastClf {
+    text: [u8; 26],
+    time: Ts,
+}
+
+impl LastClf {
+    #[inline]
+    fn of(&self, text: &[u8; 26]) -> Option<Ts> {
+        (self.text == *text).then_some(self.time)
+    }
+}
+
+thread_local! {
+    static LAST_CLF: Cell<LastClf> = const { Cell::new(LastClf { text: [0; 26], time: Ts(0) }) };
+    // No stamp begins with a zero byte.
+    static LAST: Cell<LastSecond> = const { Cell::new(LastSecond { head: [0; 19], local: 0 }) };
 }
 
 /// `20261120T140231Z`, `20261120 14:02:31`, `20261120-14:02:31`.
@@ -155,6 +199,13 @@ fn short_compact(b: &[u8], cx: &Context) -> Option<Stamp> {
 /// `20.11.2026 14:02:31`, and `11-20 14:02:31.123`.
 fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
     let sep = *b.get(digits)?;
+    let clf: Option<&[u8; 26]> = b.first_chunk();
+    if let Some(clf) = clf
+        && let Some(time) = LAST_CLF.with(|last| last.get().of(clf))
+        && digit(b, 26).is_none()
+    {
+        return Some(Stamp { time, inferred: false, len: 26 });
+    }
     let first = if digits == 2 { two(b, 0)? } else { digit(b, 0)? };
     let at = digits + 1;
     if let Some(month) = b.get(at..).and_then(month) {
@@ -169,7 +220,11 @@ fn day_first(b: &[u8], digits: usize, cx: &Context) -> Option<Stamp> {
         // Erlang writes two colons
         let (clock, nanos, at) = clock(b, at + 9 + usize::from(b.get(at + 9) == Some(&b':')))?;
         let (zone, at) = zone(b, at);
-        return Some(Stamp::new(Civil { year, month, day: first, clock, nanos }.resolve(zone, cx)?, at));
+        let stamp = Stamp::new(Civil { year, month, day: first, clock, nanos }.resolve(zone, cx)?, at);
+        if let (Some(clf), Zone::Offset(_), 26) = (clf, zone, at) {
+            LAST_CLF.with(|last| last.set(LastClf { text: *clf, time: stamp.time }));
+        }
+        return Some(stamp);
     }
     if sep == b'-' && digits == 2 && b.get(5) == Some(&b' ') {
         let (clock, nanos, at) = clock(b, 6)?;
@@ -300,16 +355,22 @@ fn fraction(b: &[u8], at: usize) -> (i64, usize) {
     if !(matches!(sep, b'.' | b',') || colon) || digit(b, at + 1).is_none() {
         return (0, at);
     }
-    let mut nanos = 0;
-    let mut unit = 100_000_000;
-    let mut end = at + 1;
-    while let Some(d) = digit(b, end) {
-        nanos += i64::from(d) * unit;
-        unit /= 10;
-        end += 1;
+    let digits = &b[at + 1..];
+    let (mut nanos, mut len) = (0u64, 0);
+    while let Some(d) = digits.get(len).map(|c| c.wrapping_sub(b'0')).filter(|d| *d < 10) {
+        // Beyond the ninth they are only stepped over.
+        if len < 9 {
+            nanos = nanos * 10 + u64::from(d);
+        }
+        len += 1;
     }
+    let nanos = (nanos * UNITS[len.min(9)]) as i64;
+    let end = at + 1 + len;
     if colon && end != at + 4 { (0, at) } else { (nanos, end) }
 }
+
+/// Nanoseconds in the last digit of a fraction of so many digits.
+const UNITS: [u64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// ` PM` after a clock of twelve hours.
 fn half_day(b: &[u8], clock: i64, at: usize) -> (i64, usize) {

@@ -18,6 +18,9 @@ pub const POLL: Duration = Duration::from_millis(250);
 /// And at most this often.
 pub const BATCH: Duration = Duration::from_millis(50);
 
+/// Number of the first generation: those below are for rotated files, which are older and may be taken in later.
+const FIRST: u32 = 1_000;
+
 /// Follows one path.
 pub struct FileSource {
     path: PathBuf,
@@ -29,7 +32,7 @@ pub struct FileSource {
 impl FileSource {
     /// Follows `path`.
     pub fn new(path: PathBuf, options: TailOptions) -> FileSource {
-        FileSource { path, options, generations: Arc::default(), tail: None }
+        FileSource { path, options, generations: Arc::new(AtomicU32::new(FIRST)), tail: None }
     }
 }
 

@@ -6,6 +6,9 @@ pub mod file;
 pub mod glob;
 pub mod hints;
 pub mod lines;
+mod missed;
+mod open;
+pub mod packed;
 pub mod resume;
 pub mod seed;
 pub mod stdin;
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 use tail::TailOptions;
 
 use super::config::{LogSourceConfig, LogsConfig};
+use super::store::packed::EXTENSIONS;
 use crate::signals::{Declared, Roots, Source};
 use crate::timeline::{SourceDecl, SourceId, SourceKind};
 
@@ -50,7 +54,7 @@ pub fn sources(config: &LogsConfig, roots: &Roots) -> Vec<Declared> {
             for file in &found {
                 let name = if w.name.is_empty() || found.len() > 1 { stem(file) } else { w.name.clone() };
                 let detail = file.to_string_lossy();
-                out.push(declared(name, &detail, file::FileSource::new(file.clone(), options.clone())));
+                out.push(of_file(name, &detail, file.clone(), options.clone()));
             }
             if pattern {
                 let name = if w.name.is_empty() { pattern_name(&path) } else { w.name.clone() };
@@ -66,7 +70,15 @@ pub fn sources(config: &LogsConfig, roots: &Roots) -> Vec<Declared> {
 pub fn file(path: impl Into<PathBuf>) -> Declared {
     let path = path.into();
     let options = TailOptions { seed: LogsConfig::default().seed, ..TailOptions::default() };
-    declared(stem(&path), &path.to_string_lossy(), file::FileSource::new(path.clone(), options))
+    of_file(stem(&path), &path.to_string_lossy(), path.clone(), options)
+}
+
+/// Followed, or only read where it is packed.
+fn of_file(name: String, detail: &str, path: PathBuf, options: TailOptions) -> Declared {
+    if packed::is_packed(&path) {
+        return declared(name, detail, packed::PackedSource::new(path, options));
+    }
+    declared(name, detail, file::FileSource::new(path, options))
 }
 
 /// A command, followed. An empty name is made from its first words.
@@ -108,7 +120,8 @@ pub fn name_apart(all: &mut [Declared]) {
 /// The name of a file as a source: without its folder and `.log`.
 pub fn stem(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".zst")).unwrap_or(&name);
+    let plain = EXTENSIONS.iter().find_map(|e| name.strip_suffix(e)?.strip_suffix('.'));
+    let name = plain.unwrap_or(&name);
     let stem = [".log", ".jsonl", ".ndjson", ".json", ".txt"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(name);
     if stem.is_empty() { name.to_owned() } else { stem.to_owned() }
 }

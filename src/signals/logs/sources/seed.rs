@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::batch::Batcher;
 use super::lines::Piece;
-use super::tail::{Emit, line_start, read_range};
+use super::open::{line_start, read_range};
+use super::tail::Emit;
 use crate::signals::logs::event::{LogAppended, LogEvent};
 use crate::signals::logs::formats;
 use crate::timeline::Ts;

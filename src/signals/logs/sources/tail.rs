@@ -1,13 +1,14 @@
 //! Follows one path through everything that happens to log files; a state machine driven by [`Tail::poll`].
 //!
-//! Owns the open descriptors and the offsets. Does not wait, and does not know who listens. It reads with `pread` and
-//! never writes. A generation is one file (device, inode) between two breaks; a descriptor whose name is gone is read
-//! for another minute, because writers go on writing to a renamed file until somebody tells them.
+//! Owns the open descriptors and the offsets. Does not wait, and does not know who listens. A generation is one file
+//! (device, inode) between two breaks; a descriptor whose name is gone is read as long as something comes from it, because
+//! writers go on writing to a renamed file until somebody tells them. Whole generations that came and went between two
+//! looks are found beside the path (see [`super::missed`]).
 
 use std::fs::{self, File, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,17 +17,19 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::batch::Batcher;
-use super::lines::{LineBuffer, Piece};
+use super::missed::{Beside, Rate, TICK, born, lost};
+use super::open::{Growth, Open, first_data, line_start, read_range};
 use super::seed;
 use crate::signals::logs::event::{LogEvent, LogOpened};
+use crate::signals::logs::store::packed;
+use crate::signals::logs::store::read::irregular;
+use crate::signals::logs::store::scan::counted;
 use crate::timeline::Ts;
 
-/// Bytes read at once.
-const READ: usize = 256 * 1024;
-/// Bytes at the head and before the read position that are compared, to notice a file rewritten in place.
-const GUARD: usize = 256;
-/// How long a descriptor is read after its name went to another file.
+/// How long a descriptor is read after its name went to another file and nothing more came from it.
 const LINGER: Duration = Duration::from_secs(60);
+/// Descriptors kept of files whose name is gone.
+const OLD: usize = 16;
 /// Of a file that takes the place of another one, at most this much is told as new.
 const CATCH_UP: u64 = 64 << 20;
 
@@ -57,40 +60,25 @@ pub struct TailOptions {
     pub from_start: bool,
 }
 
-struct Open {
-    file: File,
-    id: (u64, u64),
-    generation: u32,
-    lines: LineBuffer,
-    batcher: Batcher,
-    head: Vec<u8>,
-    guard: Vec<u8>,
-    /// Length and time of change at the last look.
-    seen: (u64, i64, i64),
-    /// When its name was seen to belong to another file.
-    left: Option<Ts>,
-}
-
-enum Growth {
-    Fine,
-    Rewritten { was: u64, is: u64 },
-    Closed,
-}
-
 /// A path being followed.
 pub struct Tail {
     path: PathBuf,
     options: TailOptions,
     generations: Arc<AtomicU32>,
     current: Option<Open>,
-    old: Vec<Open>,
-    looked: bool,
+    /// Files whose name went to another one, and since when.
+    old: Vec<(Open, Ts)>,
+    beside: Beside,
+    rate: Rate,
+    /// When the path was looked at last, by the clock of files.
+    looked: Option<Ts>,
 }
 
 impl Tail {
     /// Follows `path`; generation numbers come from `generations`, which several tails of one source may share.
     pub fn new(path: impl Into<PathBuf>, options: TailOptions, generations: Arc<AtomicU32>) -> Tail {
-        Tail { path: path.into(), options, generations, current: None, old: Vec::new(), looked: false }
+        let (current, old, beside, rate) = (None, Vec::new(), Beside::default(), Rate::default());
+        Tail { path: path.into(), options, generations, current, old, beside, rate, looked: None }
     }
 
     /// The path that is followed.
@@ -105,26 +93,43 @@ impl Tail {
 
     /// Reads all there is and notices what happened to the path since the last look.
     pub fn poll(&mut self, now: Ts, emit: &mut Emit) -> Polled {
+        let before = self.told();
+        let polled = self.look(now, emit);
+        self.rate.came(now, self.told().saturating_sub(before));
+        self.looked = Some(wall());
+        polled
+    }
+
+    /// Lines told by what is open.
+    fn told(&self) -> u64 {
+        self.current.iter().chain(self.old.iter().map(|(o, _)| o)).map(|o| o.told).sum()
+    }
+
+    fn look(&mut self, now: Ts, emit: &mut Emit) -> Polled {
         let mut i = 0;
         while i < self.old.len() {
-            let o = &mut self.old[i];
-            if let Growth::Closed = o.read(now, emit) {
-                return Polled::Closed;
-            }
-            if o.left.is_some_and(|left| now.since(left) >= LINGER) {
-                let mut gone = self.old.remove(i);
-                let rest = gone.lines.rest();
-                if !gone.tell(rest, now, emit) {
+            let (o, left) = &mut self.old[i];
+            // Cut or failing: nothing more is to be had of it.
+            let over = match o.read(now, emit) {
+                Growth::Closed => return Polled::Closed,
+                Growth::Fine => now.since(o.grown.max(*left)) >= LINGER,
+                Growth::Rewritten { .. } | Growth::Failed(_) => true,
+            };
+            if over || self.old.len() > OLD {
+                let (mut gone, _) = self.old.remove(i);
+                if !gone.end(now, emit) {
                     return Polled::Closed;
                 }
             } else {
                 i += 1;
             }
         }
+        let mut trouble = None;
         if let Some(cur) = &mut self.current {
             match cur.read(now, emit) {
                 Growth::Fine => {}
                 Growth::Closed => return Polled::Closed,
+                Growth::Failed(e) => trouble = Some(e),
                 Growth::Rewritten { was, is } => {
                     if !self.rewritten(was, is, now, emit) {
                         return Polled::Closed;
@@ -132,19 +137,24 @@ impl Tail {
                 }
             }
         }
-        let first = !std::mem::replace(&mut self.looked, true);
         let meta = match fs::metadata(&self.path) {
             Ok(meta) => meta,
             Err(e) => return Polled::Trouble(self.missing(&e)),
         };
         if !meta.is_file() {
-            return Polled::Trouble(format!("{} is not a regular file; give a file or a command", self.path.display()));
+            return Polled::Trouble(irregular(&self.path, &meta));
         }
         if self.file_id() == Some((meta.dev(), meta.ino())) {
-            return Polled::Fine;
+            return match trouble {
+                Some(e) => Polled::Trouble(format!("cannot read {}: {e}; it is tried again", self.path.display())),
+                None => Polled::Fine,
+            };
         }
         match File::open(&self.path).and_then(|f| f.metadata().map(|m| (f, m))) {
-            Ok((file, meta)) => self.replace(file, &meta, first && !self.options.from_start, now, emit),
+            Ok((file, meta)) => {
+                let seeded = self.looked.is_none() && !self.options.from_start;
+                self.replace(Arc::new(file), &meta, seeded, now, emit)
+            }
             Err(e) => Polled::Trouble(self.missing(&e)),
         }
     }
@@ -163,24 +173,41 @@ impl Tail {
     }
 
     /// The path leads to another file than before, or to a first one.
-    fn replace(&mut self, file: File, meta: &Metadata, seeded: bool, now: Ts, emit: &mut Emit) -> Polled {
-        let mut batcher = None;
+    fn replace(&mut self, file: Arc<File>, meta: &Metadata, seeded: bool, now: Ts, emit: &mut Emit) -> Polled {
+        let mut format = self.options.format.clone();
         if let Some(mut old) = self.current.take() {
             if let Growth::Closed = old.read(now, emit) {
                 return Polled::Closed;
             }
-            let why = self.why_replaced(&old.file);
+            format = format.filter(|_| self.options.format.is_some());
+            let (missed, copied) = self.beside.new_ones(&self.path, &old);
+            let missed: Vec<_> = missed.into_iter().filter(|(r, _)| r.id != (meta.dev(), meta.ino())).collect();
+            // What was unlinked before it was seen lies between the last line here and the birth of what comes next; but
+            // not while this one, which is older, is still there.
+            let next = missed.first().map_or(&file, |(_, f)| f);
+            let unlinked = !copied && old.file.metadata().is_ok_and(|m| m.nlink() == 0);
+            let mut why = self.why_replaced(&old.file);
+            if let Some(born) = born(next).filter(|_| unlinked) {
+                let gap = born.since(old.seen.1.max(self.looked.unwrap_or(Ts::MIN)));
+                if gap > 2 * TICK {
+                    why += &lost(&self.rate, gap, now, " with files deleted before they could be read");
+                }
+            }
             if !emit(None, LogEvent::Seam { generation: old.generation, why }) {
                 return Polled::Closed;
             }
-            old.left = Some(now);
-            batcher = Some(Batcher::new(Some(old.batcher.format().name()).filter(|_| self.options.format.is_some())));
-            self.old.push(old);
-            if self.old.len() > 4 {
-                self.old.remove(0);
+            self.old.push((old, now));
+            for (r, file) in missed {
+                let name = r.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let why = format!("rotated to {name} between two looks; read there");
+                match self.whole(&r.path, file, now, emit) {
+                    Some(generation) if emit(None, LogEvent::Seam { generation, why }) => {}
+                    _ => return Polled::Closed,
+                }
             }
         }
-        let mut batcher = batcher.unwrap_or_else(|| Batcher::new(self.options.format.as_deref()));
+        self.beside.look(&self.path);
+        let mut batcher = Batcher::new(format.as_deref());
         let len = meta.len();
         let start = if seeded {
             line_start(&file, len)
@@ -193,59 +220,119 @@ impl Tail {
         let cut = memchr::memchr(b'\n', &sample).map_or(0, |i| i + 1);
         let first = read_range(&file, 0, start.min(4_096)).unwrap_or_default();
         batcher.learn(&first, &sample[cut..], now);
-        let open = Open::new(file, meta, self.generations.fetch_add(1, Ordering::Relaxed), start, batcher);
-        self.begin(open, seeded, now, emit)
-    }
-
-    fn begin(&mut self, mut open: Open, seeded: bool, now: Ts, emit: &mut Emit) -> Polled {
-        let start = open.lines.end();
-        let head = (!open.head.is_empty()).then(|| {
-            let head = read_range(&open.file, 0, 4_096.min(open.seen.0)).unwrap_or_default();
-            (crc32c::crc32c(&head), head.len() as u32)
-        });
+        let open = Open::new(file, meta, self.number(), start, batcher, now);
         // Of a link its target: the link may lead elsewhere when somebody wants to read this file again.
         let link = fs::symlink_metadata(&self.path).is_ok_and(|m| m.file_type().is_symlink());
         let path = if link { self.path.canonicalize().ok() } else { None }.unwrap_or_else(|| self.path.clone());
+        match self.begin(open, &path, seeded, now, emit) {
+            Some(open) => {
+                self.current = Some(open);
+                Polled::Fine
+            }
+            None => Polled::Closed,
+        }
+    }
+
+    fn number(&self) -> u32 {
+        self.generations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A generation that was never seen under the path: it is read from its first byte. Gives back its number.
+    fn whole(&mut self, path: &Path, file: Arc<File>, now: Ts, emit: &mut Emit) -> Option<u32> {
+        let meta = file.metadata().ok()?;
+        let batcher = Batcher::new(self.options.format.as_deref());
+        let open = Open::new(Arc::clone(&file), &meta, self.number(), 0, batcher, now);
+        let generation = open.generation;
+        if packed::packing(&file).is_none() {
+            let open = self.begin(open, path, false, now, emit)?;
+            self.old.push((open, now));
+            return Some(generation);
+        }
+        let mut open = open;
+        open.head = packed::head(&file, 4_096).unwrap_or_default();
+        self.opened(&open, path, emit).then_some(())?;
+        let mut from = packed::reader(&file).ok()?;
+        let mut buf = vec![0; 256 << 10];
+        while let Some(n) = from.read(&mut buf).ok().filter(|n| *n > 0) {
+            open.take(&buf[..n], now);
+            let piece = open.lines.whole();
+            open.tell(piece, now, emit).then_some(())?;
+        }
+        open.end(now, emit).then_some(generation)
+    }
+
+    /// Says that a generation begins.
+    fn opened(&self, open: &Open, path: &Path, emit: &mut Emit) -> bool {
+        let head = (!open.head.is_empty()).then(|| {
+            let plain = packed::packing(&open.file).is_none();
+            let read = || read_range(&open.file, 0, 4_096.min(open.seen.0)).unwrap_or_default();
+            let head = if plain { read() } else { open.head.clone() };
+            (crc32c::crc32c(&head), head.len() as u32)
+        });
         let opened = LogOpened {
             generation: open.generation,
             path: Some(path.to_string_lossy().into_owned()),
             file: Some(open.id),
-            size: start,
+            size: open.lines.end(),
             head,
             format: self.options.format.as_deref().map(CompactString::from),
             request_id: self.options.request_id.clone(),
         };
-        if !emit(None, LogEvent::Opened(opened)) {
-            return Polled::Closed;
-        }
+        emit(None, LogEvent::Opened(opened))
+    }
+
+    /// A generation begins: says so, counts its past when that is wanted, and reads it. `None`: nobody listens.
+    fn begin(&mut self, mut open: Open, path: &Path, seeded: bool, now: Ts, emit: &mut Emit) -> Option<Open> {
+        let start = open.lines.end();
+        self.opened(&open, path, emit).then_some(())?;
         if seeded && !self.options.seed.is_zero() {
             let since = now - self.options.seed;
-            if !seed::seed(&open.file, open.generation, start, since, now, &open.batcher, emit) {
-                return Polled::Closed;
-            }
+            seed::seed(&open.file, open.generation, start, since, now, &open.batcher, emit).then_some(())?;
         }
-        let grown = open.read(now, emit);
-        self.current = Some(open);
-        if let Growth::Closed = grown { Polled::Closed } else { Polled::Fine }
+        match open.read(now, emit) {
+            Growth::Closed => None,
+            _ => Some(open),
+        }
     }
 
     /// The file was truncated or written anew in place.
     fn rewritten(&mut self, was: u64, is: u64, now: Ts, emit: &mut Emit) -> bool {
         let Some(mut old) = self.current.take() else { return true };
-        let rest = old.lines.rest();
-        let why = if is < was {
-            format!("truncated from {was} to {is} bytes; lines written just before may be lost")
-        } else {
-            "written anew in place; lines written just before may be lost".to_owned()
-        };
-        if !old.tell(rest, now, emit) || !emit(None, LogEvent::Seam { generation: old.generation, why }) {
+        let mut why =
+            if is < was { format!("truncated from {was} to {is} bytes") } else { "written anew in place".to_owned() };
+        // What was written after the last look stands in the copy, if one was made; what came after the copy is lost.
+        let mut from = self.looked.unwrap_or(Ts::MIN);
+        if let Some((copy, file)) = self.beside.copy_of(&self.path, &old) {
+            let Some(more) = rest_of(&mut old, &file, now, emit) else { return false };
+            let name = copy.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            why += &match more {
+                0 => format!("; {name} is a copy of it"),
+                n => format!("; {} read from the copy {name}", counted(n, "line")),
+            };
+            from = from.max(copy.modified);
+        }
+        why += &lost(&self.rate, wall().since(from), now, "");
+        let (missed, _) = self.beside.new_ones(&self.path, &old);
+        if !old.end(now, emit) || !emit(None, LogEvent::Seam { generation: old.generation, why }) {
             return false;
         }
+        for (r, file) in missed {
+            let name = r.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let why = format!("copied to {name} and truncated between two looks; read there");
+            match self.whole(&r.path, file, now, emit) {
+                Some(generation) if emit(None, LogEvent::Seam { generation, why }) => {}
+                _ => return false,
+            }
+        }
+        self.beside.look(&self.path);
         let Ok(meta) = old.file.metadata() else { return true };
         let mut batcher = old.batcher;
         batcher.begin();
-        let open = Open::new(old.file, &meta, self.generations.fetch_add(1, Ordering::Relaxed), 0, batcher);
-        self.begin(open, false, now, emit) != Polled::Closed
+        let start = first_data(&old.file);
+        let open = Open::new(old.file, &meta, self.number(), start, batcher, now);
+        let path = self.path.clone();
+        self.current = self.begin(open, &path, false, now, emit);
+        self.current.is_some()
     }
 
     /// Where the old file went, as far as the system tells.
@@ -265,100 +352,35 @@ impl Tail {
     }
 }
 
-impl Open {
-    fn new(file: File, meta: &Metadata, generation: u32, start: u64, batcher: Batcher) -> Open {
-        let head = read_range(&file, 0, (GUARD as u64).min(meta.len())).unwrap_or_default();
-        let guard = read_range(&file, start.saturating_sub(GUARD as u64), start).unwrap_or_default();
-        Open {
-            file,
-            id: (meta.dev(), meta.ino()),
-            generation,
-            lines: LineBuffer::at(start),
-            batcher,
-            head,
-            guard,
-            seen: (meta.len(), 0, 0),
-            left: None,
+/// Reads on from where `old` stands in its copy; how many lines that gave. `None`: nobody listens.
+fn rest_of(old: &mut Open, copy: &Arc<File>, now: Ts, emit: &mut Emit) -> Option<u64> {
+    let told = old.told;
+    let mut buf = vec![0; 256 << 10];
+    if packed::packing(copy).is_some() {
+        let Ok(mut from) = packed::reader(copy) else { return Some(0) };
+        let read = io::copy(&mut (&mut from).take(old.lines.end()), &mut io::sink()).unwrap_or(0);
+        if read < old.lines.end() {
+            return Some(0);
+        }
+        while let Some(n) = from.read(&mut buf).ok().filter(|n| *n > 0) {
+            old.take(&buf[..n], now);
+            let piece = old.lines.whole();
+            old.tell(piece, now, emit).then_some(())?;
+        }
+    } else {
+        while let Some(bytes) =
+            read_range(copy, old.lines.end(), old.lines.end() + (256 << 10)).ok().filter(|b| !b.is_empty())
+        {
+            old.take(&bytes, now);
+            let piece = old.lines.whole();
+            old.tell(piece, now, emit).then_some(())?;
         }
     }
-
-    /// Emits everything up to the end of the file.
-    fn read(&mut self, now: Ts, emit: &mut Emit) -> Growth {
-        let Ok(meta) = self.file.metadata() else { return Growth::Fine };
-        let seen = (meta.len(), meta.mtime(), meta.mtime_nsec());
-        let pos = self.lines.end();
-        if meta.len() < pos || (seen != self.seen && !self.same()) {
-            return Growth::Rewritten { was: pos, is: meta.len() };
-        }
-        self.seen = seen;
-        let mut buf = vec![0; if meta.len() > pos { READ } else { 0 }];
-        loop {
-            let n = match self.file.read_at(&mut buf, self.lines.end()) {
-                Ok(0) => break,
-                Ok(n) => n,
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => break,
-            };
-            self.keep_guard(&buf[..n]);
-            self.lines.push(&buf[..n], now);
-            let piece = self.lines.whole();
-            if !self.tell(piece, now, emit) {
-                return Growth::Closed;
-            }
-        }
-        let stale = self.lines.stale(now);
-        if self.tell(stale, now, emit) { Growth::Fine } else { Growth::Closed }
-    }
-
-    fn tell(&mut self, piece: Option<Piece>, now: Ts, emit: &mut Emit) -> bool {
-        piece.is_none_or(|p| emit(None, LogEvent::Appended(self.batcher.appended(self.generation, p, now))))
-    }
-
-    fn keep_guard(&mut self, read: &[u8]) {
-        if self.head.len() < GUARD && self.lines.end() == self.head.len() as u64 {
-            self.head.extend_from_slice(&read[..read.len().min(GUARD - self.head.len())]);
-        }
-        let keep = GUARD.saturating_sub(read.len()).min(self.guard.len());
-        self.guard.drain(..self.guard.len() - keep);
-        self.guard.extend_from_slice(&read[read.len().saturating_sub(GUARD)..]);
-    }
-
-    /// Whether what was read before is still what stands there.
-    fn same(&self) -> bool {
-        let pos = self.lines.end();
-        let at = |start: u64, want: &[u8]| {
-            want.is_empty() || read_range(&self.file, start, start + want.len() as u64).is_ok_and(|b| b == want)
-        };
-        at(0, &self.head) && at(pos - self.guard.len() as u64, &self.guard)
-    }
+    Some(old.told - told)
 }
 
-/// Bytes of a file from `start` to `end`, fewer where it is shorter.
-pub fn read_range(file: &File, start: u64, end: u64) -> io::Result<Vec<u8>> {
-    let mut buf = vec![0; usize::try_from(end.saturating_sub(start)).unwrap_or(0)];
-    let mut done = 0;
-    while done < buf.len() {
-        match file.read_at(&mut buf[done..], start + done as u64) {
-            Ok(0) => break,
-            Ok(n) => done += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    buf.truncate(done);
-    Ok(buf)
-}
-
-/// Start of the line that `at` lies in; at most 1 MiB back, else `at` itself.
-pub fn line_start(file: &File, at: u64) -> u64 {
-    let mut end = at;
-    while end > 0 && at - end < 1 << 20 {
-        let start = end.saturating_sub(64 << 10);
-        let Ok(bytes) = read_range(file, start, end) else { return at };
-        if let Some(i) = memchr::memrchr(b'\n', &bytes) {
-            return start + i as u64 + 1;
-        }
-        end = start;
-    }
-    if end == 0 { 0 } else { at }
+/// The clock that files are stamped by.
+fn wall() -> Ts {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ts(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
 }

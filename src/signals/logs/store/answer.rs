@@ -6,17 +6,21 @@ use std::time::{Duration, Instant};
 
 use super::generation::Generation;
 use super::merge::{Cancelled, Merge, Way, at};
+use super::older;
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Spans;
+use crate::timeline::counts::Counts;
 use crate::timeline::{SourceId, TimeRange, Ts};
 
 /// Between two parts that only tell progress, or some rows of a search that goes on.
 const PROGRESS: Duration = Duration::from_millis(100);
 /// The first rows of a long search are told after this.
 const FIRST: Duration = Duration::from_millis(20);
+/// So far it is looked one way before the other way has its turn, at first; in bytes.
+const NEAR: u64 = 4 << 20;
 /// What a count of values reads at most; it says which share of the window that was.
 const TOP_BYTES: u64 = 256 << 20;
 const TOP_RECORDS: u64 = 500_000;
@@ -49,6 +53,29 @@ struct Answer<'a> {
     read: u64,
 }
 
+/// One way from an anchor.
+struct Side<'a> {
+    merge: Merge<'a>,
+    /// Found, and not told yet.
+    waiting: Vec<Hit>,
+    count: usize,
+    most: usize,
+    done: bool,
+}
+
+/// What a step of a walk comes to.
+enum Next {
+    Hit(Box<Hit>),
+    End,
+    /// As many bytes were passed by as may be for now.
+    Later,
+}
+
+/// Rows of records in the order of a walk, oldest first.
+fn rows(back: bool, hits: &[Hit]) -> Vec<LogRow> {
+    if back { hits.iter().rev().map(Hit::row).collect() } else { hits.iter().map(Hit::row).collect() }
+}
+
 impl Answer<'_> {
     fn part(&self) -> LogArrival {
         LogArrival { request: self.query.request, slot: self.query.slot, ..LogArrival::default() }
@@ -65,24 +92,27 @@ impl Answer<'_> {
             Ask::Span => self.span(),
             Ask::Count { pattern, at } => self.count(pattern.clone(), *at),
             Ask::Skews { range } => self.skews(*range),
+            Ask::Passed { range, step } => self.passed(*range, *step),
             Ask::TopValues { range, field, split } => self.top(*range, field, *split),
             Ask::Fields { range } => self.fields(*range),
         }
     }
 
-    /// Takes the next record, telling progress meanwhile, and with it what `found` gives.
+    /// Takes the next record, telling progress meanwhile, and with it what `found` gives; not beyond `limit` bytes passed by.
     fn next(
         &mut self,
         merge: &mut Merge,
         before: u64,
+        limit: u64,
         found: &mut dyn FnMut() -> Vec<LogRow>,
-    ) -> Result<Option<Hit>, Cancelled> {
+    ) -> Result<Next, Cancelled> {
         let total = merge.total;
         let (cancelled, deliver) = (self.cancelled, self.deliver);
         let (request, slot) = (self.query.request, self.query.slot);
         let told = &mut self.told;
         let first = &mut self.first;
         let was = merge.scanned;
+        let mut later = false;
         let next = merge.next(&mut |passed| {
             let due = told.elapsed() >= if *first { FIRST } else { PROGRESS };
             let rows = if due { found() } else { Vec::new() };
@@ -92,33 +122,56 @@ impl Answer<'_> {
                 let scanned_bytes = before + passed;
                 deliver(LogArrival { request, slot, rows, scanned_bytes, total_bytes: total, ..LogArrival::default() });
             }
-            cancelled()
+            let stop = cancelled();
+            later = !stop && passed > limit;
+            stop || later
         });
         self.read += merge.scanned - was;
-        next
+        match next {
+            Ok(Some(hit)) => Ok(Next::Hit(Box::new(hit))),
+            Ok(None) => Ok(Next::End),
+            // The walk goes on from where it is.
+            Err(Cancelled) if later => Ok(Next::Later),
+            Err(Cancelled) => Err(Cancelled),
+        }
     }
 
-    /// Takes up to `most` records, and tells them as soon as there is a screenful, and then with the progress. Gives back
-    /// those not told yet, oldest first, and how many there were.
-    fn gather(&mut self, merge: &mut Merge, most: usize, before: u64) -> Result<(Vec<LogRow>, usize), Cancelled> {
-        let back = merge.is_back();
-        let rows = |hits: &[Hit]| -> Vec<LogRow> {
-            if back { hits.iter().rev().map(Hit::row).collect() } else { hits.iter().map(Hit::row).collect() }
-        };
-        let (mut waiting, mut count): (Vec<Hit>, usize) = (Vec::new(), 0);
-        while count < most {
-            let mut found = || rows(&std::mem::take(&mut waiting));
-            match self.next(merge, before, &mut found)? {
-                Some(hit) => waiting.push(hit),
-                None => break,
+    /// The next record, wherever it lies.
+    fn next_hit(&mut self, merge: &mut Merge) -> Result<Option<Hit>, Cancelled> {
+        match self.next(merge, 0, u64::MAX, &mut Vec::new)? {
+            Next::Hit(hit) => Ok(Some(*hit)),
+            Next::End | Next::Later => Ok(None),
+        }
+    }
+
+    /// Takes records of one side until it has all that are wanted, or until `budget` more bytes were passed by; tells them
+    /// as soon as there is a screenful, and then with the progress. `before` bytes were passed by elsewhere.
+    fn gather(&mut self, side: &mut Side, before: u64, budget: u64) -> Result<(), Cancelled> {
+        let limit = side.merge.passed.saturating_add(budget);
+        while !side.done {
+            if side.count == side.most {
+                side.done = true;
+                break;
             }
-            count += 1;
-            if count == self.query.screen {
-                let (rows, scanned_bytes) = (rows(&std::mem::take(&mut waiting)), before + merge.passed);
-                (self.deliver)(LogArrival { rows, scanned_bytes, total_bytes: merge.total, ..self.part() });
+            let back = side.merge.is_back();
+            let waiting = &mut side.waiting;
+            let mut found = || rows(back, &std::mem::take(waiting));
+            match self.next(&mut side.merge, before, limit, &mut found)? {
+                Next::Hit(hit) => side.waiting.push(*hit),
+                Next::End => side.done = true,
+                Next::Later => return Ok(()),
+            }
+            if side.done {
+                break;
+            }
+            side.count += 1;
+            if side.count == self.query.screen {
+                let rows = rows(back, &std::mem::take(&mut side.waiting));
+                let (scanned_bytes, total_bytes) = (before + side.merge.passed, side.merge.total);
+                (self.deliver)(LogArrival { rows, scanned_bytes, total_bytes, ..self.part() });
             }
         }
-        Ok((rows(&waiting), count))
+        Ok(())
     }
 
     fn rows(&mut self, anchor: &Anchor, before: usize, after: usize) -> Result<(), Cancelled> {
@@ -130,31 +183,57 @@ impl Answer<'_> {
         };
         let until = self.query.visible_until;
         let mut last = LogArrival { at_start: false, at_end: from.is_none(), ..self.part() };
-        if after > 0 && from.is_some() {
-            let mut merge = Merge::new(self.generations, &matcher, Way::Forward, from, until);
-            last.upto = merge.upto();
-            last.total_bytes = merge.total;
-            let (rows, count) = self.gather(&mut merge, after, 0)?;
-            last.at_end = count < after || merge.exhausted();
-            last.scanned_bytes += merge.passed;
-            last.rows = rows;
+        let side = |way, most| Side {
+            merge: Merge::new(self.generations, &matcher, way, from, until),
+            waiting: Vec::new(),
+            count: 0,
+            most,
+            done: false,
+        };
+        let mut newer = (after > 0 && from.is_some()).then(|| side(Way::Forward, after));
+        let mut older = (before > 0).then(|| side(Way::Back, before));
+        if let Some((older, Anchor::Since(upto))) = older.as_mut().zip(Some(anchor)) {
+            older.merge.since(upto);
         }
-        if before > 0 {
-            let mut merge = Merge::new(self.generations, &matcher, Way::Back, from, until);
-            last.upto = if from.is_none() { merge.upto() } else { std::mem::take(&mut last.upto) };
-            last.total_bytes = merge.total;
-            if let Anchor::Since(upto) = anchor {
-                merge.since(upto);
+        // Both ways in turns, further each time: what is nearest is told first, on whichever side it lies.
+        let mut budget = NEAR;
+        loop {
+            let passed = |side: &Option<Side>| side.as_ref().map_or(0, |s| s.merge.passed);
+            let alone = newer.as_ref().is_none_or(|s| s.done) || older.as_ref().is_none_or(|s| s.done);
+            let turn = if alone { u64::MAX } else { budget };
+            let elsewhere = passed(&older);
+            if let Some(side) = newer.as_mut().filter(|s| !s.done) {
+                self.gather(side, elsewhere, turn)?;
             }
-            let (rows, count) = self.gather(&mut merge, before, last.scanned_bytes)?;
-            let all = count < before || merge.exhausted();
+            let elsewhere = passed(&newer);
+            if let Some(side) = older.as_mut().filter(|s| !s.done) {
+                self.gather(side, elsewhere, turn)?;
+            }
+            if newer.as_ref().is_none_or(|s| s.done) && older.as_ref().is_none_or(|s| s.done) {
+                break;
+            }
+            budget = budget.saturating_mul(2);
+        }
+        if let Some(side) = &newer {
+            last.upto = side.merge.upto();
+            last.at_end = side.count < after || side.merge.exhausted();
+        }
+        if let Some(side) = &older {
+            if from.is_none() {
+                last.upto = side.merge.upto();
+            }
+            let all = side.count < before || side.merge.exhausted();
             if matches!(anchor, Anchor::Since(_)) {
-                last.gap = !all
+                last.gap = !all;
             } else {
-                last.at_start = all
+                last.at_start = all;
+                last.older = if all { older::offer(self.generations) } else { None };
             }
-            last.scanned_bytes += merge.passed;
-            last.rows.splice(0..0, rows);
+        }
+        for side in older.iter().chain(&newer) {
+            last.total_bytes = side.merge.total;
+            last.scanned_bytes += side.merge.passed;
+            last.rows.extend(rows(side.merge.is_back(), &side.waiting));
         }
         last.done = true;
         (self.deliver)(last);
@@ -168,7 +247,7 @@ impl Answer<'_> {
         let place = (from.0, from.1.unwrap_or(RowKey { source: SourceId(0), generation: 0, offset: 0 }));
         let mut merge = Merge::new(self.generations, &matcher, way, Some(place), self.query.visible_until);
         let mut found = None;
-        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
+        while let Some(hit) = self.next_hit(&mut merge)? {
             if Some(hit.place.1) != from.1 {
                 found = Some(hit.row());
                 break;
@@ -183,7 +262,7 @@ impl Answer<'_> {
         let matcher = self.matcher(None);
         let mut merge = Merge::new(self.generations, &matcher, Way::Back, None, self.query.visible_until);
         let mut span: Option<Span> = None;
-        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
+        while let Some(hit) = self.next_hit(&mut merge)? {
             let t = hit.place.0;
             let s = span.get_or_insert(Span { range: TimeRange::new(t, t), records: 0 });
             s.range = TimeRange::new(s.range.start.min(t), s.range.end.max(t));
@@ -199,7 +278,7 @@ impl Answer<'_> {
         let mut merge = Merge::new(self.generations, &matcher, Way::Back, None, self.query.visible_until);
         let mut count = Count { whole: true, ..Count::default() };
         let mut told = Instant::now();
-        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
+        while let Some(hit) = self.next_hit(&mut merge)? {
             count.records += 1;
             count.before += u64::from(hit.place < place);
             if merge.scanned > COUNT_BYTES {
@@ -230,7 +309,7 @@ impl Answer<'_> {
         let mut told = Instant::now();
         let mut share = 1.0;
         let len = range.len().as_secs_f64().max(1e-9);
-        while let Some(hit) = self.next(&mut merge, 0, &mut Vec::new)? {
+        while let Some(hit) = self.next_hit(&mut merge)? {
             if hit.place.0 < range.start {
                 break;
             }
@@ -263,6 +342,29 @@ impl Answer<'_> {
         )?;
         let top = Some(counter.borrow().finish(share));
         (self.deliver)(LogArrival { top, done: true, scanned_bytes, total_bytes, ..self.part() });
+        Ok(())
+    }
+
+    fn passed(&mut self, range: TimeRange, step: Duration) -> Result<(), Cancelled> {
+        let columns = std::cell::RefCell::new(BTreeMap::<Ts, Counts>::new());
+        let from = |share: f64| {
+            // Where it is looked now may be in the middle of a column, which is then not known.
+            let left = range.len().mul_f64(1.0 - share.clamp(0.0, 1.0));
+            if share >= 1.0 { range.start } else { (range.start + left).floor(step) + step }
+        };
+        let (share, ..) = self.window(
+            range,
+            |hit| {
+                columns.borrow_mut().entry(hit.place.0.floor(step)).or_default().add(hit.severity(), 1);
+                true
+            },
+            |me, share| {
+                let passed = Some((from(share), columns.borrow().clone()));
+                (me.deliver)(LogArrival { passed, ..me.part() });
+            },
+        )?;
+        let passed = Some((from(share), columns.into_inner()));
+        (self.deliver)(LogArrival { passed, done: true, ..self.part() });
         Ok(())
     }
 

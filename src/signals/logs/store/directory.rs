@@ -16,12 +16,15 @@ use super::tokens::Key;
 use crate::timeline::Ts;
 use crate::timeline::counts::Counts;
 
+#[path = "written.rs"]
+pub mod written;
+
 /// Bytes in a block, about.
 pub const BLOCK: u64 = 256 << 10;
 /// Slots made together: as many as a word has bits.
 const PAGE: usize = 64;
 /// Tokens that wait until they are taken into a page's set, at the least; beyond that half of the set.
-const STAGED: usize = 16_384;
+const STAGED: usize = 32_768;
 
 /// The cap on what all directories take, and how far they are from it.
 #[derive(Debug)]

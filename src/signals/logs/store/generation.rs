@@ -1,6 +1,7 @@
 //! One generation of a source as the store knows it: what was appended when, and where its bytes lie.
 
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,8 +9,8 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use super::directory::{Directory, IndexMemory};
-use super::segment::{self, Piece, Pieces, Segment};
-use crate::signals::logs::event::{LogAppended, LogOpened};
+use super::segment::{self, Piece, Pieces, Segment, Unpack};
+use crate::signals::logs::event::{ALL, LogAppended, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};
 use crate::timeline::{SourceId, Ts};
 
@@ -86,8 +87,8 @@ struct Inner {
 pub struct Means {
     /// Zone of stamps that name none.
     pub zone: TimeZone,
-    /// Bytes that one packed file may unpack to.
-    pub unpack: u64,
+    /// How packed files are read.
+    pub unpack: Unpack,
     /// What the directories of all of them may take.
     pub memory: Arc<IndexMemory>,
 }
@@ -109,7 +110,7 @@ pub struct Generation {
     pub directory: Directory,
     inner: Mutex<Inner>,
     opening: Mutex<()>,
-    unpack: u64,
+    unpack: Unpack,
     seen: AtomicU64,
     moved: AtomicI64,
 }
@@ -201,24 +202,66 @@ impl Generation {
         bytes.len() as u64
     }
 
+    /// Takes over what `other` was told before it was known how it began.
+    pub fn adopt(&self, other: &Generation) {
+        let old = other.inner();
+        let mut inner = self.inner();
+        (inner.pieces, inner.gone, inner.growth) = (old.pieces.clone(), old.gone.clone(), old.growth.clone());
+        inner.head.clone_from(&old.head);
+        inner.format = inner.format.or(old.format);
+        inner.end = inner.end.max(old.end);
+        self.seen.store(inner.end, Ordering::Relaxed);
+    }
+
     /// Gives up the oldest piece held in memory; its size and, when nothing else holds its lines, their number.
     pub fn evict(&self) -> Option<(u64, u64)> {
         let mut inner = self.inner();
         let p = inner.pieces.evict()?;
         let size = p.bytes.len() as u64;
-        let lost = if matches!(inner.backing, Backing::Missing) { u64::from(p.lines) } else { 0 };
+        let elsewhere = match &inner.backing {
+            Backing::Missing => false,
+            // A copy that was made before the file was cut may lack the end.
+            Backing::Found(copy) if inner.overwritten => copy.len() >= p.start + size,
+            _ => true,
+        };
+        let lost = if elsewhere { 0 } else { u64::from(p.lines) };
         inner.lose(Gone { range: p.start..p.start + size, lines: p.lines.into(), span: p.span });
         Some((size, lost))
     }
 
-    /// The file was truncated: what stands in it now belongs to the next generation. A copy may lie beside it.
-    pub fn overwritten(&self) {
+    /// The file was truncated: what stands in it now belongs to the next generation. A copy may lie beside it. Gives
+    /// back how many pieces are held in memory, and how many bytes: perhaps nothing else has them now.
+    pub fn overwritten(&self) -> (usize, u64) {
         let mut inner = self.inner();
-        inner.overwritten = true;
+        if std::mem::replace(&mut inner.overwritten, true) {
+            return (0, 0);
+        }
         if !matches!(inner.backing, Backing::Missing) {
             inner.backing = Backing::Unopened;
         }
         self.directory.clear();
+        inner.pieces.size()
+    }
+
+    /// Whether the file was truncated since.
+    pub fn is_overwritten(&self) -> bool {
+        self.inner().overwritten
+    }
+
+    /// Its lines are of this format, as somebody found who read them before; false when it is known to be another one.
+    pub fn believe(&self, format: &'static dyn Format) -> bool {
+        self.inner().format.get_or_insert(format).name() == format.name()
+    }
+
+    /// What it is now that was found for it, without looking for it.
+    pub fn found(&self) -> Option<Arc<dyn Segment>> {
+        self.inner().backing.known().flatten()
+    }
+
+    /// Device and inode of all files it is known to lie in: that it was opened as, and that it is read from.
+    pub fn files(&self) -> impl Iterator<Item = (u64, u64)> {
+        let meta = self.found().and_then(|s| s.file().and_then(|f| f.metadata().ok()));
+        self.opened.file.into_iter().chain(meta.map(|m| (m.dev(), m.ino())))
     }
 
     /// Opens the file, if that has not been done. Does IO, and holds nothing that [`Generation::append`] waits for.
@@ -237,7 +280,7 @@ impl Generation {
                 }
                 (inner.head.clone(), inner.overwritten)
             };
-            let found = segment::find(&self.opened, &head, overwritten, self.unpack);
+            let found = segment::find(&self.opened, &head, overwritten, &self.unpack);
             let mut inner = self.inner();
             // Truncated while it was being opened: look again, with that in mind.
             if inner.overwritten != overwritten {
@@ -246,6 +289,11 @@ impl Generation {
             inner.backing = match found {
                 Some((segment, modified)) => {
                     inner.near.get_or_insert(modified);
+                    if let Some(packed) = segment.packed().filter(|p| self.unpack.at_once && p.claim()) {
+                        drop(inner);
+                        packed.unpack(|| true);
+                        inner = self.inner();
+                    }
                     Backing::Found(segment)
                 }
                 None => Backing::Missing,
@@ -255,17 +303,23 @@ impl Generation {
 
     /// End of what was observed by `until`. Lines from before the opening are visible by their own time.
     pub fn visible_end(&self, until: Ts) -> u64 {
+        if self.seen.load(Ordering::Relaxed) == ALL {
+            self.resolve();
+        }
         let inner = self.inner();
         if inner.growth.last().is_none_or(|(t, _)| *t <= until) {
-            return inner.end;
+            return if inner.end == ALL { inner.unpacked() } else { inner.end };
         }
         let i = inner.growth.partition_point(|(t, _)| *t <= until);
         i.checked_sub(1).map_or(self.opened.size, |i| inner.growth[i].1)
     }
 
-    /// End of what was ever observed.
+    /// End of what was ever observed; of a packed file what has been unpacked so far.
     pub fn end(&self) -> u64 {
-        self.seen.load(Ordering::Relaxed)
+        match self.seen.load(Ordering::Relaxed) {
+            ALL => self.inner().unpacked(),
+            end => end,
+        }
     }
 
     /// When the byte at `offset` was observed; for lines from before the opening, the opening.
@@ -285,13 +339,25 @@ impl Generation {
 
     /// What there is below `end`, in order of offset.
     pub fn extents(&self, end: u64) -> Vec<Extent> {
-        if let Some(segment) = self.resolve() {
-            let end = end.min(segment.len());
-            return if end == 0 { Vec::new() } else { vec![Extent::Bytes(0..end)] };
+        let covered = self.resolve().map_or(0, |segment| end.min(segment.len()));
+        if covered == end && end > 0 {
+            return vec![Extent::Bytes(0..end)];
         }
         let inner = self.inner();
-        let mut all: Vec<Extent> = inner.pieces.runs().into_iter().map(Extent::Bytes).collect();
-        all.extend(inner.gone.iter().cloned().map(Extent::Gone));
+        let mut all: Vec<Extent> = Vec::new();
+        // A copy may be shorter than what was seen: what follows is held in memory.
+        let mut read = 0..covered;
+        for run in inner.pieces.runs() {
+            if run.start <= read.end {
+                read.end = read.end.max(run.end);
+            } else {
+                all.push(Extent::Bytes(run));
+            }
+        }
+        if read.end > read.start {
+            all.push(Extent::Bytes(read.clone()));
+        }
+        all.extend(inner.gone.iter().filter(|g| g.range.start >= covered).cloned().map(Extent::Gone));
         all.sort_by_key(|e| e.range().start);
         all.retain_mut(|e| match e {
             Extent::Bytes(r) => {
@@ -327,6 +393,10 @@ impl Generation {
         buf.resize(usize::try_from(len).unwrap_or(0), 0);
         let read = segment.read_into(range.start, buf).unwrap_or(0);
         buf.truncate(read);
+        let from = range.start + read as u64;
+        if from < range.end && from >= segment.len() && self.inner().pieces.read(from..range.end, buf).is_none() {
+            buf.truncate(read);
+        }
     }
 
     /// The format of its lines; found from a sample at its end the first time.
@@ -364,6 +434,11 @@ impl Generation {
 }
 
 impl Inner {
+    /// Bytes of a packed file that can be read.
+    fn unpacked(&self) -> u64 {
+        self.backing.known().flatten().map_or(0, |s| s.len())
+    }
+
     fn lose(&mut self, lost: Gone) {
         match self.gone.last_mut() {
             Some(g) if g.range.end == lost.range.start => {

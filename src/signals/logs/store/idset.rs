@@ -212,14 +212,22 @@ impl IdSet {
         (self.len, self.bits, &self.words)
     }
 
-    /// One that was written down; `None` when the parts do not belong together.
-    pub fn from_parts(len: u32, bits: u8, words: Box<[u64]>) -> Option<IdSet> {
+    /// As [`IdSet::from_parts`], for parts that are known to be as they were written down: only their sizes are looked at.
+    pub fn from_whole_parts(len: u32, bits: u8, words: Box<[u64]>) -> Option<IdSet> {
         if len == 0 {
             return words.is_empty().then(|| IdSet::empty(bits));
         }
         let high = (len.ilog2() as u8).min(bits);
         let fits = (COARSE..=FINE).contains(&bits) && layout(len, bits, high).end == words.len();
-        let set = fits.then_some(IdSet { len, bits, high, words })?;
+        fits.then_some(IdSet { len, bits, high, words })
+    }
+
+    /// One that was written down; `None` when the parts do not belong together.
+    pub fn from_parts(len: u32, bits: u8, words: Box<[u64]>) -> Option<IdSet> {
+        if len == 0 {
+            return words.is_empty().then(|| IdSet::empty(bits));
+        }
+        let set = IdSet::from_whole_parts(len, bits, words)?;
         // Gaps and samples must add up, else a question would run over the end.
         (set.entries().count() == len as usize && IdSet::of(set.entries(), len as usize, bits) == set).then_some(set)
     }

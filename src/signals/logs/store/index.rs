@@ -25,6 +25,9 @@ const TURN: usize = 8;
 const LOOK: Duration = Duration::from_millis(250);
 /// Reads slower than this, in bytes a second, come from storage.
 const CACHED: f64 = 500e6;
+/// The last bytes of each generation are what is asked for first. A box that is short of processors does not make them
+/// wait: they take a third of a second of the lowest priority, which yields to anybody anyway.
+const NEWEST: u64 = 256 << 20;
 /// While others suffer: one turn, then this.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -108,19 +111,39 @@ struct Pass<'a> {
     looked: Instant,
     waited: Duration,
     suffer: bool,
+    /// Others suffer for storage or memory.
+    starved: bool,
+    /// What is indexed now are the last bytes of some generation.
+    newest: bool,
+}
+
+impl<'a> Pass<'a> {
+    fn new(shared: &'a Shared) -> Pass<'a> {
+        let now = Instant::now();
+        Pass {
+            shared,
+            indexer: Indexer::default(),
+            own: Own::new(now),
+            looked: now,
+            waited: Duration::ZERO,
+            suffer: false,
+            starved: false,
+            newest: false,
+        }
+    }
 }
 
 /// The thread's work: opens files as they are announced, and indexes them.
-pub(super) fn background(shared: &Shared) {
+pub(super) fn background(shared: &Arc<Shared>) {
     let _ = rustix::process::setpriority_process(None, 19);
-    let now = Instant::now();
-    let (waited, suffer) = (Duration::ZERO, false);
-    let mut pass = Pass { shared, indexer: Indexer::default(), own: Own::new(now), looked: now, waited, suffer };
+    let mut pass = Pass::new(shared);
     while !shared.closed.load(Ordering::Relaxed) {
         let generations = shared.generations(None);
         for g in &generations {
             g.resolve();
         }
+        super::unpack::start(shared, &generations);
+        super::index_cache::look(shared, &generations);
         let busy = shared.options.background > 0 && pass.run(&generations);
         drop(generations);
         let desk = lock(&shared.desk);
@@ -131,9 +154,7 @@ pub(super) fn background(shared: &Shared) {
 
 /// Indexes everything at once.
 pub(super) fn all(shared: &Shared) -> u64 {
-    let now = Instant::now();
-    let (waited, suffer) = (Duration::ZERO, false);
-    let mut pass = Pass { shared, indexer: Indexer::default(), own: Own::new(now), looked: now, waited, suffer };
+    let mut pass = Pass::new(shared);
     let mut read = 0;
     for g in shared.generations(None) {
         let walk = Walk::new(&g, g.end());
@@ -160,8 +181,10 @@ impl Pass<'_> {
         while !walks.is_empty() {
             let began = Instant::now();
             let mut read = 0u64;
+            self.newest = false;
             walks.retain_mut(|(g, at, walk)| {
                 let cost = self.turn(g, walk, at);
+                self.newest |= cost.bytes > 0 && walk.end() - *at < NEWEST;
                 read += cost.bytes;
                 self.waited += cost.reading.saturating_sub(Duration::from_secs_f64(cost.bytes as f64 / CACHED));
                 *at > 0 && !self.is_closed()
@@ -231,15 +254,18 @@ impl Pass<'_> {
         let now = Instant::now();
         if now - self.looked >= LOOK {
             self.own.waited(std::mem::take(&mut self.waited), now);
-            self.suffer = self.own.others_suffer(pressure::read());
-            self.shared.paused.store(self.suffer, Ordering::Relaxed);
+            let pressure = pressure::read();
+            self.suffer = self.own.others_suffer(pressure);
+            self.starved = self.own.others_suffer(pressure::Pressure { cpu: 0.0, ..pressure });
             self.looked = now;
         }
+        let wait = if self.newest && self.is_early() { self.starved } else { self.suffer };
+        self.shared.paused.store(wait, Ordering::Relaxed);
         if read == 0 {
             return;
         }
         // Old lines that nobody asked for have time.
-        let pause = if self.suffer {
+        let pause = if wait {
             PAUSE
         } else if self.is_urgent() {
             Duration::ZERO
@@ -251,10 +277,14 @@ impl Pass<'_> {
         }
     }
 
+    /// Whether no more was read yet than is to be read at once.
+    fn is_early(&self) -> bool {
+        self.shared.read.load(Ordering::Relaxed) < self.shared.options.background
+    }
+
     /// Whether what is read now is new, or was asked for.
     fn is_urgent(&self) -> bool {
-        self.shared.read.load(Ordering::Relaxed) < self.shared.options.background
-            || self.shared.demanded.load(Ordering::Relaxed)
+        self.is_early() || self.shared.demanded.load(Ordering::Relaxed)
     }
 
     /// Whether to go on: what is old and was not asked for only while the box is idle.

@@ -3,7 +3,7 @@
 //! Each stream knows a *frontier*: the place that none of its unread records lies beyond. The best record read so far is
 //! given out once it is beyond all frontiers; otherwise the stream with the farthest frontier reads its next block. So
 //! a sparse filter does not make every source read its whole past for one screen. Records out of order inside a source
-//! are put right across blocks as long as they are less than `SLACK` out of place.
+//! are put right across blocks as long as they are less than `SLACK` out of place (more where times are whole seconds).
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -21,6 +21,25 @@ use crate::timeline::{SourceId, Ts};
 
 /// How far records may be out of order and still come out in order across blocks.
 const SLACK: Duration = Duration::from_millis(200);
+/// The same where times are whole seconds: a little disorder becomes one of a second.
+const COARSE_SLACK: Duration = Duration::from_millis(1_200);
+
+/// How far round a record of this time others may be out of order.
+fn slack(t: Ts) -> Duration {
+    if t.0 % 1_000_000_000 == 0 { COARSE_SLACK } else { SLACK }
+}
+
+/// First border after which no record is earlier than `t`, small disorder counted in.
+fn surely_after(walk: &Walk, t: Ts) -> u64 {
+    let at = walk.after_time(t + SLACK);
+    if slack(walk.placed_at(at).0) == SLACK { at } else { walk.after_time(t + COARSE_SLACK) }
+}
+
+/// Last border before which no record is at `t` or later, small disorder counted in.
+fn surely_before(walk: &Walk, t: Ts) -> u64 {
+    let at = walk.before_time(t - SLACK);
+    if slack(walk.placed_at(at).0) == SLACK { at } else { walk.before_time(t - COARSE_SLACK) }
+}
 
 /// Which way.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -92,17 +111,17 @@ impl<'a> Merge<'a> {
                 let said = |t: Ts| Ts(t.0.saturating_sub(moved));
                 let own = from.filter(|(_, k)| *k == generation.key(k.offset)).map(|(_, k)| k.offset);
                 let at = match (way, from) {
-                    (Way::Back, None) if until < Ts::MAX && visible == generation.opened.size => {
-                        walk.after_time(said(until) + SLACK)
+                    (Way::Back, None) if until < Ts::MAX && visible <= generation.opened.size => {
+                        surely_after(&walk, said(until))
                     }
                     (Way::Back, None) => walk.end(),
                     (Way::Forward, None) => 0,
                     (Way::Back, Some((t, _))) => {
-                        let at = walk.after_time(said(t.min(until)) + SLACK);
+                        let at = surely_after(&walk, said(t.min(until)));
                         own.filter(|o| *o >= at).map_or(at, |o| walk.after(walk.floor(o)).map_or(o, |s| s.range().end))
                     }
                     (Way::Forward, Some((t, _))) => {
-                        let at = walk.before_time(said(t) - SLACK);
+                        let at = surely_before(&walk, said(t));
                         own.filter(|o| *o < at).map_or(at, |o| walk.floor(o))
                     }
                 };
@@ -208,6 +227,7 @@ impl<'a> Merge<'a> {
     fn pass(&mut self, i: usize, at: u64, t: Ts, timed: bool) {
         let (way, stop) = (self.way, self.stop);
         let s = &mut self.streams[i];
+        let slack = slack(t);
         let t = Ts(t.0.saturating_add(s.moved));
         self.passed += s.at.abs_diff(at);
         s.at = at;
@@ -216,12 +236,12 @@ impl<'a> Merge<'a> {
         match way {
             Way::Back => {
                 s.done = at <= s.floor || s.walk.before(at).is_none();
-                s.frontier = s.frontier.min(if timed { (t + SLACK, LAST) } else { (t, key) });
+                s.frontier = s.frontier.min(if timed { (t + slack, LAST) } else { (t, key) });
                 s.done |= stop.is_some_and(|stop| s.frontier.0 < stop);
             }
             Way::Forward => {
                 s.done = s.walk.after(at).is_none();
-                s.frontier = s.frontier.max(if timed { (t - SLACK, FIRST) } else { (t, key) });
+                s.frontier = s.frontier.max(if timed { (t - slack, FIRST) } else { (t, key) });
                 s.done |= stop.is_some_and(|stop| s.frontier.0 > stop);
             }
         }

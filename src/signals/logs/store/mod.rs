@@ -8,23 +8,33 @@ pub mod answer;
 pub mod blocks;
 pub mod directory;
 pub mod generation;
+pub mod held;
 pub mod idset;
 pub mod index;
+pub mod index_cache;
 pub mod limits;
 pub mod merge;
+#[cfg(test)]
+mod naive;
+pub mod older;
+pub mod packed;
 pub mod pressure;
 pub mod query;
 pub mod raw;
 pub mod read;
+pub mod rotated;
 pub mod rules;
 pub mod scan;
 pub mod segment;
+pub mod spool;
 pub mod tokens;
 pub mod top;
+pub mod unpack;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -36,9 +46,11 @@ use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 use directory::IndexMemory;
 use generation::{Generation, Means};
 use merge::{Merge, Way, at};
+pub use older::Older;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs};
 use scan::Matcher;
+use segment::Unpack;
 
 /// Bounds of the store.
 #[derive(Clone, Debug)]
@@ -47,13 +59,17 @@ pub struct StoreOptions {
     pub memory: u64,
     /// Bytes of files that are held besides the files, for when one is truncated.
     pub recent: u64,
-    /// Bytes that one packed file may unpack to.
-    pub unpack: u64,
+    /// Bytes that blocks of packed files may take in memory.
+    pub packed_memory: u64,
+    /// Folder for the blocks that do not fit there.
+    pub spool: Option<PathBuf>,
     /// Bytes of lines that the background indexes at once, newest first; 0 turns it off. Older ones follow when they are
     /// asked for, and slowly when the box is idle.
     pub background: u64,
     /// Bytes that the index may take.
     pub index_memory: u64,
+    /// Folder where the index is kept for the next start.
+    pub index_cache: Option<PathBuf>,
     /// Generations remembered per source.
     pub generations: usize,
     /// Zone of stamps that name none.
@@ -65,9 +81,11 @@ impl Default for StoreOptions {
         StoreOptions {
             memory: 64 << 20,
             recent: 8 << 20,
-            unpack: 256 << 20,
+            packed_memory: packed::MEMORY,
+            spool: None,
             background: 1 << 30,
             index_memory: limits::INDEX_MEMORY,
+            index_cache: None,
             generations: 256,
             zone: TimeZone::system(),
         }
@@ -97,6 +115,10 @@ pub struct StoreFigures {
     pub index_bits: u8,
     /// Whether indexing waits because others suffer.
     pub index_paused: bool,
+    /// Percent of a packed file that was gone through, while one is.
+    pub unpacking: Option<u8>,
+    /// Changes when lines came that are no event: a packed file was unpacked further, or rotated files were taken in.
+    pub content: u64,
 }
 
 impl StoreFigures {
@@ -122,6 +144,13 @@ struct Held {
 }
 
 impl Held {
+    /// `new` has taken over what `old` held.
+    fn moved(&mut self, old: &Arc<Generation>, new: &Arc<Generation>) {
+        for held in self.order.iter_mut().filter(|held| std::ptr::eq(held.as_ptr(), Arc::as_ptr(old))) {
+            *held = Arc::downgrade(new);
+        }
+    }
+
     /// Gives up the oldest until no more than `most` bytes are held; lines that are lost by it.
     fn bound(&mut self, most: u64) -> u64 {
         let mut lost = 0;
@@ -169,6 +198,11 @@ struct Shared {
     /// Whether indexing goes on, and whether it waits because others suffer.
     indexing: AtomicBool,
     paused: AtomicBool,
+    /// Whether the thread that unpacks runs, and how often it made something readable.
+    unpacking: AtomicBool,
+    content: AtomicU64,
+    /// What the index cache holds of which files.
+    saved: Mutex<index_cache::Saved>,
 }
 
 /// Ends the threads when the last handle goes.
@@ -181,6 +215,7 @@ impl Drop for Close {
             n.fetch_add(1, Ordering::Relaxed);
         });
         self.0.asked.notify_all();
+        index_cache::keep(&self.0, &self.0.generations(None));
     }
 }
 
@@ -211,6 +246,9 @@ impl LogStore {
             demanded: AtomicBool::new(false),
             indexing: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            unpacking: AtomicBool::new(false),
+            content: AtomicU64::new(0),
+            saved: Mutex::default(),
         });
         let behind = Arc::clone(&shared);
         // Without threads the store still takes in events and answers `scan_all`.
@@ -229,11 +267,31 @@ impl LogStore {
         }
         match event {
             LogEvent::Opened(opened) => {
-                if entry.generations.iter().any(|g| g.opened.generation == opened.generation) {
+                if let Some(i) = entry.generations.iter().position(|g| g.opened.generation == opened.generation) {
+                    // Its first lines came before it: a queue sorts by time.
+                    if entry.generations[i].opened == unnamed(opened.generation, entry.generations[i].opened.size) {
+                        let old = entry.generations.remove(i);
+                        let new = entry.open(source, opened.clone(), observed, &self.shared);
+                        new.adopt(&old);
+                        known.files.moved(&old, &new);
+                        known.streams.moved(&old, &new);
+                        let last = entry.generations.pop();
+                        entry.generations.splice(i..i, last);
+                        self.shared.asked.notify_all();
+                    }
                     return;
                 }
                 for g in entry.generations.iter().filter(|g| g.opened.file.is_some() && g.opened.file == opened.file) {
-                    g.overwritten();
+                    // Perhaps nothing else holds these lines any more: they have the room of streams from now on.
+                    let (pieces, bytes) = g.overwritten();
+                    let of_files = known.files.order.len();
+                    known.files.order.retain(|held| !std::ptr::eq(held.as_ptr(), Arc::as_ptr(g)));
+                    if of_files > known.files.order.len() {
+                        known.files.bytes = known.files.bytes.saturating_sub(bytes);
+                        known.streams.bytes += bytes;
+                        known.streams.order.extend(std::iter::repeat_n(Arc::downgrade(g), pieces));
+                        known.lost += known.streams.bound(options.memory);
+                    }
                 }
                 entry.open(source, opened.clone(), observed, &self.shared);
                 self.shared.asked.notify_all();
@@ -264,10 +322,10 @@ impl LogStore {
     }
 
     /// Takes log files in as they stand, all of their lines as content: for one look at them. Packed ones are unpacked
-    /// within a bound. Gives back their names by source; an error names the file that cannot be read.
+    /// when they are read. Gives back their names by source; an error names the file that cannot be read.
     pub fn open_files(&self, paths: &[std::path::PathBuf]) -> Result<Vec<crate::timeline::SourceDecl>, String> {
         let mut declared = Vec::new();
-        for (decl, opened, near) in read::declare(paths, self.shared.options.unpack)? {
+        for (decl, opened, near) in read::declare(paths)? {
             self.observe(decl.id, &decl.name, near, &LogEvent::Opened(opened), true);
             declared.push(decl);
         }
@@ -276,13 +334,21 @@ impl LogStore {
 
     /// Opens what was announced and is not open yet, on this thread, instead of leaving it to the background.
     pub fn settle(&self) {
-        self.shared.generations(None).iter().for_each(|g| {
-            g.resolve();
-        });
+        for g in self.shared.generations(None) {
+            let Some(segment) = g.resolve() else { continue };
+            let Some(packed) = segment.packed() else { continue };
+            if packed.claim() {
+                packed.unpack(|| true);
+            }
+            while !packed.is_done() && !self.shared.closed.load(Ordering::Relaxed) {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
     }
 
     /// Indexes all there is on this thread, instead of leaving it to the background. Gives back how many bytes it read.
     pub fn index_all(&self) -> u64 {
+        self.settle();
         index::all(&self.shared)
     }
 
@@ -348,6 +414,14 @@ impl LogStore {
             index_cap: self.shared.memory.cap(),
             index_bits: self.shared.memory.bits(),
             index_paused: self.shared.paused.load(Ordering::Relaxed),
+            unpacking: known
+                .sources
+                .values()
+                .flat_map(|s| &s.generations)
+                .filter_map(|g| g.found()?.packed()?.share())
+                .map(|share| (share * 100.0) as u8)
+                .max(),
+            content: self.shared.content.load(Ordering::Relaxed),
         }
     }
 }
@@ -360,7 +434,9 @@ impl SourceEntry {
     fn open(&mut self, source: SourceId, opened: LogOpened, observed: Ts, shared: &Shared) -> Arc<Generation> {
         let options = &shared.options;
         let memory = Arc::clone(&shared.memory);
-        let means = Means { zone: options.zone.clone(), unpack: options.unpack, memory };
+        let (packed, spool) = (options.packed_memory, options.spool.clone());
+        let unpack = Unpack { memory: packed, spool, at_once: options.background == 0 };
+        let means = Means { zone: options.zone.clone(), unpack, memory };
         let generation = Arc::new(Generation::new(source, &self.name, opened, observed, means));
         generation.place_later(self.moved);
         self.generations.push(Arc::clone(&generation));
@@ -368,6 +444,14 @@ impl SourceEntry {
             self.generations.remove(0);
         }
         generation
+    }
+
+    /// One from before all others.
+    fn open_older(&mut self, source: SourceId, opened: LogOpened, observed: Ts, shared: &Shared) {
+        self.open(source, opened, observed, shared);
+        if let Some(last) = self.generations.pop() {
+            self.generations.insert(0, last);
+        }
     }
 }
 

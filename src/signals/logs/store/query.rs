@@ -1,9 +1,12 @@
 //! What may be asked of the store, and how it answers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::older::Older;
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Skew;
+use crate::timeline::counts::Counts;
 use crate::timeline::{Filter, Severity, SourceId, TimeRange, Ts};
 
 /// Questions of one slot replace each other: the newest one counts.
@@ -18,6 +21,8 @@ pub enum Slot {
     Top,
     /// The records of one request: first, last, how many.
     Span,
+    /// Columns of what passes the filter.
+    Passed,
     /// How many hits a search has, and how many records are muted.
     Count,
 }
@@ -43,7 +48,8 @@ pub type Upto = BTreeMap<(SourceId, u32), u64>;
 pub enum Pattern {
     /// At least this severe.
     AtLeast(Severity),
-    /// Matches somewhere in the record.
+    /// Matches somewhere in the record. Flags stand in the pattern itself (`(?i)…`), never beside it: the pattern is read
+    /// to see what raw bytes can be searched for.
     Regex(regex::bytes::Regex),
     /// Passes this filter, too.
     Filter(Filter),
@@ -83,6 +89,13 @@ pub enum Ask {
     Skews {
         /// Window of placed time.
         range: TimeRange,
+    },
+    /// Records by severity in columns of `step`, the newest first, as far as one question looks.
+    Passed {
+        /// Window of placed time; both ends are whole multiples of `step`.
+        range: TimeRange,
+        /// Length of a column.
+        step: Duration,
     },
     /// The values of a field.
     TopValues {
@@ -132,6 +145,8 @@ pub struct LogArrival {
     pub rows: Vec<LogRow>,
     /// Nothing lies before the first row.
     pub at_start: bool,
+    /// Rotated files beside the logs, where nothing lies before the first row.
+    pub older: Option<Older>,
     /// Nothing lies after the last row.
     pub at_end: bool,
     /// Between what was known and the first row lie rows that were left out ([`Anchor::Since`] only).
@@ -154,6 +169,8 @@ pub struct LogArrival {
     pub fields: Vec<(String, u64)>,
     /// The answer to [`Ask::Count`], or what was counted so far.
     pub count: Option<Count>,
+    /// The answer to [`Ask::Passed`]: from where on it was looked, and the columns that are not empty.
+    pub passed: Option<(Ts, BTreeMap<Ts, Counts>)>,
     /// The answer to [`Ask::Skews`].
     pub skews: Vec<Skew>,
 }

@@ -11,27 +11,34 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use aho_corasick::packed;
 use compact_str::CompactString;
 use memchr::memmem::Finder;
+use regex::bytes::Regex;
 
 use super::blocks::Walk;
 use super::directory::BLOCK;
 use super::generation::Generation;
 use super::pressure;
 use crate::timeline::Filter;
-use crate::timeline::filter::Needed;
+use crate::timeline::filter::{Needed, Part};
 
 /// Of a spelling the last bytes are looked for: they are common to most spellings of an ID.
 const TAIL: usize = 12;
+/// A pattern that begins with so many bytes of text is looked for rather than what the filter says.
+const SEARCHED: usize = 3;
+/// Bytes that are read at once: the kernel copies large pieces faster than small ones, and twice the threads take turns
+/// less often.
+const PIECE: u64 = 4 * BLOCK;
 /// Texts shorter than this are found too often for a look at their bytes alone.
 const SHORT: usize = 8;
 
 /// Threads at the most: somebody waits for the answer, but the box may have other work.
 const THREADS: usize = 4;
 
-/// How many threads a long look may take now: one when the box is short of CPU already.
+/// How many threads a long look may take now: two at the most when the box is short of CPU already. Somebody waits for
+/// it, and it is over in tenths of a second.
 pub fn threads() -> usize {
     static CORES: OnceLock<usize> = OnceLock::new();
     let cores = *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()));
-    if pressure::read().cpu > pressure::HIGH_CPU { 1 } else { cores.min(THREADS) }
+    cores.min(if pressure::read().cpu > pressure::HIGH_CPU { 2 } else { THREADS })
 }
 
 /// What is looked for.
@@ -49,11 +56,13 @@ enum What {
     Tails(packed::Searcher),
     /// What the filter finds in raw bytes.
     Filter(Filter),
+    /// What stands in every match of a pattern that is searched for.
+    Part(Part),
 }
 
 impl Raw {
-    /// What records that pass hold in their bytes; `None` when that cannot be said.
-    pub fn new(filter: &Filter) -> Option<Raw> {
+    /// What records hold in their bytes that pass and match `pattern`; `None` when that cannot be said.
+    pub fn new(filter: &Filter, pattern: Option<&Regex>) -> Option<Raw> {
         if let Some(spellings) = spellings(&filter.needed()) {
             let mut tails: Vec<&[u8]> =
                 spellings.iter().map(|s| &s.as_bytes()[s.len().saturating_sub(TAIL)..]).collect();
@@ -68,7 +77,14 @@ impl Raw {
                 return Some(Raw { what, reach: TAIL });
             }
         }
-        filter.reach().map(|reach| Raw { what: What::Filter(filter.clone()), reach })
+        let part = pattern.and_then(|p| Part::new(p.as_str(), false));
+        match (filter.reach(), part) {
+            // A search looks for something rare in what is shown.
+            (_, Some(part)) if part.literal() >= SEARCHED => Some(Raw { reach: part.reach(), what: What::Part(part) }),
+            (Some(reach), _) => Some(Raw { what: What::Filter(filter.clone()), reach }),
+            (None, Some(part)) => Some(Raw { reach: part.reach(), what: What::Part(part) }),
+            (None, None) => None,
+        }
     }
 
     /// Where in `bytes`, at or after `from`, something lies near which a record may pass.
@@ -77,6 +93,7 @@ impl Raw {
             What::Tail(finder) => Some(from + finder.find(bytes.get(from..)?)?),
             What::Tails(all) => all.find_in(bytes, (from..bytes.len()).into()).map(|m| m.start()),
             What::Filter(filter) => filter.next_candidate(bytes, from),
+            What::Part(part) => part.find(bytes, from),
         }
     }
 
@@ -88,7 +105,7 @@ impl Raw {
     /// Starts of the blocks in `range`, a piece of one run between two borders, in which something was found, in order.
     /// On at most `threads` threads, this one among them.
     pub fn blocks(&self, generation: &Generation, walk: &Walk, range: Range<u64>, threads: usize) -> Vec<u64> {
-        let pieces = (range.end - range.start).div_ceil(BLOCK);
+        let pieces = (range.end - range.start).div_ceil(PIECE);
         let next = AtomicU64::new(0);
         let found = Mutex::new(Vec::new());
         let work = || {
@@ -98,12 +115,12 @@ impl Raw {
                 if piece >= pieces {
                     break;
                 }
-                let start = range.start + piece * BLOCK;
-                let piece = start..(start + BLOCK).min(range.end);
+                let start = range.start + piece * PIECE;
+                let piece = start..(start + PIECE).min(range.end);
                 self.piece(generation, walk, piece, range.end, &mut buf, &found);
             }
         };
-        let threads = (threads as u64).min(pieces.div_ceil(8)).max(1);
+        let threads = (threads as u64).min(pieces.div_ceil(4)).max(1);
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 // Without a thread this one does it all.

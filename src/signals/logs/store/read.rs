@@ -1,24 +1,23 @@
 //! Reads whole log files as if their lines were observed when they happened: replay without a recording.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use super::segment::{FileSegment, Segment, Unpacked};
-use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
+use super::packed::{self, MEMORY};
+use super::segment::{self, Segment, Unpack};
+use crate::signals::logs::event::{ALL, LogAppended, LogEvent, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};
 use crate::timeline::counts::Counts;
 use crate::timeline::{SourceDecl, SourceId, SourceKind, Ts};
 
 /// Bytes read at once.
 const READ: u64 = 1 << 20;
-/// Bytes that one packed file may unpack to.
-const UNPACK: u64 = 256 << 20;
 
 /// What reading log files gives, in order of time.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,13 +28,16 @@ pub enum LogFeed {
     Event(SourceId, Ts, LogEvent),
 }
 
-/// Reads all of `paths` (`.gz` and `.zst`, too) and tells their lines in batches of one second of event time, merged
+/// Reads all of `paths` (packed ones, too) and tells their lines in batches of one second of event time, merged
 /// by time. Sources are numbered from 1. An error names the file that cannot be read; nothing has been told then.
 pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(), String> {
     let mut files = Vec::new();
-    for (decl, mut opened, near) in declare(paths, UNPACK)? {
+    for (decl, mut opened, near) in declare(paths)? {
         let path = PathBuf::from(opened.path.clone().unwrap_or_default());
-        let (segment, _) = open(&path, UNPACK)?;
+        let segment = segment::open(open(&path)?.0, &Unpack { memory: MEMORY, spool: None, at_once: true });
+        if let Some(packed) = segment.packed() {
+            packed.unpack(|| true);
+        }
         opened.size = 0;
         let cx = Context { zone: TimeZone::system(), near };
         let sample = segment.read_at(0..64 << 10).unwrap_or_default();
@@ -61,12 +63,12 @@ pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(),
 }
 
 /// Names and opens all of `paths`: declaration, opening with all of the file as content, time of last change.
-pub fn declare(paths: &[PathBuf], unpack: u64) -> Result<Vec<(SourceDecl, LogOpened, Ts)>, String> {
+pub fn declare(paths: &[PathBuf]) -> Result<Vec<(SourceDecl, LogOpened, Ts)>, String> {
     let mut out = Vec::new();
     let names = names(paths);
     for (i, path) in paths.iter().enumerate() {
-        let (segment, meta) = open(path, unpack)?;
-        let head = segment.read_at(0..4_096).unwrap_or_default();
+        let (file, meta) = open(path)?;
+        let (head, size) = head(path, &file, &meta)?;
         let id = SourceId(i as u32 + 1);
         let detail = path.to_string_lossy().into_owned();
         let decl = SourceDecl { id, kind: SourceKind::Logs, name: names[i].clone(), detail: detail.clone() };
@@ -74,7 +76,7 @@ pub fn declare(paths: &[PathBuf], unpack: u64) -> Result<Vec<(SourceDecl, LogOpe
             generation: 0,
             path: Some(detail),
             file: Some((meta.dev(), meta.ino())),
-            size: segment.len(),
+            size,
             head: (!head.is_empty()).then(|| (crc32c::crc32c(&head), head.len() as u32)),
             format: None,
             request_id: Vec::new(),
@@ -84,11 +86,24 @@ pub fn declare(paths: &[PathBuf], unpack: u64) -> Result<Vec<(SourceDecl, LogOpe
     Ok(out)
 }
 
+/// The first bytes of a file, unpacked where it is packed, and its size as [`LogOpened`] has it.
+pub fn head(path: &Path, file: &Arc<File>, meta: &Metadata) -> Result<(Vec<u8>, u64), String> {
+    if packed::packing(file).is_some() {
+        let head = packed::head(file, 4_096).map_err(|e| format!("cannot unpack {}: {e}", path.display()))?;
+        return Ok((head, ALL));
+    }
+    let mut head = vec![0; 4_096.min(meta.len()) as usize];
+    let n = file.read_at(&mut head, 0).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    head.truncate(n);
+    Ok((head, meta.len()))
+}
+
 /// Stems, and where those are doubled the names with their folders.
 fn names(paths: &[PathBuf]) -> Vec<String> {
     let stem = |p: &Path| {
         let name = p.file_name().unwrap_or(p.as_os_str()).to_string_lossy().into_owned();
-        let name = [".gz", ".zst"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name).to_owned();
+        let plain = packed::EXTENSIONS.iter().find_map(|e| name.strip_suffix(e)?.strip_suffix('.'));
+        let name = plain.unwrap_or(&name).to_owned();
         [".log", ".jsonl"].iter().find_map(|e| name.strip_suffix(e)).unwrap_or(&name).to_owned()
     };
     let mut count: BTreeMap<String, usize> = BTreeMap::new();
@@ -102,17 +117,24 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
         .collect()
 }
 
-fn open(path: &Path, unpack: u64) -> Result<(Arc<dyn Segment>, std::fs::Metadata), String> {
+fn open(path: &Path) -> Result<(Arc<File>, Metadata), String> {
     let fail = |e: io::Error| format!("cannot read {}: {e}", path.display());
     let meta = path.metadata().map_err(fail)?;
     if !meta.is_file() {
-        return Err(format!("{} is not a regular file", path.display()));
+        return Err(irregular(path, &meta));
     }
-    let segment: Arc<dyn Segment> = match Unpacked::open(path, unpack) {
-        Some(unpacked) => Arc::new(unpacked.map_err(fail)?),
-        None => Arc::new(FileSegment(File::open(path).map_err(fail)?)),
-    };
-    Ok((segment, meta))
+    Ok((Arc::new(File::open(path).map_err(fail)?), meta))
+}
+
+/// What to do with what is no file.
+pub fn irregular(path: &Path, meta: &Metadata) -> String {
+    let path = path.display();
+    match meta.file_type() {
+        t if t.is_dir() => format!("{path} is a folder; give its files: '{path}/*.log'"),
+        t if t.is_fifo() => format!("{path} is a pipe; read it with: warroom -c 'cat {path}'"),
+        t if t.is_socket() => format!("{path} is a socket; give a file or a command"),
+        _ => format!("{path} is not a regular file; give a file or a command"),
+    }
 }
 
 struct Reader {
@@ -192,6 +214,10 @@ impl Reader {
                 }
             };
             batch.counts[i].1.add(s.head.severity, 1);
+        }
+        for (_, batch) in &mut out {
+            let (from, to) = ((batch.start - self.at) as usize, (batch.end - self.at) as usize);
+            batch.bytes = bytes.get(from..to).map(Into::into);
         }
         self.at += bytes.len() as u64;
         out.reverse();

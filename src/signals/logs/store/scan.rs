@@ -43,7 +43,12 @@ impl Matcher {
             Some(Pattern::Filter(f)) => filter.and(f),
             _ => filter.clone(),
         };
-        let mut matcher = Matcher { filter: filter.clone(), least, also, raw: Raw::new(&both), ..Matcher::default() };
+        let pattern = match &also {
+            Some(Pattern::Regex(r)) => Some(r),
+            _ => None,
+        };
+        let raw = Raw::new(&both, pattern);
+        let mut matcher = Matcher { filter: filter.clone(), least, also, raw, ..Matcher::default() };
         let least = matcher.severity().map(Rule::at_least);
         matcher.rule = Rule::both(least.into_iter().chain([Rule::new(&both.needed())]));
         matcher

@@ -1,16 +1,19 @@
-//! Where the bytes of a generation lie: a file, memory, or memory that a compressed file was unpacked into.
+//! Where the bytes of a generation lie: a file, memory, or a packed file (see [`super::packed`]).
 //!
 //! A segment is read only. A file keeps its descriptor, so that one that was renamed or deleted stays readable.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::packed::{self, Packed};
+use super::spool::Spool;
+use super::{held, rotated};
 use crate::signals::logs::event::LogOpened;
 use crate::timeline::Ts;
 
@@ -36,11 +39,15 @@ pub trait Segment: Send + Sync + Debug {
     fn file(&self) -> Option<&File> {
         None
     }
+    /// The packed file, where it is one.
+    fn packed(&self) -> Option<&Packed> {
+        None
+    }
 }
 
 /// A file and its descriptor.
 #[derive(Debug)]
-pub struct FileSegment(pub File);
+pub struct FileSegment(pub Arc<File>);
 
 impl Segment for FileSegment {
     fn len(&self) -> u64 {
@@ -62,58 +69,6 @@ impl Segment for FileSegment {
 
     fn file(&self) -> Option<&File> {
         Some(&self.0)
-    }
-}
-
-/// The contents of a `.gz` or `.zst` file, unpacked into memory up to a bound.
-#[derive(Debug)]
-pub struct Unpacked {
-    bytes: Vec<u8>,
-    /// Whether there was more than the bound.
-    pub cut: bool,
-}
-
-impl Unpacked {
-    /// Unpacks `file`, whose name says how it is packed; at most `most` bytes. `None` when it is not packed.
-    pub fn open(path: &Path, most: u64) -> Option<io::Result<Unpacked>> {
-        let packed = path.extension()?.to_str()?;
-        let unpack = |reader: Box<dyn Read>| {
-            let mut bytes = Vec::new();
-            // What could be read of a damaged file is worth more than nothing.
-            match reader.take(most + 1).read_to_end(&mut bytes) {
-                Err(e) if bytes.is_empty() => return Err(e),
-                _ => {}
-            }
-            let cut = bytes.len() as u64 > most;
-            if cut {
-                let end = memchr::memrchr(b'\n', &bytes[..most as usize]).map_or(most as usize, |i| i + 1);
-                bytes.truncate(end);
-            }
-            Ok(Unpacked { bytes, cut })
-        };
-        let file = match File::open(path) {
-            Ok(file) => file,
-            Err(e) => return Some(Err(e)),
-        };
-        Some(match packed {
-            // logrotate and others append one gzip member to another.
-            "gz" => unpack(Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::new(file)))),
-            "zst" => zstd::Decoder::new(file).and_then(|d| unpack(Box::new(d))),
-            _ => return None,
-        })
-    }
-}
-
-impl Segment for Unpacked {
-    fn len(&self) -> u64 {
-        self.bytes.len() as u64
-    }
-
-    fn read_into(&self, at: u64, buf: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.bytes.get(at as usize..).unwrap_or_default();
-        let n = bytes.len().min(buf.len());
-        buf[..n].copy_from_slice(&bytes[..n]);
-        Ok(n)
     }
 }
 
@@ -143,6 +98,11 @@ impl Pieces {
     /// Where the oldest piece begins.
     pub fn first(&self) -> Option<u64> {
         self.0.front().map(|p| p.start)
+    }
+
+    /// How many pieces there are, and how many bytes in them.
+    pub fn size(&self) -> (usize, u64) {
+        (self.0.len(), self.0.iter().map(|p| p.bytes.len() as u64).sum())
     }
 
     /// Takes out the oldest piece.
@@ -182,54 +142,71 @@ impl Pieces {
     }
 }
 
-/// Finds the file of a generation: at its path, or beside it under the name it was rotated to. It must be the same
-/// file (device and inode) with the same head, or at least have the same head. `head` are first bytes where the event
-/// that opened the generation could not have a hash of them.
-pub fn find(opened: &LogOpened, head: &[u8], overwritten: bool, most: u64) -> Option<(Arc<dyn Segment>, Ts)> {
+/// How packed files are read.
+#[derive(Clone, Debug)]
+pub struct Unpack {
+    /// Bytes that the blocks of all of them may take in memory.
+    pub memory: u64,
+    /// Folder where the blocks that do not fit are kept.
+    pub spool: Option<PathBuf>,
+    /// Whether a file is unpacked to its end when it is opened, instead of by a thread meanwhile.
+    pub at_once: bool,
+}
+
+/// Opens a file for reading by offset, packed or not.
+pub fn open(file: Arc<File>, unpack: &Unpack) -> Arc<dyn Segment> {
+    if packed::packing(&file).is_some() {
+        let spool = unpack.spool.as_deref().and_then(|dir| Spool::new(dir).ok());
+        if let Some(packed) = Packed::new(Arc::clone(&file), unpack.memory, spool) {
+            return Arc::new(packed);
+        }
+    }
+    Arc::new(FileSegment(file))
+}
+
+/// Finds the file of a generation: held open by who read it, at its path, or beside it under the name it was rotated to.
+/// It must be the same file (device and inode) with the same head, or at least have the same head. `head` are first bytes
+/// where the event that opened the generation could not have a hash of them. Of packed files only the head is unpacked.
+pub fn find(opened: &LogOpened, head: &[u8], overwritten: bool, unpack: &Unpack) -> Option<(Arc<dyn Segment>, Ts)> {
     let path = PathBuf::from(opened.path.as_ref()?);
-    let same_head = |segment: &dyn Segment| -> Option<bool> {
-        if let Some((hash, len)) = opened.head {
-            let bytes = segment.read_at(0..u64::from(len)).ok()?;
-            return Some(bytes.len() == len as usize && crc32c::crc32c(&bytes) == hash);
-        }
-        if head.is_empty() {
+    let same_head = |file: &Arc<File>| -> Option<bool> {
+        let wanted = opened.head.map_or(head.len(), |(_, len)| len as usize);
+        if wanted == 0 {
             return None;
         }
-        Some(segment.read_at(0..head.len() as u64).ok()? == head)
+        let bytes = if packed::packing(file).is_some() {
+            packed::head(file, wanted).ok()?
+        } else {
+            FileSegment(Arc::clone(file)).read_at(0..wanted as u64).ok()?
+        };
+        Some(match opened.head {
+            Some((hash, _)) => bytes.len() == wanted && crc32c::crc32c(&bytes) == hash,
+            None => bytes == head,
+        })
     };
-    let fits = |path: &Path, at_path: bool| -> Option<(Arc<dyn Segment>, Ts)> {
-        let meta = path.metadata().ok().filter(|m| m.is_file())?;
+    let fits = |file: Arc<File>, in_place: bool| -> Option<(Arc<dyn Segment>, Ts)> {
+        let meta = file.metadata().ok().filter(|m| m.is_file())?;
         let id = opened.file == Some((meta.dev(), meta.ino()));
-        let modified = Ts::from_secs(meta.mtime());
-        if let Some(unpacked) = Unpacked::open(path, most) {
-            let unpacked = unpacked.ok()?;
-            return (id || same_head(&unpacked) == Some(true)).then_some((Arc::new(unpacked) as _, modified));
-        }
-        if id && overwritten && at_path {
+        if id && overwritten && in_place {
             return None;
         }
-        let segment = FileSegment(File::open(path).ok()?);
-        let fits = match same_head(&segment) {
+        let fits = match same_head(&file) {
             Some(same) => same,
             None => id && !overwritten,
         };
-        fits.then_some((Arc::new(segment) as _, modified))
+        fits.then(|| (open(file, unpack), rotated::modified(&meta)))
     };
-    if let Some(found) = fits(&path, true) {
+    let open =
+        |path: &Path| path.metadata().ok().filter(|m| m.is_file()).and_then(|_| File::open(path).ok()).map(Arc::new);
+    if !overwritten && let Some(found) = opened.file.and_then(held::open).and_then(|file| fits(file, true)) {
         return Some(found);
     }
-    let name = path.file_name()?.to_string_lossy().into_owned();
-    let stem = name.split('.').next().filter(|s| !s.is_empty()).unwrap_or(&name).to_owned();
-    let dir = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside: Vec<PathBuf> = std::fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .take(2_000)
-        .map(|e| e.path())
-        .filter(|p| *p != path && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(&stem)))
-        .collect();
-    // A packed copy is the last resort: unpacking costs time and memory.
-    beside.sort_by_key(|p| (p.extension().is_some_and(|e| e == "gz" || e == "zst"), p.clone()));
-    beside.iter().find_map(|p| fits(p, false))
+    if let Some(found) = open(&path).and_then(|file| fits(file, true)) {
+        return Some(found);
+    }
+    let mut beside = rotated::siblings(&path);
+    // A packed copy is the last resort: it costs time. Else the newest first.
+    beside.reverse();
+    beside.sort_by_key(|r| r.packed);
+    beside.iter().find_map(|r| fits(open(&r.path)?, false))
 }

@@ -36,12 +36,10 @@ impl LogView {
     pub fn set_search(&mut self, text: &str) {
         let body = text.strip_prefix('/').and_then(|t| t.strip_suffix('/')).filter(|t| !t.is_empty());
         let source = body.map_or_else(|| regex::escape(text), str::to_owned);
-        let build = |source: &str| {
-            regex::bytes::RegexBuilder::new(source)
-                .case_insensitive(!text.chars().any(char::is_uppercase))
-                .size_limit(1 << 20)
-                .build()
-        };
+        // The store reads the pattern itself, too, so that it says all there is to say.
+        let flag = if text.chars().any(char::is_uppercase) { "" } else { "(?i)" };
+        let build =
+            |source: &str| regex::bytes::RegexBuilder::new(&format!("{flag}{source}")).size_limit(1 << 20).build();
         self.search.hits = None;
         self.search.what = match text {
             "" => None,

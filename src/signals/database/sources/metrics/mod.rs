@@ -105,6 +105,7 @@ fn figures(page: &str, now: &Reading, before: Option<&Reading>) -> PoolFigures {
     PoolFigures {
         pool,
         from: PoolFrom::Metrics,
+        layer: now.layer,
         used: count(now.used),
         idle: count(now.idle),
         max: count(now.max),

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::parse::Sample;
 use crate::signals::database::config::PoolMapping;
+use crate::signals::database::event::PoolLayer;
 
 /// What a metric says of a pool.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,25 @@ const KNOWN: &[(&str, Figure)] = {
         ("pgbouncer_pools_client_waiting_connections", Waiting),
         ("pgbouncer_pools_client_maxwait_seconds", OldestWaitS),
         ("pgbouncer_databases_pool_size", Max),
+        // The exporters of PostgreSQL and MySQL: the server's own connections
+        ("pg_stat_activity_count", Used),
+        ("pg_settings_max_connections", Max),
+        ("mysql_global_status_threads_connected", Used),
+        ("mysql_global_variables_max_connections", Max),
+        // Npgsql, .NET's own counters and OpenTelemetry's older names there
+        ("npgsql_db_client_connections_usage", ByState("state")),
+        ("npgsql_db_client_connections_max", Max),
+        ("npgsql_db_client_connections_pending_requests", Waiting),
+        ("npgsql_db_client_connections_timeouts", TimeoutsTotal),
+        ("npgsql_busy_connections", Used),
+        ("npgsql_idle_connections", Idle),
+        ("db_client_connections_timeouts", TimeoutsTotal),
+        ("db_client_connection_timeouts", TimeoutsTotal),
+        // SQLAlchemy's QueuePool: what may be open is its size and the overflow
+        ("sqlalchemy_pool_size", Max),
+        ("sqlalchemy_pool_max_overflow", Max),
+        ("sqlalchemy_pool_checked_out", Used),
+        ("sqlalchemy_pool_checked_in", Idle),
         // Tomcat and c3p0
         ("tomcat_jdbc_connections_active", Used),
         ("jdbc_connections_active", Used),
@@ -112,6 +132,9 @@ const ENDS: &[(&str, Figure)] = {
         ("pool_size_max", Max),
         ("pool_max", Max),
         ("pool_size", Open),
+        ("pool_total_count", Open),
+        ("pool_idle_count", Idle),
+        ("pool_waiting_count", Waiting),
         ("pool_open_connections", Open),
         ("pool_connections_in_use", Used),
         ("pool_in_use_connections", Used),
@@ -181,6 +204,8 @@ pub struct Reading {
     pub wait_count: Option<f64>,
     /// Open connections, used and idle.
     pub open: Option<f64>,
+    /// Where it stands.
+    pub layer: PoolLayer,
 }
 
 impl Reading {
@@ -272,8 +297,15 @@ pub fn pools<'a>(samples: impl Iterator<Item = Sample<'a>>, mappings: &[Mapping]
             continue;
         }
         let Some((family, figure)) = known(s.name) else { continue };
-        let pool = NAMES.iter().find_map(|n| s.label(n)).unwrap_or_default().to_owned();
-        found.entry((family, pool.clone())).or_insert_with(|| named(pool)).put(figure, &s);
+        let layer = layer(s.name);
+        // A server's connections are one pool, whatever databases and states the exporter splits them into.
+        let pool = match layer {
+            PoolLayer::Server => "server".to_owned(),
+            _ => NAMES.iter().find_map(|n| s.label(n)).unwrap_or_default().to_owned(),
+        };
+        let reading = found.entry((family, pool.clone())).or_insert_with(|| named(pool));
+        reading.layer = layer;
+        reading.put(figure, &s);
     }
     let mut out: Vec<Reading> = found.into_values().filter_map(|mut r| r.complete().then_some(r)).collect();
     out.sort_by(|a, b| a.pool.cmp(&b.pool));
@@ -282,6 +314,15 @@ pub fn pools<'a>(samples: impl Iterator<Item = Sample<'a>>, mappings: &[Mapping]
 
 fn named(pool: String) -> Reading {
     Reading { pool, ..Reading::default() }
+}
+
+/// Where a pool stands whose figures have this name.
+fn layer(name: &str) -> PoolLayer {
+    match name {
+        n if n.starts_with("pgbouncer_") => PoolLayer::Pooler,
+        n if ["pg_stat_", "pg_settings_", "mysql_global_"].iter().any(|p| n.starts_with(p)) => PoolLayer::Server,
+        _ => PoolLayer::Application,
+    }
 }
 
 fn known(name: &str) -> Option<(String, Figure)> {
