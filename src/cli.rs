@@ -119,15 +119,15 @@ pub struct LiveArgs {
     /// Megabytes that the index of log files may take: 1 to 256, and never over a quarter of what is available
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub index_memory: Option<u32>,
-    /// Let a key end database sessions (cancel, terminate), each after it was typed out; without it nothing is ever ended
-    #[arg(long)]
-    pub allow_kill: bool,
     /// Keep unpacked blocks of packed log files in this folder when they do not fit into memory; removed at the end
     #[arg(long, value_name = "DIR")]
     pub spool: Option<PathBuf>,
     /// Keep the index of log files in this folder for the next start; off by default
     #[arg(long, value_name = "DIR")]
     pub index_cache: Option<PathBuf>,
+    /// Let a key end database sessions (cancel, terminate), each after it was typed out; without it nothing is ever ended
+    #[arg(long)]
+    pub allow_kill: bool,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,
@@ -163,20 +163,49 @@ pub struct DemoArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
     /// The recording: a file, or a folder of segments
-    #[arg(required_unless_present = "logs")]
+    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
     pub recording: Option<PathBuf>,
     /// Raw log files instead; .gz and .zst are read too
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
+    /// What else is left, and which part of it.
+    #[command(flatten)]
+    pub left: LeftArgs,
     /// Stand at this time first
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
     /// Start with this filter
     #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     pub filter: Option<String>,
+    /// Keep notes in a file beside the recording instead of the incident log
+    #[arg(long)]
+    pub sidecar: bool,
     /// How it looks.
     #[command(flatten)]
     pub screen: ScreenOptions,
+}
+
+/// What is left where nobody recorded.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LeftArgs {
+    /// Deploy logs: one JSON object a line, as `warroom deploy` writes them
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub deploys: Vec<PathBuf>,
+    /// What sysstat kept: the output of `sadf -j FILE -- -A`
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub sadf: Vec<PathBuf>,
+    /// Answers of Prometheus to range queries of node_exporter's metrics
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub prometheus: Vec<PathBuf>,
+    /// Nothing of the logs and exports from before this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "recording")]
+    pub from: Option<String>,
+    /// Nothing of them from this time on
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "recording")]
+    pub to: Option<String>,
+    /// Zone of stamps that name none: Europe/Berlin; without it that of this box
+    #[arg(long = "log-zone", alias = "stamps-zone", value_name = "ZONE", conflicts_with = "recording")]
+    pub log_zone: Option<String>,
 }
 
 /// `warroom attach`.
@@ -192,9 +221,20 @@ pub struct AttachArgs {
 /// `warroom record`.
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// Write the recording here; refuses to overwrite
+    /// Write the recording here; refuses to overwrite. A folder (or a name that ends with /) gets segments, of which a
+    /// day or 512 MB are kept
     #[arg(short, long = "output", value_name = "FILE")]
     pub output: PathBuf,
+    /// Gather what the box still has of a past time, before rotation eats it: logs with their rotated siblings, the
+    /// journal, sysstat, deploys
+    #[arg(long, requires = "from", conflicts_with_all = ["for_", "commands"])]
+    pub past: bool,
+    /// Of the past, not before this time: 14:02, -3h, a stamp
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "past")]
+    pub from: Option<String>,
+    /// Of the past, before this time; without it up to now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, requires = "past")]
+    pub to: Option<String>,
     /// Log files to follow
     pub files: Vec<PathBuf>,
     /// Follow the output of a command
@@ -253,11 +293,14 @@ pub struct QueryArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ScreenArgs {
     /// The recording
-    #[arg(required_unless_present = "logs")]
+    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
     pub recording: Option<PathBuf>,
     /// Raw log files instead
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
+    /// What else is left, and which part of it.
+    #[command(flatten)]
+    pub left: LeftArgs,
     /// The playhead; without it the end
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,

@@ -40,7 +40,14 @@ actions! {
         OpenIncident    "incident"          Typed   []                  "open an incident, or rename the open one: incident TITLE";
         SetSeverity     "severity"          Typed   []                  "set the incident's severity: severity 1 to 4";
         SetStatus       "status"            Typed   []                  "set the incident's status: status WORDS";
-        Milestone       "milestone"         Typed   []                  "record a milestone: started, detected, acknowledged, mitigated or resolved";
+        Milestone       "milestone"         Typed   []                  "record a milestone: started, detected, acknowledged, mitigated or resolved, and when: milestone mitigated 14:26";
+        SetRole         "role"              Typed   []                  "say who has a role: role commander NAME; also ops, scribe, comms, liaison, reporter";
+        SetServices     "services"          Typed   []                  "say which services are hit: services NAME NAME";
+        Incidents       "incidents"         Typed   []                  "list incidents, take one up again, make one a part of another";
+        Weigh           "weigh"             Panes   ["A"]               "the selected row speaks for or against an open hypothesis";
+        Checklists      "checklist"         Panes   ["K"]               "checklists: tick steps, run their commands";
+        Over            "over"              Typed   []                  "take the proposal that it is over: record mitigated at the time it names";
+        PostMortem      "post-mortem"       Typed   []                  "write the post-mortem: post-mortem NAME makes NAME.md, NAME.html and NAME.json";
         NotesTo         "notes-to"          Typed   []                  "write notes that are not on disk to another path: notes-to PATH";
     }
     "Find" {
@@ -74,7 +81,7 @@ actions! {
         SetMark         "mark"              Panes   ["m"]               "set a mark at the playhead";
         NextMark        "next-mark"         Panes   ["'"]               "go to the next mark: yours, notes, deploys, failing probes";
         PinTime         "pin"               Panes   ["c"]               "pin this instant; elsewhere: compare it with the playhead, figure by figure; there: let it go";
-        Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 100×";
+        Faster          "faster"            Panes   ["]"]               "replay twice as fast, up to 600×";
         Slower          "slower"            Panes   ["["]               "replay half as fast, down to 0.25×";
         Zone            "zone"              Panes   ["Z"]               "show times in UTC, in this machine's zone, or in the recorded host's";
     }
@@ -85,10 +92,10 @@ actions! {
         PageUp          "page-up"           Lists   ["pgup"]            "one page up";
         Home            "home"              Lists   ["home"]            "to the first row";
         End             "end"               Lists   ["end" "G"]         "to the last row, and follow";
-        Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines";
+        Open            "open"              Lists   ["enter"]           "open the row: all its fields and lines; a note: the screen it was written on";
         Back            "back"              Lists   ["esc"]             "back one step: overlay, search, newest filter, zoom; never quits";
         Older           "older"             Panes   ["O"]               "take in the rotated files beside the logs, packed ones too: app.log.1, app.log.2.gz";
-        Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them";
+        Unfold          "unfold"            Panes   ["o"]               "show the folded lines or the collapsed rows in place, or fold them; a note: change it, settle it, delete it";
         ScrollLeft      "scroll-left"       Panes   ["h" "alt-left"]    "show the log rows from further left";
         ScrollRight     "scroll-right"      Panes   ["l" "alt-right"]   "show the log rows from further right";
         Wrap            "wrap"              Panes   ["W"]               "wrap long log rows, or lay each on one line";
@@ -113,16 +120,18 @@ actions! {
         FocusIncident   "notes"             Panes   ["6"]               "focus the incident log";
         FocusNext       "next-pane"         Panes   ["tab"]             "focus the next pane";
         FocusPrevious   "previous-pane"     Panes   ["backtab"]         "focus the previous pane";
+        NextOf          "next"              Typed   []                  "go to the next event of a kind: next deploy, note, probe, alert, milestone, kill, gap, mark";
+        PreviousOf      "previous"          Typed   []                  "go to the previous event of a kind: previous KIND";
         Theme           "theme"             Typed   []                  "use a theme: theme NAME";
     }
     "Take away" {
         CopyRow         "copy"              Panes   ["y"]               "send this row to the terminal's clipboard";
         CopyMenu        "copy-menu"         Panes   ["Y"]               "copy menu: row, request ID, time, filter, this screen";
-        Write           "write"             Panes   ["w"]               "write: recording to disk, filtered lines to a file";
+        Write           "write"             Panes   ["w"]               "write: recording to disk, post-mortem, filtered lines to a file";
     }
     "The box" {
         Explain         "explain"           Panes   ["x"]               "explain the selected statement: its plan, without running it";
-        EndSession      "end-session"       Panes   ["K"]               "cancel the selected statement or terminate its session, after typing so; only with --allow-kill";
+        EndSession      "kill"              Panes   []                  "cancel the selected statement or terminate its session, after typing so; only with --allow-kill";
         GiveBack        "give-back"         Panes   ["B"]               "give the database connections back, and take them again";
         Offers          "sources"           Panes   ["s"]               "sources: what is watched, what could be, what cannot be seen";
         SourceRates     "rates"             Panes   ["S"]               "log sources: lines and errors a second, which went quiet, how each is read";

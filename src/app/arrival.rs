@@ -7,6 +7,7 @@ use super::windows::Window;
 use crate::config::discover::Consent;
 use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Plan;
+use crate::signals::incident::event::IncidentEvent;
 use crate::signals::logs::store::LogArrival;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::Ts;
@@ -76,6 +77,8 @@ pub enum Arrival {
     Ran {
         /// Its name.
         name: String,
+        /// The command, as it was given to the shell.
+        command: String,
         /// Its exit code; `None` when a signal ended it.
         code: Option<i32>,
         /// How long it took.
@@ -107,6 +110,8 @@ pub enum Arrival {
     },
     /// Recordings that earlier runs left behind, newest first.
     Recordings(Vec<SavedRow>),
+    /// Records of the incident log that came on no stream: while a recording is replayed.
+    Noted(Vec<IncidentEvent>),
     /// An unfinished note of a run that crashed.
     DraftFound(String),
     /// Progress of reading a recording: share from 0 to 1; 1 when all of it is read.

@@ -7,6 +7,7 @@ use super::state::State;
 use super::{counting, notes};
 use crate::app::travel;
 use crate::signals::database::ending::Ending;
+use crate::signals::incident::event::{IncidentEvent, Ran};
 use crate::signals::logs::event::LogEvent;
 use crate::signals::logs::store::{LogArrival, Slot};
 use crate::signals::{Envelope, Event};
@@ -25,6 +26,14 @@ impl State {
                 _ => self.logs.data_changed(),
             }
         }
+    }
+
+    /// Records of the incident log that came on no stream.
+    pub fn noted(&mut self, records: &[IncidentEvent]) {
+        for record in records {
+            self.timeline.incident.add(record);
+        }
+        self.windows.share(&self.timeline.incident);
     }
 
     /// The clock moved on.
@@ -58,7 +67,10 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
-        Arrival::Ran { name, code, took, output } => return ran(state, &name, code, took, &output),
+        Arrival::Ran { name, command, code, took, output } => {
+            return notes::ran(state, &name, Ran { command, code, took_ms: took.as_millis() as u64, output });
+        }
+        Arrival::Noted(records) => state.noted(&records),
         Arrival::Explained(Ok(plan)) => {
             state.view.message = None;
             // One that was run to measure takes the place of the one that was planned.
@@ -161,18 +173,4 @@ fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Ve
     state.say(level, text.clone());
     let what: String = ending.what.chars().take(400).collect();
     notes::save(state, &format!("! {text} ({what})"), None)
-}
-
-/// A command has ended: it is said, and it is in the incident log.
-fn ran(state: &mut State, name: &str, code: Option<i32>, took: std::time::Duration, output: &str) -> Vec<Effect> {
-    if let Some(i) = state.running.iter().position(|r| r == name) {
-        state.running.remove(i);
-    }
-    let ending = match code {
-        Some(0) => format!("{name} done in {}", short(took)),
-        Some(n) => format!("{name} FAILED with exit code {n} after {}: {}", short(took), output.trim()),
-        None => format!("{name} was ended by a signal after {}", short(took)),
-    };
-    state.say(if code == Some(0) { Level::Calm } else { Level::Bad }, ending.clone());
-    notes::save(state, &format!("! {ending}"), None)
 }

@@ -8,8 +8,8 @@ use super::overlays::Overlay;
 use super::overlays::line::Line;
 use super::state::State;
 use super::{filtering, update};
-use crate::signals::incident::event::MilestoneKind;
-use crate::timeline::Filter;
+use crate::signals::incident::event::{MilestoneKind, RoleKind};
+use crate::timeline::{Filter, time_text};
 use crate::ui::Level;
 
 /// Runs an action as typed in the palette.
@@ -29,22 +29,54 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
             wants(state, "a word: investigating, identified, monitoring, resolved")
         }
         Action::SetStatus => vec![Effect::SetStatus(argument.to_owned())],
-        Action::Milestone => match argument.parse::<MilestoneKind>() {
-            Ok(kind) => vec![Effect::Milestone(kind, state.now())],
-            Err(why) => {
-                state.say(Level::Warn, why);
-                Vec::new()
-            }
+        Action::Milestone => milestone(state, argument),
+        Action::SetRole => match argument.split_once(char::is_whitespace).unwrap_or((argument, "")) {
+            ("", _) => wants(state, "a role and a name: role commander anna"),
+            (role, name) => match role.parse::<RoleKind>() {
+                Ok(role) => vec![Effect::SetRole(role, name.trim().to_owned())],
+                Err(why) => {
+                    state.say(Level::Warn, why);
+                    Vec::new()
+                }
+            },
         },
+        Action::SetServices if argument.is_empty() => wants(state, "names: services checkout payments"),
+        Action::SetServices => {
+            let names = argument.split([' ', ',']).map(str::trim).filter(|s| !s.is_empty());
+            vec![Effect::SetServices(names.map(str::to_owned).collect())]
+        }
         Action::NotesTo if argument.is_empty() => wants(state, "a path"),
         Action::NotesTo => vec![Effect::NotesTo(PathBuf::from(argument))],
+        Action::NextOf => super::travel::event_of_kind(state, argument, true),
+        Action::PreviousOf => super::travel::event_of_kind(state, argument, false),
         Action::Theme if argument.is_empty() => wants(state, "a name: `warroom themes` lists them"),
         Action::Theme => vec![Effect::UseTheme(argument.to_owned())],
         Action::SaveFilter => save_filter(state, argument),
         Action::UseFilter => use_filter(state, argument),
         Action::Rollback => rollback(state, argument),
+        Action::PostMortem if !argument.is_empty() => super::notes::export(state, PathBuf::from(argument)),
         Action::Note => super::notes::begin(state, argument),
         other => update::update(state, other),
+    }
+}
+
+/// `mitigated`, or `mitigated 14:26`: at the playhead, or at the time that is said.
+fn milestone(state: &mut State, argument: &str) -> Vec<Effect> {
+    let (word, time) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+    let read = || -> Result<_, String> {
+        let kind = word.parse::<MilestoneKind>()?;
+        let at = match time.trim() {
+            "" => state.now(),
+            text => time_text::parse(text, state.now(), &state.settings.zone)?,
+        };
+        Ok(Effect::Milestone(kind, at))
+    };
+    match read() {
+        Ok(effect) => vec![effect],
+        Err(why) => {
+            state.say(Level::Warn, why);
+            Vec::new()
+        }
     }
 }
 
@@ -89,7 +121,8 @@ fn rollback(state: &mut State, service: &str) -> Vec<Effect> {
     match state.settings.deploys.rollback_command(&service, &version, &previous) {
         Some(command) => {
             state.say(Level::Warn, format!("will run: {command}"));
-            state.view.overlays.push(Overlay::Confirm { line: Line::new("", &[]), name: service, command });
+            let called = format!("rollback {service}");
+            state.view.overlays.push(Overlay::Confirm { line: Line::new("", &[]), name: service, command, called });
         }
         None if known.is_empty() => {
             state.say(Level::Warn, "no rollback is configured: [deploys.rollback.SERVICE] command = \"…\"");

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Wanted;
-use crate::signals::incident::event::{Evidence, MilestoneKind, NoteKind};
+use crate::signals::incident::event::{
+    Evidence, HypothesisState, MilestoneKind, NoteKind, Ran, RecordId, RoleKind, Screen,
+};
+use crate::signals::incident::report::window::Seen;
 use crate::signals::logs::store::LogQuery;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 
@@ -21,6 +24,23 @@ pub struct Draft {
     pub event_at: Ts,
     /// What was selected, and the filter.
     pub evidence: Vec<Evidence>,
+    /// How the screen stood when it was begun.
+    pub screen: Option<Screen>,
+    /// The command that it tells of.
+    pub ran: Option<Ran>,
+    /// The note that it is a new version of.
+    pub edits: Option<RecordId>,
+}
+
+/// A change of a note that is no new text.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NoteChange {
+    /// How a hypothesis stands from now on.
+    State(HypothesisState),
+    /// More evidence.
+    Evidence(Box<Evidence>),
+    /// It is deleted; its versions stay in the log.
+    Delete,
 }
 
 /// The form of log lines in a file.
@@ -41,6 +61,27 @@ pub enum Effect {
     AskLogs(Box<LogQuery>),
     /// Commit a note.
     SaveNote(Draft),
+    /// Change a note.
+    ChangeNote(RecordId, NoteChange),
+    /// Write an unfinished note in the user's editor.
+    EditNote(String),
+    /// Say who has a role; an empty name gives it up.
+    SetRole(RoleKind, String),
+    /// Say which services are hit.
+    SetServices(Vec<String>),
+    /// Notes go to this incident from now on: it is opened again where it was closed.
+    Resume(RecordId),
+    /// Make the first incident a part of the second.
+    Merge(RecordId, RecordId),
+    /// Write the post-mortem of an incident: files of this name with the ends of the formats.
+    Export {
+        /// Without an end.
+        path: PathBuf,
+        /// What the histories tell.
+        seen: Box<Seen>,
+        /// Which incident.
+        incident: RecordId,
+    },
     /// Keep an unfinished note, or forget it.
     KeepDraft(Option<String>),
     /// Open or rename the incident.

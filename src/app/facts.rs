@@ -39,6 +39,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
     let request = state.view.filter.request_id().cloned();
     let (troubles, starting) = sources(state, now);
     Facts {
+        over: super::over::proposal(state),
         marks,
         window: Some(window),
         filter: state.view.filter.clone(),

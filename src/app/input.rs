@@ -80,6 +80,14 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
             }
         }
         Some(overlay) => {
+            if let Overlay::Note(writing) = overlay {
+                if key.ctrl && key.code == KeyCode::Char('o') {
+                    return vec![Effect::EditNote(writing.text())];
+                }
+                if writing.key(key) {
+                    return typed::typed(state, Typed::Changed);
+                }
+            }
             if let Some(line) = overlay.line() {
                 let what = line.key(key);
                 return typed::typed(state, what);
@@ -88,7 +96,8 @@ fn press(state: &mut State, key: Key) -> Vec<Effect> {
                 state.view.overlays.pop();
                 return Vec::new();
             }
-            let own = menu_key(state, key).or_else(|| term_key(state, key));
+            let own =
+                menu_key(state, key).or_else(|| term_key(state, key)).or_else(|| overlays::pick::press(state, key));
             let own =
                 own.or_else(|| overlays::detail::press(state, key)).or_else(|| overlays::rates::press(state, key));
             if let Some(effects) = own {
@@ -165,6 +174,7 @@ pub fn choose_menu(state: &mut State, kind: MenuKind, line: usize) -> Vec<Effect
     match (kind, kind.lines().get(line).map(|(k, _)| *k)) {
         (MenuKind::Copy, Some(what)) => update::copy(state, what),
         (MenuKind::Write, Some('r')) => ask_path(state, WriteWhat::Recording),
+        (MenuKind::Write, Some('p')) => ask_path(state, WriteWhat::PostMortem),
         (MenuKind::Write, Some('l')) => ask_path(state, WriteWhat::Lines(WriteAs::Text)),
         (MenuKind::Write, Some('j')) => ask_path(state, WriteWhat::Lines(WriteAs::Json)),
         (MenuKind::Write, Some('u')) => ask_path(state, WriteWhat::Lines(WriteAs::AsItStands)),
@@ -176,6 +186,7 @@ fn ask_path(state: &mut State, what: WriteWhat) -> Vec<Effect> {
     let stamp = state.now().jiff().strftime("%Y%m%dT%H%M%SZ").to_string();
     let name = match what {
         WriteWhat::Recording => format!("warroom-{stamp}.wr"),
+        WriteWhat::PostMortem => format!("post-mortem-{stamp}"),
         WriteWhat::Lines(WriteAs::Json) => format!("warroom-{stamp}.jsonl"),
         WriteWhat::Lines(_) => format!("warroom-{stamp}.log"),
     };
@@ -185,6 +196,10 @@ fn ask_path(state: &mut State, what: WriteWhat) -> Vec<Effect> {
 }
 
 fn paste(state: &mut State, text: &str) -> Vec<Effect> {
+    if let Some(Overlay::Note(writing)) = state.view.overlays.last_mut() {
+        writing.paste(text);
+        return typed::typed(state, Typed::Changed);
+    }
     if let Some(line) = state.view.overlays.last_mut().and_then(Overlay::line) {
         line.paste(text);
         return typed::typed(state, Typed::Changed);
@@ -222,7 +237,7 @@ pub fn is_typing(state: &State) -> bool {
     matches!(
         state.view.overlays.last(),
         Some(
-            Overlay::Note { .. }
+            Overlay::Note(_)
                 | Overlay::Filter(_)
                 | Overlay::Search(_)
                 | Overlay::Time { .. }

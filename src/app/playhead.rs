@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::timeline::{TimeRange, Ts};
 
-/// Slowest and fastest replay.
-pub const SPEEDS: (f64, f64) = (0.25, 100.0);
+/// Slowest and fastest replay; between them by doubling, the last step to a day in under two and a half minutes.
+pub const SPEEDS: (f64, f64) = (0.25, 600.0);
 
 /// Where the playhead is and what moves it.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -137,7 +137,9 @@ impl Player {
 
     /// Twice or half as fast.
     pub fn change_speed(&mut self, faster: bool) {
-        self.speed = (self.speed * if faster { 2.0 } else { 0.5 }).clamp(SPEEDS.0, SPEEDS.1);
+        // From the fastest back to a power of two.
+        let half = if self.speed > 512.0 { 512.0 } else { self.speed * 0.5 };
+        self.speed = if faster { self.speed * 2.0 } else { half }.clamp(SPEEDS.0, SPEEDS.1);
         if let Playhead::Playing { speed, .. } = &mut self.head {
             *speed = self.speed;
         }

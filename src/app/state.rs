@@ -16,6 +16,8 @@ use super::screen::ScreenLayout;
 use super::windows::Windows;
 use crate::signals::Timeline;
 use crate::signals::deploys::config::DeploysConfig;
+use crate::signals::incident::checklist::{self, Checklist};
+use crate::signals::incident::event::Incident;
 use crate::signals::logs::skew::Skew;
 use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
@@ -122,6 +124,10 @@ pub struct Settings {
     pub demo: bool,
     /// Whether sessions of databases may be ended from here.
     pub allow_kill: bool,
+    /// Checklists: the user's own and those built in.
+    pub checklists: Vec<Checklist>,
+    /// For how long all must be well before it is proposed that it is over.
+    pub calm: std::time::Duration,
 }
 
 impl Default for Settings {
@@ -138,6 +144,8 @@ impl Default for Settings {
             filters: BTreeMap::new(),
             demo: false,
             allow_kill: false,
+            checklists: checklist::all(&[]),
+            calm: std::time::Duration::from_secs(300),
         }
     }
 }
@@ -157,6 +165,10 @@ pub struct Own {
     pub watched: Vec<String>,
     /// Recordings that earlier runs left behind, newest first.
     pub recordings: Vec<SavedRow>,
+    /// Incidents of the log besides those that the stream told of.
+    pub incidents: Vec<Incident>,
+    /// The file that a note is written in while the user's editor has it.
+    pub editing: Option<std::path::PathBuf>,
     /// Why notes do not reach the disk, while they do not.
     pub not_on_disk: Option<String>,
     /// Share of the recording that is read; `None` when live.

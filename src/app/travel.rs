@@ -6,8 +6,8 @@ use super::effect::Effect;
 use super::facts;
 use super::overlays::Overlay;
 use super::state::State;
-use crate::timeline::Ts;
 use crate::timeline::facts::MarkKind;
+use crate::timeline::{SourceState, Ts};
 use crate::ui::Level;
 
 /// Every pane moves to `at`.
@@ -111,6 +111,73 @@ pub(super) fn next_mark(state: &mut State) -> Vec<Effect> {
         }
         None => {
             state.say(Level::Warn, "no marks yet; m sets one");
+            Vec::new()
+        }
+    }
+}
+
+/// Kinds of events that can be gone to, as they are typed.
+const KINDS: [(&str, &[MarkKind]); 8] = [
+    ("deploy", &[MarkKind::Deploy]),
+    ("restart", &[MarkKind::Restart]),
+    ("change", &[MarkKind::Change, MarkKind::Deploy, MarkKind::Restart]),
+    ("alert", &[MarkKind::Alert]),
+    ("probe", &[MarkKind::ProbeFailed, MarkKind::ProbeRecovered]),
+    ("note", &[MarkKind::Note]),
+    ("milestone", &[MarkKind::Milestone]),
+    ("mark", &[MarkKind::User]),
+];
+
+/// To the nearest event of a kind behind the playhead, or before it.
+pub(super) fn event_of_kind(state: &mut State, kind: &str, later: bool) -> Vec<Effect> {
+    let kind = kind.trim().trim_end_matches('s');
+    let horizon = state.horizon();
+    let t = &state.timeline;
+    let all = crate::timeline::TimeRange::new(Ts::MIN, horizon + Duration::from_nanos(1));
+    let known = KINDS.iter().find(|(name, _)| *name == kind).map(|(_, kinds)| *kinds);
+    let mut found: Vec<(Ts, String)> = match (known, kind) {
+        (Some(kinds), _) => t
+            .deploys
+            .marks(all, horizon)
+            .into_iter()
+            .chain(t.health.marks(all, horizon))
+            .chain(t.incident.marks(horizon))
+            .filter(|m| kinds.contains(&m.kind))
+            .map(|m| (m.at, m.label))
+            .chain(state.view.marks.iter().filter(|_| kind == "mark").map(|&at| (at, "your mark".into())))
+            .collect(),
+        (None, "kill") => {
+            let kills = t.host.oom_kills(all, horizon);
+            kills.map(|k| (k.value.at.unwrap_or(k.observed), "killed for memory".into())).collect()
+        }
+        (None, "gap") => {
+            let mut gaps = Vec::new();
+            for s in t.sources.values() {
+                let failed = s.states.iter().filter(|(_, state)| matches!(state, SourceState::Failed { .. }));
+                gaps.extend(failed.map(|(at, _)| (*at, format!("{} failed", s.decl.name))));
+            }
+            gaps
+        }
+        _ => {
+            let names: Vec<&str> = KINDS.iter().map(|(name, _)| *name).chain(["kill", "gap"]).collect();
+            state.say(Level::Warn, format!("which kind? {}", names.join(", ")));
+            return Vec::new();
+        }
+    };
+    found.sort();
+    let now = state.now();
+    let hit = match later {
+        true => found.iter().find(|(at, _)| *at > now),
+        false => found.iter().rev().find(|(at, _)| *at < now),
+    };
+    match hit.cloned() {
+        Some((at, label)) => {
+            state.say(Level::Calm, format!("{kind} {label}"));
+            go_to(state, at)
+        }
+        None => {
+            let way = if later { "later" } else { "earlier" };
+            state.say(Level::Warn, format!("no {way} {kind}; there are {}", found.len()));
             Vec::new()
         }
     }

@@ -56,7 +56,7 @@ pub fn typed(state: &mut State, what: Typed) -> Vec<Effect> {
 
 fn changed(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.last_mut() {
-        Some(Overlay::Note { line, .. }) => vec![Effect::KeepDraft(Some(line.text().to_owned()))],
+        Some(Overlay::Note(writing)) => vec![Effect::KeepDraft(Some(writing.text()))],
         Some(Overlay::Filter(_)) => {
             recomplete(state);
             try_filter(state)
@@ -124,7 +124,7 @@ fn read_filter(state: &State, text: &str) -> Result<Filter, FilterError> {
 
 fn cancelled(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
-        Some(Overlay::Note { .. }) => vec![Effect::KeepDraft(None)],
+        Some(Overlay::Note(_)) => vec![Effect::KeepDraft(None)],
         Some(Overlay::Filter(f)) => filtering::set_filter(state, f.before),
         Some(Overlay::Search(_)) => {
             state.logs.set_search("");
@@ -148,9 +148,9 @@ fn remember(state: &mut State, kind: &'static str, text: &str) {
 
 fn done(state: &mut State) -> Vec<Effect> {
     match state.view.overlays.pop() {
-        Some(Overlay::Note { line, selected }) => {
-            remember(state, "note", line.text());
-            notes::save(state, line.text(), selected)
+        Some(Overlay::Note(writing)) => {
+            remember(state, "note", &writing.text());
+            notes::finish(state, *writing)
         }
         Some(Overlay::Filter(mut f)) => {
             let text = f.line.text().trim().to_owned();
@@ -194,11 +194,11 @@ fn done(state: &mut State) -> Vec<Effect> {
             }
         },
         Some(Overlay::Path { line, what }) => write(state, line.text().trim(), what),
-        Some(Overlay::Confirm { line, name, command }) => {
+        Some(Overlay::Confirm { line, name, command, called }) => {
             if line.text().trim() == name {
-                state.say(Level::Calm, format!("rolling back {name} …"));
-                state.running.push(format!("rollback {name}"));
-                vec![Effect::Run { name: format!("rollback {name}"), command }]
+                state.say(Level::Calm, format!("{called} …"));
+                state.running.push(called.clone());
+                vec![Effect::Run { name: called, command }]
             } else {
                 state.say(Level::Warn, format!("not run: {:?} is not {name:?}", line.text()));
                 Vec::new()
@@ -244,6 +244,7 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
     let path = PathBuf::from(path);
     match what {
         WriteWhat::Recording => vec![Effect::Record(Some(path))],
+        WriteWhat::PostMortem => notes::export(state, path),
         WriteWhat::Lines(how) => {
             let range = state.view.layout.strip.map(|(_, r)| r);
             let Some(range) = range else { return Vec::new() };

@@ -5,10 +5,11 @@ use super::effect::Effect;
 use super::overlays::detail::Detail;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
+use super::overlays::pick::{Pick, Picking};
 use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, counting, facts, filtering, looking, notes, screen, travel};
+use super::{commands, counting, facts, filtering, looking, notes, over, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
@@ -22,11 +23,20 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         | Action::SetSeverity
         | Action::SetStatus
         | Action::Milestone
+        | Action::SetRole
+        | Action::SetServices
         | Action::NotesTo
         | Action::SaveFilter
         | Action::UseFilter
+        | Action::NextOf
+        | Action::PreviousOf
         | Action::Theme
         | Action::Rollback => commands::run(state, action, ""),
+        Action::Incidents => pick(state, Pick::Incidents),
+        Action::Checklists => pick(state, Pick::Checklists),
+        Action::Weigh => notes::weigh(state),
+        Action::Over => over::take(state),
+        Action::PostMortem => super::input::choose_menu(state, MenuKind::Write, 1),
         Action::FilterRequest => filtering::filter_request(state),
         Action::EditFilter => filtering::edit_filter(state),
         Action::ClearFilter => terms::suspend_or_resume(state),
@@ -64,6 +74,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::End => end(state),
         Action::Open => open(state),
         Action::Back => back(state),
+        Action::Unfold if state.view.focus == Pane::Incident => notes::actions(state),
         Action::Unfold => {
             state.logs.unfold();
             Vec::new()
@@ -136,6 +147,10 @@ pub(super) fn open_line(state: &mut State, kind: &'static str, make: impl Fn(Lin
     overlay(state, make(Line::new("", &before)))
 }
 
+fn pick(state: &mut State, what: Pick) -> Vec<Effect> {
+    overlay(state, Overlay::Pick(Box::new(Picking::new(what))))
+}
+
 fn menu(state: &mut State, kind: MenuKind) -> Vec<Effect> {
     overlay(state, Overlay::Menu { kind, cursor: 0 })
 }
@@ -190,7 +205,7 @@ pub fn selected(state: &State) -> Option<Selected> {
 }
 
 /// Asks something of the focused pane.
-fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
+pub(super) fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) -> T {
     let facts = facts::facts(state, state.view.area.width);
     let theme = Theme::monochrome();
     let pane = state.view.focus;
@@ -216,6 +231,9 @@ fn open(state: &mut State) -> Vec<Effect> {
             state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
     {
         return overlay(state, Overlay::Offers { cursor });
+    }
+    if state.view.focus == Pane::Incident {
+        return notes::reopen(state);
     }
     let Some(selected) = selected(state) else { return Vec::new() };
     let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);

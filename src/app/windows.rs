@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::state::State;
 use crate::signals::Timeline;
+use crate::signals::incident::history::IncidentHistory;
 use crate::signals::window::{BACK, Wanted};
 use crate::timeline::Ts;
 
@@ -59,6 +60,13 @@ impl Windows {
     /// Whether the past round the playhead is on its way.
     pub fn is_loading(&self) -> bool {
         self.asked[0].is_some()
+    }
+
+    /// What people wrote is the same in every window.
+    pub fn share(&mut self, incident: &IncidentHistory) {
+        for window in self.loaded.iter_mut().flatten() {
+            window.timeline.incident.clone_from(incident);
+        }
     }
 
     /// A window has come, or cannot. One that nobody asked for is dropped.

@@ -8,10 +8,12 @@ use jiff::tz::TimeZone;
 use super::note::{LogArgs, typed_time};
 use crate::signals::incident::config::IncidentConfig;
 use crate::signals::incident::event::{
-    HypothesisState, Incident, IncidentSeverity, Ledger, MilestoneKind, NoteNow, RecordId, Status,
+    HypothesisState, Incident, IncidentSeverity, Ledger, MilestoneKind, NoteNow, RecordId, RoleKind, Status,
 };
 use crate::signals::incident::kinds;
-use crate::signals::incident::metrics::figures;
+use crate::signals::incident::metrics::{Clues, figures};
+use crate::signals::incident::report::window::Seen;
+use crate::signals::incident::report::{Report, ReportOptions};
 use crate::signals::incident::sources::store::{IncidentStore, NoteEdit};
 use crate::timeline::Ts;
 use crate::timeline::time::short;
@@ -94,6 +96,38 @@ pub enum What {
         #[arg(long, value_name = "ID")]
         incident: Option<String>,
     },
+    /// Say who has a role: commander, ops, scribe, comms, liaison, reporter; without a name it is given up
+    Role {
+        /// The role
+        role: RoleKind,
+        /// Who
+        #[arg(default_value = "")]
+        name: String,
+        /// Which [default: the open one]
+        #[arg(long, value_name = "ID")]
+        incident: Option<String>,
+    },
+    /// Say which services are hit
+    Services {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Which [default: the open one]
+        #[arg(long, value_name = "ID")]
+        incident: Option<String>,
+    },
+    /// Take an incident up again: notes go there from now on
+    Resume {
+        /// Which
+        id: String,
+    },
+    /// Make an incident a part of another one: its notes count there from now on
+    Merge {
+        /// Which
+        id: String,
+        /// Into which
+        into: String,
+    },
     /// A hypothesis was right
     Confirm {
         /// The note
@@ -135,7 +169,8 @@ pub enum What {
 /// Runs it.
 pub async fn run(args: IncidentArgs, config: &IncidentConfig) -> anyhow::Result<()> {
     let store = args.log.store(config)?;
-    let (out, hints) = perform(&args.what, &store).await?;
+    let (out, mut hints) = perform(&args.what, &store).await?;
+    hints.extend(store.journal());
     std::io::stdout().write_all(out.as_bytes())?;
     for hint in hints {
         eprintln!("{hint}");
@@ -195,6 +230,26 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             }
             told(store, id).await?
         }
+        What::Role { role, name, incident } => {
+            let id = open_one(store, incident.as_deref()).await?.id;
+            store.set_role(id, *role, name).await?;
+            told(store, id).await?
+        }
+        What::Services { names, incident } => {
+            let id = open_one(store, incident.as_deref()).await?.id;
+            store.set_services(id, names).await?;
+            told(store, id).await?
+        }
+        What::Resume { id } => {
+            let id = find(store, Some(id)).await?.id;
+            store.resume(id).await?;
+            told(store, id).await?
+        }
+        What::Merge { id, into } => {
+            let (id, into) = (find(store, Some(id)).await?.id, find(store, Some(into)).await?.id);
+            store.merge(id, into).await?;
+            told(store, into).await?
+        }
         What::Confirm { note } => settle(store, note, HypothesisState::Confirmed).await?,
         What::Refute { note } => settle(store, note, HypothesisState::Refuted).await?,
         What::Edit { note, text, at } => {
@@ -220,9 +275,11 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             let records = store.records(incident.id).await?;
             match json {
                 true => {
-                    let options = crate::signals::incident::report::ReportOptions { names: true, recording: None };
-                    let value = crate::signals::incident::report::json(&records, &options);
-                    value.map(|v| format!("{v}\n")).unwrap_or_default()
+                    let options = ReportOptions { names: true, complete: true, ..ReportOptions::default() };
+                    let seen = Seen::default();
+                    Report::new(incident.id, &records, &seen, &options)
+                        .map(|r| format!("{}\n", r.json()))
+                        .unwrap_or_default()
                 }
                 false => show(&Ledger::fold(&records), if *utc { TimeZone::UTC } else { TimeZone::system() }),
             }
@@ -337,6 +394,7 @@ struct ListLine<'a> {
 }
 
 fn show(ledger: &Ledger, zone: TimeZone) -> String {
+    // The records are those of one incident and of what was merged into it.
     let Some(i) = ledger.latest() else { return String::new() };
     let mut out = format!("{} {}  {}\n", i.severity_word(), i.status, clean(&i.title));
     out.push_str(&format!(
@@ -357,7 +415,7 @@ fn show(ledger: &Ledger, zone: TimeZone) -> String {
     }
     out.extend(rows.into_iter().map(|(_, row)| row));
     out.push('\n');
-    for f in figures(i, &notes) {
+    for f in figures(i, &notes, &Clues::default()) {
         out.push_str(&format!(
             "{} {:>10}  {}  ({})\n",
             f.name,

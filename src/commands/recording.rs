@@ -13,8 +13,8 @@ use crate::cli::UsageError;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
 use crate::stream::capture::captured;
-use crate::stream::recording::{Damage, Frame, Gap, Reader, RecordingError, Segment};
-use crate::stream::recording::{encode_events, encode_gap, encode_segment};
+use crate::stream::recording::{ClockStep, Damage, Encoder, Frame, Gap, Reader, RecordingError, Segment};
+use crate::stream::recording::{encode_clock, encode_events, encode_fields, encode_gap, encode_segment};
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
 use crate::timeline::{OriginId, SourceId, TimeRange, Ts, time_text};
@@ -125,6 +125,7 @@ struct Contents {
     frames: u64,
     envelopes: u64,
     missing: Vec<Gap>,
+    steps: Vec<ClockStep>,
     signals: BTreeMap<&'static str, u64>,
     runs: Vec<String>,
     span: Option<(Ts, Ts)>,
@@ -155,6 +156,7 @@ fn contents(path: &Path) -> anyhow::Result<Contents> {
                 c.redacted += u64::from(s.redacted);
             }
             Frame::Gap(gap) => c.missing.push(gap),
+            Frame::Clock(step) => c.steps.push(step),
             Frame::Events(envelopes) => {
                 for e in &envelopes {
                     c.envelopes += 1;
@@ -202,15 +204,23 @@ fn check(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
         for gap in &c.missing {
             writeln!(out, "  MISSING {} events: {}", gap.envelopes, clean(&gap.why))?;
         }
+        for step in &c.steps {
+            writeln!(out, "  CLOCK   {} at {}; order is that of the sequence", step.text(), step.expected)?;
+        }
         let d = &c.damage;
         for (n, what) in [
             (d.bytes, "bytes belong to no good frame (an unfinished end, or damage): stepped over"),
+            (d.orphans, "events build on a frame that is damaged: lost with it"),
             (d.unknown_frames, "frames are of a newer version: stepped over"),
             (d.unknown_events, "events are of a newer version: stepped over"),
         ] {
             if n > 0 {
                 writeln!(out, "  DAMAGE  {n} {what}")?;
             }
+        }
+        for place in &d.places {
+            let when = place.text();
+            writeln!(out, "  DAMAGE  at byte {}{when}", place.at)?;
         }
         whole &= c.missing.is_empty() && c.damage == Damage::default();
     }
@@ -307,10 +317,9 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
             // Of segments before the part nothing but what was kept of them is written, under the first one's name.
             if out.is_empty() || before.is_none() { out.segment(&segment, range.start.max(Ts(0))) } else { Ok(()) }
         }
-        Frame::Gap(gap) => match before {
-            None => out.write(&encode_gap(&gap, 0, range.start.max(Ts(0)))),
-            Some(_) => Ok(()),
-        },
+        Frame::Gap(_) | Frame::Clock(_) if before.is_some() => Ok(()),
+        Frame::Gap(gap) => out.write(&encode_gap(&gap, 0, range.start.max(Ts(0)))),
+        Frame::Clock(step) => out.write(&encode_clock(&step, 0)),
         Frame::Events(envelopes) => {
             let mut inside = Vec::new();
             for e in envelopes {
@@ -326,7 +335,7 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
             }
             if !inside.is_empty() {
                 if let Some(b) = before.take() {
-                    out.events(&b.envelopes())?;
+                    out.write(&encode_events(&b.envelopes()))?;
                 }
                 count += inside.len() as u64;
                 out.events(&inside)?;
@@ -381,6 +390,7 @@ struct Output {
     path: PathBuf,
     file: Option<BufWriter<File>>,
     bytes: u64,
+    encoder: Encoder,
 }
 
 impl Output {
@@ -390,7 +400,7 @@ impl Output {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Output { path: path.to_owned(), file: Some(BufWriter::new(file)), bytes: 0 })
+        Ok(Output { path: path.to_owned(), file: Some(BufWriter::new(file)), bytes: 0, encoder: Encoder::default() })
     }
 
     fn is_empty(&self) -> bool {
@@ -406,11 +416,16 @@ impl Output {
     }
 
     fn segment(&mut self, segment: &Segment, at: Ts) -> anyhow::Result<()> {
-        self.write(&encode_segment(segment, at))
+        self.encoder.restart();
+        self.write(&encode_segment(segment, at))?;
+        self.write(&encode_fields())
     }
 
     fn events(&mut self, envelopes: &[Envelope]) -> anyhow::Result<()> {
-        self.write(&encode_events(envelopes))
+        for frame in self.encoder.events(envelopes) {
+            self.write(&frame.bytes)?;
+        }
+        Ok(())
     }
 
     fn frame(&mut self, frame: &Frame) -> anyhow::Result<()> {
@@ -418,6 +433,7 @@ impl Output {
             Frame::Segment(s) => self.segment(s, Ts(0)),
             Frame::Events(e) => self.events(e),
             Frame::Gap(g) => self.write(&encode_gap(g, 0, Ts(0))),
+            Frame::Clock(c) => self.write(&encode_clock(c, 0)),
         }
     }
 

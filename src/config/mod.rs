@@ -72,11 +72,18 @@ pub struct RecorderConfig {
     pub memory_mb: u32,
     /// Whether secrets are taken out at capture.
     pub redact: bool,
+    /// Of a folder of segments: hours after which a segment is removed.
+    pub keep_hours: u32,
+    /// Of a folder of segments: megabytes of all of them; the oldest are removed.
+    pub keep_mb: u32,
+    /// Of a folder of segments: megabytes with every log line; older segments keep counts by second, and the lines round
+    /// errors and notes.
+    pub logs_mb: u32,
 }
 
 impl Default for RecorderConfig {
     fn default() -> RecorderConfig {
-        RecorderConfig { memory_mb: 32, redact: true }
+        RecorderConfig { memory_mb: 32, redact: true, keep_hours: 24, keep_mb: 512, logs_mb: 256 }
     }
 }
 

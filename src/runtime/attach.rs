@@ -141,6 +141,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(incident),
         recorder: None,
+        replay: None,
         supervisor: None,
         store: store.clone(),
         offers: Offers::default(),

@@ -1,7 +1,8 @@
 //! A file of a stack trace in the user's own editor. Which file it is comes out of a log line, so nothing goes through a
 //! shell, and only what is a file on this machine is opened.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
@@ -28,6 +29,26 @@ pub fn command(env: impl Fn(&str) -> Option<String>, path: &Path, line: u32) -> 
         _ => command.arg(format!("+{line}")).arg(path),
     };
     Ok(command)
+}
+
+/// A new file with `text` that nobody else may read, and the command that opens it in the user's editor.
+pub fn for_note(env: impl Fn(&str) -> Option<String>, text: &str) -> Result<(PathBuf, Command), String> {
+    // A name that cannot be guessed: the folder may be shared.
+    let name = format!("warroom-note-{}.md", crate::signals::incident::event::RecordId::fresh());
+    let path = std::env::temp_dir().join(name);
+    let write = || {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        file.write_all(text.as_bytes())
+    };
+    write().map_err(|e| format!("cannot write {} for the editor: {e}; set TMPDIR", path.display()))?;
+    match command(env, &path, 1) {
+        Ok(command) => Ok((path, command)),
+        Err(why) => {
+            let _ = std::fs::remove_file(&path);
+            Err(why)
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,20 +1,26 @@
 //! Carries out what `update` wished for: notes, incident, recorder, files, commands, connections.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
 use super::discovery::Offers;
+use super::postmortem::{self, Format};
+use super::replay_log::ReplayLog;
 use crate::app::arrival::Arrival;
-use crate::app::effect::{Draft, Effect};
+use crate::app::effect::{Draft, Effect, NoteChange};
 use crate::signals::database::ending::{Ended, Ending};
 use crate::signals::database::plan::{Plan, Question, Wanted};
-use crate::signals::incident::event::{IncidentSeverity, RecordId};
+use crate::signals::incident::event::{IncidentEvent, IncidentSeverity, RecordId};
+use crate::signals::incident::report::ReportOptions;
+use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::sources::draft::{self, NoteDraft};
-use crate::signals::incident::sources::store::{IncidentStore, StoreError};
+use crate::signals::incident::sources::store::{IncidentStore, NoteEdit, StoreError};
 use crate::signals::logs::store::LogStore;
 use crate::stream::recorder::{Recorder, RecorderStatus};
 use crate::stream::supervisor::Supervisor;
@@ -40,8 +46,10 @@ const AGAIN: Duration = Duration::from_secs(3);
 pub struct Shell {
     /// Where answers go.
     pub answers: mpsc::Sender<Arrival>,
-    /// The incident log; `None` in a replay, which writes nothing.
+    /// The incident log.
     pub incident: Option<IncidentLock>,
+    /// What is replayed, where something is: it says which incident is meant.
+    pub replay: Option<Arc<ReplayLog>>,
     /// The recorder, when live.
     pub recorder: Option<Recorder>,
     /// The sources, when live.
@@ -86,15 +94,62 @@ impl Shell {
             Effect::KeepDraft(text) => {
                 self.drafts.send_replace(text);
             }
-            Effect::OpenIncident(title) => me.incident_task(move |store| async move {
-                match store.current().await? {
-                    Some(open) => store.set_title(open.id, &title).await?,
-                    None => {
-                        store.open_incident(&title, None).await?;
+            Effect::OpenIncident(title) => {
+                let replay = self.replay.clone();
+                me.incident_task(move |store| async move {
+                    let known = match &replay {
+                        Some(replay) => Some(replay.incident(&store).await?),
+                        None => store.current().await?.map(|i| i.id),
+                    };
+                    match known {
+                        Some(id) => store.set_title(id, &title).await?,
+                        None => drop(store.open_incident(&title, None).await?),
                     }
-                }
-                Ok("incident saved".into())
+                    Ok("incident saved".into())
+                });
+            }
+            Effect::ChangeNote(note, change) => me.incident_task(move |store| async move {
+                let said = match change {
+                    NoteChange::State(state) => {
+                        store.set_hypothesis(note, state).await?;
+                        format!("hypothesis {state}")
+                    }
+                    NoteChange::Evidence(evidence) => {
+                        let sort = if evidence.against { "against" } else { "for" };
+                        store.edit(note, NoteEdit { evidence: vec![*evidence], ..NoteEdit::default() }).await?;
+                        format!("evidence {sort} the hypothesis saved")
+                    }
+                    NoteChange::Delete => {
+                        store.delete(note).await?;
+                        "note deleted; its versions stay in the log".into()
+                    }
+                };
+                Ok(said)
             }),
+            Effect::SetRole(role, name) => me.with_open_incident(move |store, id| async move {
+                store.set_role(id, role, &name).await?;
+                Ok(if name.is_empty() { format!("{role} given up") } else { format!("{role}: {name}") })
+            }),
+            Effect::SetServices(services) => me.with_open_incident(move |store, id| async move {
+                store.set_services(id, &services).await?;
+                Ok(format!("services: {}", services.join(", ")))
+            }),
+            Effect::Resume(id) => me.incident_task(move |store| async move {
+                store.resume(id).await?;
+                Ok("notes go to this incident from now on".into())
+            }),
+            Effect::Merge(from, into) => me.incident_task(move |store| async move {
+                store.merge(from, into).await?;
+                Ok("merged: its notes count for the other one from now on".into())
+            }),
+            Effect::Export { path, seen, incident } => {
+                tokio::spawn(async move {
+                    let said = me.export(path, *seen, incident).await;
+                    let (level, text) =
+                        said.map_or_else(|e| (Level::Bad, format!("{e:#}")), |text| (Level::Calm, text));
+                    me.say(level, text).await;
+                });
+            }
             Effect::SetSeverity(n) => me.with_open_incident(move |store, id| async move {
                 let severity = format!("SEV{n}").parse::<IncidentSeverity>().map_err(StoreError::Refused)?;
                 store.set_severity(id, severity).await?;
@@ -195,6 +250,7 @@ impl Shell {
             | Effect::UseTheme(_)
             | Effect::RedrawAll
             | Effect::OpenEditor { .. }
+            | Effect::EditNote(_)
             | Effect::PlaceLater(..)
             | Effect::Suspend
             | Effect::Quit => {}
@@ -256,25 +312,32 @@ impl Shell {
 
     /// Commits a note, and tries again for as long as it does not work.
     async fn save_note(&self, d: Draft) {
-        let mut note = NoteDraft::new(d.kind, d.text);
-        note.event_at = Some(d.event_at);
-        note.evidence = d.evidence;
+        let (number, edits) = (d.number, d.edits);
+        let mut note = note_of(d);
         loop {
             let Some(store) = self.store().await else {
-                let why =
-                    "a replay writes no notes; in a shell: warroom note --at TIME \"…\" (Esc drops this one)".into();
-                return self.answer(Arrival::NoteRefused { number: d.number, why }).await;
+                let why = "there is no incident log to write to".into();
+                return self.answer(Arrival::NoteRefused { number, why }).await;
             };
-            match store.add_note(note.clone()).await {
+            let saved = async {
+                if let Some(id) = edits {
+                    let edit = NoteEdit { text: Some(note.text.clone()), kind: Some(note.kind), ..NoteEdit::default() };
+                    return store.edit(id, edit).await;
+                }
+                if let Some(replay) = &self.replay {
+                    note.incident = Some(replay.incident(&store).await?);
+                    note.recording = Some(replay.key());
+                }
+                store.add_note(note.clone()).await
+            };
+            match saved.await {
                 Ok(saved) => {
-                    self.answer(Arrival::NoteSaved { number: d.number, redacted: saved.redacted }).await;
-                    return;
+                    self.noted(&store).await;
+                    return self.answer(Arrival::NoteSaved { number, redacted: saved.redacted }).await;
                 }
                 // Trying again cannot help: the text goes back to whoever wrote it.
-                Err(StoreError::Refused(why)) => {
-                    return self.answer(Arrival::NoteRefused { number: d.number, why }).await;
-                }
-                Err(e) => self.answer(Arrival::NoteFailed { number: d.number, why: e.to_string() }).await,
+                Err(StoreError::Refused(why)) => return self.answer(Arrival::NoteRefused { number, why }).await,
+                Err(e) => self.answer(Arrival::NoteFailed { number, why: e.to_string() }).await,
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -287,10 +350,20 @@ impl Shell {
     {
         tokio::spawn(async move {
             let Some(store) = self.store().await else {
-                return self.say(Level::Warn, "a replay changes no incident".into()).await;
+                return self.say(Level::Warn, "there is no incident log to write to".into()).await;
             };
-            match f(store).await {
-                Ok(text) => self.say(Level::Calm, text).await,
+            let said = async {
+                // What is changed while a recording is replayed must be in the log before it can be.
+                if let Some(replay) = &self.replay {
+                    replay.incident(&store).await?;
+                }
+                f(Arc::clone(&store)).await
+            };
+            match said.await {
+                Ok(text) => {
+                    self.noted(&store).await;
+                    self.say(Level::Calm, text).await;
+                }
                 Err(e) => self.say(Level::Bad, e.to_string()).await,
             }
         });
@@ -301,12 +374,75 @@ impl Shell {
         F: FnOnce(Arc<IncidentStore>, RecordId) -> Fut + Send + 'static,
         Fut: Future<Output = Result<String, StoreError>> + Send,
     {
+        let replay = self.replay.clone();
         self.incident_task(move |store| async move {
+            if let Some(replay) = &replay {
+                let id = replay.incident(&store).await?;
+                return f(store, id).await;
+            }
             match store.current().await? {
                 Some(open) => f(store, open.id).await,
                 None => Err(StoreError::Refused("no incident is open; `:incident TITLE` opens one".into())),
             }
         });
+    }
+
+    /// In a replay nobody reads the log again: what was written is told to the screen.
+    async fn noted(&self, store: &IncidentStore) {
+        if let Some(replay) = &self.replay
+            && let Ok(records) = replay.known(store).await
+        {
+            self.answer(Arrival::Noted(records)).await;
+        }
+    }
+
+    /// Writes the post-mortem in all formats; in a live session without a recording on disk that, too, so that its rows
+    /// can be looked up.
+    async fn export(&self, path: PathBuf, mut seen: Seen, incident: RecordId) -> anyhow::Result<String> {
+        let named = |end: &str| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(format!(".{end}"));
+            PathBuf::from(name)
+        };
+        let store = self.store().await.context("there is no incident log to read")?;
+        let mut records = match &self.replay {
+            Some(replay) => replay.all(),
+            None => Vec::new(),
+        };
+        let known: std::collections::BTreeSet<_> = records.iter().map(IncidentEvent::id).collect();
+        let more = store.records(incident).await?;
+        records.extend(more.into_iter().filter(|e| !known.contains(&e.id())));
+        let mut options = ReportOptions::default();
+        if let Some(replay) = &self.replay {
+            (options.recording, options.logs) = (replay.recording.clone(), replay.logs.clone());
+        } else if let Some(recorder) = self.recorder.clone() {
+            let on_disk = recorder.status().path.clone();
+            let saved = named("wr");
+            options.recording = Some(match on_disk {
+                Some(path) => path.display().to_string(),
+                None => {
+                    let to = saved.clone();
+                    let done = tokio::task::spawn_blocking(move || recorder.save(to, false)).await?;
+                    done.map_err(anyhow::Error::msg)?;
+                    saved.display().to_string()
+                }
+            });
+        }
+        options.fingerprint = options.recording.as_ref().and_then(|p| postmortem::fingerprint(Path::new(p)));
+        let (logs, mut files) = (self.store.clone(), Vec::new());
+        for format in Format::ALL {
+            files.push((format, private(&named(format.extension()))?));
+        }
+        tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
+            postmortem::count(&logs, incident, &records, &mut seen);
+            for (format, mut file) in files {
+                let text = postmortem::text(format, incident, &records, &seen, &options);
+                file.write_all(text.context("the incident has no records")?.as_bytes())?;
+            }
+            Ok(())
+        })
+        .await??;
+        Ok(format!("written: {}, .html and .json", named("md").display()))
     }
 
     async fn notes_to(&self, path: PathBuf) {
@@ -352,8 +488,16 @@ impl Shell {
             }
             Err(e) => (Some(127), format!("cannot run sh: {e}")),
         };
-        self.answer(Arrival::Ran { name, code, took: started.elapsed(), output }).await;
+        self.answer(Arrival::Ran { name, command, code, took: started.elapsed(), output }).await;
     }
+}
+
+/// The note as the log takes it.
+fn note_of(d: Draft) -> NoteDraft {
+    let mut note = NoteDraft::new(d.kind, d.text);
+    note.event_at = Some(d.event_at);
+    (note.evidence, note.screen, note.ran) = (d.evidence, d.screen, d.ran);
+    note
 }
 
 /// The one task that keeps the unfinished note on disk: the newest text, at most twice a second.
@@ -383,9 +527,7 @@ pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) ->
     let store = Arc::clone(&*lock.read().await);
     let mut kept = 0;
     for d in unsaved {
-        let mut note = NoteDraft::new(d.kind, d.text);
-        note.event_at = Some(d.event_at);
-        note.evidence = d.evidence;
+        let note = note_of(d);
         let saved = tokio::time::timeout(LAST_CHANCE, store.add_note(note.clone())).await;
         if !matches!(saved, Ok(Ok(_))) {
             let path = format!("{}-{kept}", draft::draft_path(store.path()).display());

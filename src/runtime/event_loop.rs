@@ -19,6 +19,7 @@ use crate::app::arrive::arrive;
 use crate::app::effect::Effect;
 use crate::app::input::{Input, input, is_typing};
 use crate::app::keymap::Key;
+use crate::app::notes;
 use crate::app::playhead::Playhead;
 use crate::app::screen::screen;
 use crate::app::state::State;
@@ -180,6 +181,13 @@ impl Loop {
                 // The old stream would take the editor's keys.
                 keys = EventStream::new();
                 self.lend(editor).await?;
+                if let Some(path) = self.state.own.editing.take() {
+                    let text = std::fs::read_to_string(&path).unwrap_or_default();
+                    let _ = std::fs::remove_file(&path);
+                    for effect in notes::edited(&mut self.state, &text) {
+                        self.carry_out(effect, &mut pace)?;
+                    }
+                }
                 pace.key(Instant::now());
             }
         }
@@ -324,6 +332,13 @@ impl Loop {
                     Err(why) => self.state.say(Level::Warn, why),
                 }
             }
+            Effect::EditNote(text) => match super::editor::for_note(|name| std::env::var(name).ok(), &text) {
+                Ok((path, command)) => {
+                    self.state.own.editing = Some(path);
+                    self.editor = Some(command);
+                }
+                Err(why) => self.state.say(Level::Warn, why),
+            },
             Effect::Suspend => {
                 self.shell.suspend();
                 self.terminal.give_back();

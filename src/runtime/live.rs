@@ -128,6 +128,11 @@ pub fn parse_filter(text: Option<&str>) -> anyhow::Result<Filter> {
 
 /// A log store whose answers go where all answers go.
 pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
+    store_in(answers, config, None)
+}
+
+/// The same; stamps that name no zone are of `zone`, or of this box's.
+pub fn store_in(answers: &mpsc::Sender<Arrival>, config: &LogsConfig, zone: Option<jiff::tz::TimeZone>) -> LogStore {
     let answers = answers.clone();
     let index_memory = u64::from(config.index_memory_mb) << 20;
     let (spool, index_cache) = (config.spool.clone(), config.index_cache.clone());
@@ -135,7 +140,13 @@ pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
         Box::new(move |arrival| {
             let _ = answers.blocking_send(Arrival::Logs(Box::new(arrival)));
         }),
-        StoreOptions { index_memory, spool, index_cache, ..StoreOptions::default() },
+        StoreOptions {
+            index_memory,
+            spool,
+            index_cache,
+            zone: zone.unwrap_or_else(|| StoreOptions::default().zone),
+            ..StoreOptions::default()
+        },
     )
 }
 
@@ -180,6 +191,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         drafts: keep_drafts(Some(Arc::clone(&incident))),
         incident: Some(Arc::clone(&incident)),
         recorder: Some(session.recorder.clone()),
+        replay: None,
         supervisor: Some(session.supervisor.clone()),
         store: store.clone(),
         offers,

@@ -6,31 +6,35 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::{Shell, keep_drafts};
+use super::effects::{IncidentLock, Shell, keep_drafts};
 use super::event_loop::Loop;
-use super::live::{parse_filter, store};
+use super::left::Left;
+use super::left::coverage::Coverage;
+use super::live::{parse_filter, store_in};
 use super::past::Loader;
+use super::replay_log::ReplayLog;
 use super::settings::settings;
 use super::signals::Signals;
 use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
+use crate::app::overlays::Overlay;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::cli::ReplayArgs;
+use crate::cli::{LeftArgs, ReplayArgs, UsageError};
 use crate::config::Config;
-use crate::signals::logs::event::LogEvent;
-use crate::signals::logs::store::{LogFeed, read_logs};
-use crate::signals::source::{Observation, StreamClock};
+use crate::signals::Roots;
+use crate::signals::incident::sources::place::log_path;
+use crate::signals::incident::sources::store::IncidentStore;
+use crate::signals::source::StreamClock;
 use crate::signals::{Envelope, Event};
-use crate::stream::order::Numbering;
 use crate::stream::past::Past;
 use crate::stream::queue;
 use crate::stream::replay::{self, Summary};
-use crate::timeline::source::Declaration;
-use crate::timeline::{SourceId, TimeRange, Ts};
+use crate::timeline::{TimeRange, Ts, time_text};
 use crate::ui::Level;
 
 /// What is replayed.
@@ -38,8 +42,8 @@ use crate::ui::Level;
 pub enum Input {
     /// A recording.
     Recording(PathBuf),
-    /// Raw log files.
-    Logs(Vec<PathBuf>),
+    /// Raw logs and exports.
+    Left(Box<Left>),
 }
 
 impl Input {
@@ -47,15 +51,32 @@ impl Input {
     pub fn new(recording: Option<PathBuf>, logs: Vec<PathBuf>) -> Input {
         match recording {
             Some(path) => Input::Recording(path),
-            None => Input::Logs(logs),
+            None => Input::Left(Box::new(Left { logs, ..Left::default() })),
         }
+    }
+
+    /// As [`Input::new`], with exports and a window.
+    pub fn of(recording: Option<PathBuf>, logs: Vec<PathBuf>, args: &LeftArgs) -> anyhow::Result<Input> {
+        if recording.is_some() {
+            return Ok(Input::new(recording, logs));
+        }
+        let zone = match &args.log_zone {
+            Some(name) => Some(TimeZone::get(name).map_err(|_| {
+                UsageError(format!("no time zone is called {name:?}; one is Europe/Berlin, another UTC"))
+            })?),
+            None => None,
+        };
+        let all = [&logs[..], &args.deploys, &args.sadf, &args.prometheus].concat();
+        let window = window(args, &all, zone.as_ref().unwrap_or(&TimeZone::UTC))?;
+        let (deploys, sadf, prometheus) = (args.deploys.clone(), args.sadf.clone(), args.prometheus.clone());
+        Ok(Input::Left(Box::new(Left { logs, deploys, sadf, prometheus, window, zone })))
     }
 
     /// Where windows onto its far past are read from, once it has been read with this.
     pub fn past(&self) -> Past {
         match self {
             Input::Recording(_) => Past::Book(Arc::default()),
-            Input::Logs(_) => Past::Nothing,
+            Input::Left(_) => Past::Nothing,
         }
     }
 
@@ -76,54 +97,31 @@ impl Input {
         };
         match self {
             Input::Recording(path) => Ok(replay::read_noting(path, book, to)?),
-            Input::Logs(paths) => {
-                let mut numbering = Numbering::default();
-                let mut go_on = true;
-                let origin = Declaration::Origin {
-                    host: String::new(),
-                    boot_id: String::new(),
-                    zone: "UTC".into(),
-                    version: env!("CARGO_PKG_VERSION").into(),
-                    run: 0,
-                };
-                let mut waiting = vec![Observation {
-                    source: SourceId(0),
-                    observed: Ts::MIN,
-                    mono: 0,
-                    event: Event::Stream(origin),
-                    room: None,
-                }];
-                read_logs(paths, &mut |feed| {
-                    if !go_on {
-                        return;
-                    }
-                    let (source, observed, event) = match feed {
-                        LogFeed::Source(decl) => (decl.id, Ts::MIN, Event::Stream(Declaration::Source(decl))),
-                        LogFeed::Event(source, at, event) => (source, at, Event::Logs(event)),
-                    };
-                    if let Event::Stream(_) = &event {
-                        // Declarations have no time of their own: they wait for the first line.
-                        waiting.push(Observation { source, observed, mono: 0, event, room: None });
-                        return;
-                    }
-                    let mut batch = Vec::new();
-                    for o in waiting.drain(..) {
-                        numbering.number(Observation { observed, ..o }, &mut batch);
-                    }
-                    numbering.number(Observation { source, observed, mono: 0, event, room: None }, &mut batch);
-                    // What the lines tell has been read; they themselves stay in their file.
-                    for e in &mut batch {
-                        if let Event::Logs(LogEvent::Appended(a)) = &mut e.event {
-                            a.bytes = None;
-                        }
-                    }
-                    go_on = to(batch);
-                })
-                .map_err(anyhow::Error::msg)?;
-                Ok(Summary::default())
-            }
+            Input::Left(left) => left.read(to),
         }
     }
+}
+
+/// A time as it was typed, seen from the newest of the files.
+fn window(left: &LeftArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result<Option<TimeRange>> {
+    if left.from.is_none() && left.to.is_none() {
+        return Ok(None);
+    }
+    let newest = files.iter().filter_map(|f| f.metadata().and_then(|m| m.modified()).ok()).max();
+    let newest = newest.and_then(|t| jiff::Timestamp::try_from(t).ok()).map(Ts::from_jiff);
+    let near = newest.unwrap_or_else(|| StreamClock::start().wall());
+    let at = |text: &Option<String>, none: Ts| match text {
+        Some(text) => time_text::parse_near(text, near, zone).map_err(UsageError),
+        None => Ok(none),
+    };
+    let range = TimeRange { start: at(&left.from, Ts::MIN)?, end: at(&left.to, Ts::MAX)? };
+    if range.start >= range.end {
+        anyhow::bail!(UsageError(format!(
+            "nothing lies from {} to {}: the first must be earlier",
+            range.start, range.end
+        )));
+    }
+    Ok(Some(range))
 }
 
 /// `warroom replay`.
@@ -131,7 +129,11 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let (config, _) = Config::find(None)?;
     let (settings, theme) = settings(&config, &args.screen)?;
     let filter = parse_filter(args.filter.as_deref())?;
-    let input = Input::new(args.recording, args.logs);
+    let input = Input::of(args.recording, args.logs, &args.left)?;
+    let (raw, window, zone) = match &input {
+        Input::Left(left) => (true, left.window, left.zone.clone()),
+        Input::Recording(_) => (false, None, None),
+    };
     // The first frame of envelopes is read before the screen is taken, so that a wrong file is said in the shell.
     let mut first = None;
     input.read(&mut |batch| {
@@ -140,17 +142,45 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         first.is_none()
     })?;
     let start = first.ok_or_else(|| anyhow::anyhow!("nothing with a time in it was found to replay"))?;
+    let log = Arc::new(ReplayLog::new(&input));
+    let path = match args.sidecar {
+        true => ReplayLog::sidecar(&input),
+        false => log_path(&config.incident, &Roots::default()).ok(),
+    };
+    let incident: Option<IncidentLock> = path.map(|p| {
+        let store = IncidentStore::open(p);
+        let signed = match &config.incident.author {
+            Some(author) => store.by(author),
+            None => store,
+        };
+        Arc::new(tokio::sync::RwLock::new(Arc::new(signed)))
+    });
     let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store(&answers_to, &config.logs);
+    let store = store_in(&answers_to, &config.logs, zone);
     let (to, stream) = queue::queue();
     let said = answers_to.clone();
     let past = input.past();
     let noted = past.clone();
+    let (told, beside, runtime) = (Arc::clone(&log), incident.clone(), tokio::runtime::Handle::current());
+    let zone_shown = settings.zone.clone();
     std::thread::Builder::new().name("replay".into()).spawn(move || {
-        let result = input.read_noting(&noted, &mut |batch| to.blocking_send(batch.into()));
+        let mut coverage = Coverage::default();
+        let result = input.read_noting(&noted, &mut |batch| {
+            coverage.take(&batch);
+            told.see(&batch);
+            to.blocking_send(batch.into())
+        });
+        let watched = coverage.lines(window, &zone_shown);
+        let _ = said.blocking_send(Arrival::Found { offers: Vec::new(), cannot_see: Vec::new(), watched });
+        if let Some(store) = beside
+            && let Ok(records) = runtime.block_on(async { told.known(&*Arc::clone(&*store.read().await)).await })
+            && !records.is_empty()
+        {
+            let _ = said.blocking_send(Arrival::Noted(records));
+        }
         let arrival = match result {
             Ok(summary) => summary.trouble().map(|t| Arrival::Say(Level::Warn, t)),
             Err(e) => Some(Arrival::Say(Level::Bad, format!("{e:#}"))),
@@ -164,13 +194,18 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     state.own.loading = Some(0.0);
     state.player.growing = true;
     state.view.go_when_loaded = args.at;
+    if raw {
+        // What is known of which time is the first question here; any key goes on.
+        state.view.overlays.push(Overlay::Offers { cursor: 0 });
+    }
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);
     let past = Some(Loader::start(past, answers_to.clone()));
     let shell = Shell {
         answers: answers_to,
-        incident: None,
-        drafts: keep_drafts(None),
+        drafts: keep_drafts(incident.clone()),
+        incident,
+        replay: Some(log),
         recorder: None,
         supervisor: None,
         store: store.clone(),

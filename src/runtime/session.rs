@@ -9,7 +9,7 @@ use crate::signals::source::StreamClock;
 use crate::signals::{Declared, Roots, database, deploys, health, host, incident, logs};
 use crate::stream::order;
 use crate::stream::queue;
-use crate::stream::recorder::{Recorder, RecorderOptions};
+use crate::stream::recorder::{Recorder, RecorderOptions, Retention};
 use crate::stream::supervisor::Supervisor;
 use crate::timeline::source::Declaration;
 
@@ -36,6 +36,8 @@ impl Session {
             path: record,
             ring: (config.recorder.memory_mb.max(1) as usize) << 20,
             redact: config.recorder.redact,
+            keep: Retention::of(&config.recorder),
+            ..RecorderOptions::default()
         };
         let recorder = Recorder::start(options).map_err(anyhow::Error::msg)?;
         let (to, stream) = queue::queue();

@@ -6,6 +6,7 @@ use crate::app::keymap::Keymap;
 use crate::app::state::Settings;
 use crate::cli::{ScreenOptions, UsageError};
 use crate::config::Config;
+use crate::signals::incident::checklist;
 use crate::ui::theme::ColorDepth;
 use crate::ui::{Glyphs, Theme};
 
@@ -33,6 +34,8 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         zone,
         zone_name,
         local_zone,
+        checklists: checklist::all(&own_checklists()),
+        calm: std::time::Duration::from_secs(u64::from(config.incident.calm_minutes.max(1)) * 60),
         deploys: config.deploys.clone(),
         theme: theme.name.clone(),
         window_secs: u64::from(config.screen.window_minutes.clamp(1, 1_440)) * 60,
@@ -59,4 +62,17 @@ fn utf8() -> bool {
         let v = v.to_ascii_lowercase();
         v.contains("utf-8") || v.contains("utf8") || v == "c" || v == "posix"
     })
+}
+
+/// Name and text of the user's own checklists: `checklists/*.md` beside the configuration, in the order of their names.
+fn own_checklists() -> Vec<(String, String)> {
+    let Some(dir) = crate::config::places().first().and_then(|p| p.parent().map(|d| d.join("checklists"))) else {
+        return Vec::new();
+    };
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.filter_map(|e| e.ok().map(|e| e.path())).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "md"));
+    paths.sort();
+    let read = |p: std::path::PathBuf| Some((p.file_stem()?.to_str()?.to_owned(), std::fs::read_to_string(&p).ok()?));
+    paths.into_iter().filter_map(read).collect()
 }

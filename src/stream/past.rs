@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::recorder::Recorder;
-use super::recording::{Frame, Reader};
+use super::recording::{Decoder, Frame, Reader};
 use super::runs::{Runs, Speaking};
 use crate::signals::window::Wanted;
 use crate::signals::{Envelope, Event, Timeline};
@@ -31,6 +31,8 @@ struct Block {
     first: Ts,
     last: Ts,
     speaking: Arc<Speaking>,
+    /// Its frames build on those before them of the same one; `None` where they build on none.
+    generation: Option<u8>,
 }
 
 /// Where which times stand in a recording.
@@ -48,7 +50,7 @@ impl Book {
     }
 
     /// Notes a frame of the newest file with what it holds, and who spoke in it.
-    pub fn note(&mut self, bytes: Range<u64>, envelopes: &[Envelope], runs: &Runs) {
+    pub fn note(&mut self, bytes: Range<u64>, generation: Option<u8>, envelopes: &[Envelope], runs: &Runs) {
         let observed = || envelopes.iter().map(|e| e.observed);
         let (Some(first), Some(last)) = (observed().min(), observed().max()) else { return };
         // What is known of the runs is needed to read parts again; it grows with declarations only.
@@ -61,15 +63,17 @@ impl Book {
             && b.bytes.end == bytes.start
             && bytes.end - b.bytes.start <= BLOCK.1
             && last.max(b.last).since(first.min(b.first)) <= BLOCK.0
+            && (b.generation.is_none() || generation.is_none() || b.generation == generation)
             && *b.speaking == *runs.speaking()
         {
             b.bytes.end = bytes.end;
+            b.generation = b.generation.or(generation);
             (b.first, b.last) = (b.first.min(first), b.last.max(last));
             return;
         }
         let same = self.blocks.last().filter(|b| *b.speaking == *runs.speaking()).map(|b| Arc::clone(&b.speaking));
         let speaking = same.unwrap_or_else(|| Arc::new(runs.speaking().clone()));
-        self.blocks.push(Block { file, bytes, first, last, speaking });
+        self.blocks.push(Block { file, bytes, first, last, speaking, generation });
     }
 
     /// Bytes that the book itself takes in memory, about.
@@ -79,11 +83,27 @@ impl Book {
 
     fn pieces(&self, from: Ts, to: Ts) -> Pieces {
         let mut pieces = Pieces { runs: Some(self.runs.clone()), ..Pieces::default() };
-        for b in self.blocks.iter().filter(|b| b.first <= to && b.last >= from) {
-            pieces.all.push(Piece {
-                bytes: Bytes::File(self.files[b.file].clone(), b.bytes.clone()),
-                speaking: Some(Arc::clone(&b.speaking)),
-            });
+        // Blocks before the first wanted one of a generation are needed to read it.
+        let mut began = 0;
+        let mut taken = 0;
+        for (i, b) in self.blocks.iter().enumerate() {
+            let goes_on = i > 0 && {
+                let before = &self.blocks[i - 1];
+                before.file == b.file && b.generation.is_some() && before.generation == b.generation
+            };
+            if !goes_on {
+                began = i;
+            }
+            if b.first <= to && b.last >= from {
+                for b in &self.blocks[taken.max(began)..=i] {
+                    pieces.all.push(Piece {
+                        bytes: Bytes::File(self.files[b.file].clone(), b.bytes.clone()),
+                        speaking: Some(Arc::clone(&b.speaking)),
+                        generation: b.generation.map(u64::from),
+                    });
+                }
+                taken = i + 1;
+            }
         }
         pieces
     }
@@ -102,6 +122,7 @@ pub struct Pieces {
 struct Piece {
     bytes: Bytes,
     speaking: Option<Arc<Speaking>>,
+    generation: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -111,14 +132,24 @@ enum Bytes {
 }
 
 impl Pieces {
-    /// A part of a file.
-    pub fn push_file(&mut self, path: PathBuf, bytes: Range<u64>) {
-        self.all.push(Piece { bytes: Bytes::File(path, bytes), speaking: None });
+    /// A part of a file, of one generation.
+    pub fn push_file(&mut self, path: PathBuf, bytes: Range<u64>, generation: u64) {
+        self.all.push(Piece { bytes: Bytes::File(path, bytes), speaking: None, generation: Some(generation) });
     }
 
     /// A frame in memory.
-    pub fn push(&mut self, frame: Arc<[u8]>) {
-        self.all.push(Piece { bytes: Bytes::Memory(frame), speaking: None });
+    pub fn push(&mut self, frame: Arc<[u8]>, generation: u64) {
+        self.all.push(Piece { bytes: Bytes::Memory(frame), speaking: None, generation: Some(generation) });
+    }
+
+    /// Where the second half begins: between two generations.
+    fn middle(&self) -> usize {
+        let apart = |i: usize| {
+            let (a, b) = (&self.all[i - 1], &self.all[i]);
+            a.generation != b.generation || b.generation.is_none()
+        };
+        let half = self.all.len() / 2;
+        (half.max(1)..self.all.len()).find(|&i| apart(i)).unwrap_or(self.all.len())
     }
 }
 
@@ -168,7 +199,7 @@ impl Past {
             return Err(PastError::Gone { since });
         }
         // Decoding is most of the work, and can be done by two at a time.
-        let (head, tail) = pieces.all.split_at(pieces.all.len() / 2);
+        let (head, tail) = pieces.all.split_at(pieces.middle());
         let decode = |pieces: &[Piece], runs: &Option<Runs>| decode(pieces, runs.clone(), from, last);
         let (a, b) = std::thread::scope(|scope| {
             let other = scope.spawn(|| decode(tail, &pieces.runs));
@@ -195,6 +226,7 @@ fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<
     let mut open: Option<(PathBuf, File)> = None;
     let mut buffer = Vec::new();
     let mut total = 0;
+    let mut chains = Decoder::default();
     for piece in pieces {
         let bytes: &[u8] = match &piece.bytes {
             Bytes::Memory(frame) => frame,
@@ -217,7 +249,7 @@ fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<
         if let Some(speaking) = &piece.speaking {
             runs.resume(speaking);
         }
-        let mut reader = Reader::new(bytes).only(wanted);
+        let mut reader = Reader::new(bytes).only(wanted).resume(std::mem::take(&mut chains));
         while let Ok(Some(frame)) = reader.next_frame() {
             if let Frame::Events(mut envelopes) = frame {
                 if piece.speaking.is_some() {
@@ -226,6 +258,7 @@ fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<
                 out.extend(envelopes.into_iter().filter(|e| e.observed >= from && e.observed <= to));
             }
         }
+        chains = reader.into_chains();
     }
     Ok(out)
 }

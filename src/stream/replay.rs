@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::past::Book;
-use super::recording::{Damage, Frame, Reader, RecordingError};
+use super::recording::{Damage, Frame, Place, Reader, RecordingError};
 use super::runs::Runs;
 use crate::signals::Envelope;
 use crate::timeline::Ts;
@@ -18,6 +18,8 @@ pub struct Summary {
     pub envelopes: u64,
     /// Envelopes the recorder had lost.
     pub missing: u64,
+    /// How often the wall clock was set while it was recorded.
+    pub clock_steps: u64,
     /// What could not be read.
     pub damage: Damage,
 }
@@ -27,7 +29,15 @@ impl Summary {
     pub fn trouble(&self) -> Option<String> {
         let mut parts = Vec::new();
         if self.damage.bytes > 0 {
-            parts.push(format!("{} damaged bytes stepped over", self.damage.bytes));
+            let place = self.damage.places.first().map(Place::text).unwrap_or_default();
+            parts.push(format!("{} damaged bytes stepped over{place}", self.damage.bytes));
+        }
+        if self.damage.orphans > 0 {
+            parts.push(format!("{} events lost with them", self.damage.orphans));
+        }
+        if self.clock_steps > 0 {
+            let times = if self.clock_steps == 1 { "once".into() } else { format!("{} times", self.clock_steps) };
+            parts.push(format!("the clock of the box was set {times}"));
         }
         if self.missing > 0 {
             parts.push(format!("{} events were lost while recording", self.missing));
@@ -86,9 +96,10 @@ pub fn read_noting(
             match frame {
                 Frame::Segment(_) => runs.segment(),
                 Frame::Gap(gap) => summary.missing += gap.envelopes,
+                Frame::Clock(_) => summary.clock_steps += 1,
                 Frame::Events(mut envelopes) => {
                     runs.place(&mut envelopes);
-                    note(&mut |b| b.note(reader.last_frame(), &envelopes, &runs));
+                    note(&mut |b| b.note(reader.last_frame(), reader.generation(), &envelopes, &runs));
                     summary.envelopes += envelopes.len() as u64;
                     if !to(envelopes) {
                         return Ok(summary);
@@ -96,10 +107,7 @@ pub fn read_noting(
                 }
             }
         }
-        let d = reader.damage();
-        summary.damage.bytes += d.bytes;
-        summary.damage.unknown_frames += d.unknown_frames;
-        summary.damage.unknown_events += d.unknown_events;
+        summary.damage.add(reader.damage());
     }
     if frames == 0 {
         return Err(RecordingError::NotARecording { path: path.display().to_string(), size });

@@ -69,6 +69,8 @@ impl Trouble {
 /// Facts shared by all panes in one frame.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Since when all that was pinned is back to what is usual while an incident is open, and in words what.
+    pub over: Option<(Ts, String)>,
     /// Marks visible at the playhead, in order of time.
     pub marks: Vec<Mark>,
     /// The window the strip and the small charts show; its end is the playhead or the end of the recording.

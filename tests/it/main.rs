@@ -8,6 +8,7 @@ mod deploys;
 mod ending;
 mod explain;
 mod failover;
+mod faults;
 mod following;
 mod health;
 mod host;

@@ -342,6 +342,7 @@ async fn runs_live_and_panics_when_asked_to() {
     let Some(sign) = std::env::var_os("WARROOM_TEST_PANIC_LIVE") else { return };
     let (config, _) = warroom::config::Config::find(None).expect("a configuration");
     let live = warroom::runtime::live::Live {
+        allow_kill: false,
         config,
         files: vec!["api.log".into()],
         commands: Vec::new(),
@@ -350,7 +351,6 @@ async fn runs_live_and_panics_when_asked_to() {
         filter: warroom::timeline::Filter::default(),
         screen: Default::default(),
         demo: false,
-        allow_kill: false,
     };
     let fault = async {
         while !Path::new(&sign).exists() {

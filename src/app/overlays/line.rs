@@ -58,6 +58,16 @@ impl Line {
         self.area.insert_str(text.replace(['\r', '\n'], " ").trim_end());
     }
 
+    /// The cursor goes to the beginning.
+    pub fn home(&mut self) {
+        self.area.move_cursor(CursorMove::Head);
+    }
+
+    /// The cursor goes to a column, in characters.
+    pub fn go_to(&mut self, column: usize) {
+        self.area.move_cursor(CursorMove::Jump(0, u16::try_from(column).unwrap_or(u16::MAX)));
+    }
+
     /// Brings back what was typed before (`-1`), or goes on towards the newest; behind that stands an empty line.
     pub fn recall(&mut self, by: i32) {
         let at = (self.at as i64 + i64::from(by)).clamp(0, self.before.len() as i64) as usize;

@@ -1,7 +1,7 @@
 //! List keys inside an overlay: move, open, back.
 
 use super::top::{Answer, TopValues};
-use super::{Overlay, rates, terms};
+use super::{Overlay, pick, rates, terms};
 use crate::app::action::Action;
 use crate::app::arrival::OfferRow;
 use crate::app::effect::Effect;
@@ -33,6 +33,10 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let terms = terms::terms(state).len();
     let sources = rates::len(state);
     let (columns, mutes) = (looking::choices(state).len(), looking::mutable(state).len());
+    let picks = match state.view.overlays.last() {
+        Some(Overlay::Pick(p)) => pick::len(state, &p.what),
+        _ => 0,
+    };
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
@@ -46,6 +50,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
         Some(Overlay::Columns { cursor }) => *cursor = shift(*cursor, columns),
         Some(Overlay::Mutes { cursor }) => *cursor = shift(*cursor, mutes),
+        Some(Overlay::Pick(p)) => p.cursor = shift(p.cursor, picks),
         _ => {}
     }
     Vec::new()
@@ -67,6 +72,7 @@ fn open(state: &mut State) -> Vec<Effect> {
             looking::choose(state, cursor)
         }
         Some(Overlay::Mutes { cursor }) => looking::mute(state, cursor),
+        Some(Overlay::Pick(p)) => pick::choose(state, *p),
         _ => Vec::new(),
     }
 }

@@ -6,22 +6,26 @@ pub mod filter_line;
 pub mod line;
 pub mod lists;
 pub mod palette;
+pub mod pick;
 pub mod plan;
 pub mod rates;
 pub mod terms;
 pub mod top;
+pub mod writing;
 
 use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
 use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Plan;
-use crate::ui::{Role, Selected};
+use crate::ui::Role;
 
 use self::detail::Detail;
 use self::filter_line::FilterLine;
 use self::line::Line;
 use self::palette::Palette;
+use self::pick::Picking;
 use self::top::TopValues;
+use self::writing::Writing;
 
 /// A line of a box: pieces with their roles.
 pub type BoxLine = Vec<(Role, String)>;
@@ -30,12 +34,9 @@ pub type BoxLine = Vec<(Role, String)>;
 #[derive(Clone, Debug)]
 pub enum Overlay {
     /// A note being written, with what was selected when it began.
-    Note {
-        /// The text.
-        line: Line,
-        /// Evidence.
-        selected: Option<Selected>,
-    },
+    Note(Box<Writing>),
+    /// A short list that something is chosen from.
+    Pick(Box<Picking>),
     /// The filter being edited.
     Filter(Box<FilterLine>),
     /// Its terms, to be switched off and on.
@@ -69,6 +70,8 @@ pub enum Overlay {
         name: String,
         /// What will be run.
         command: String,
+        /// What it is called in its note.
+        called: String,
     },
     /// The end of a session: how far, and whose, must be typed.
     End {
@@ -146,6 +149,8 @@ pub enum Overlay {
 pub enum WriteWhat {
     /// The recording.
     Recording,
+    /// The post-mortem.
+    PostMortem,
     /// The log lines that the filter lets through.
     Lines(WriteAs),
 }
@@ -172,6 +177,7 @@ impl MenuKind {
             ],
             MenuKind::Write => &[
                 ('r', "the recording to disk, from its beginning"),
+                ('p', "the post-mortem of the incident: Markdown, HTML and JSON"),
                 ('l', "the filtered log lines of the shown window to a file, secrets taken out"),
                 ('j', "the same as JSON, one record a line"),
                 ('u', "the same as they stand, secrets included"),
@@ -184,8 +190,8 @@ impl Overlay {
     /// Its line, when it is one that is typed into.
     pub fn line(&mut self) -> Option<&mut Line> {
         match self {
-            Overlay::Note { line, .. }
-            | Overlay::Search(line)
+            Overlay::Note(w) => Some(&mut w.line),
+            Overlay::Search(line)
             | Overlay::Time { line, .. }
             | Overlay::Path { line, .. }
             | Overlay::Confirm { line, .. }

@@ -7,6 +7,7 @@ use super::{ScreenLayout, above};
 use crate::app::action::Action;
 use crate::app::overlays::Overlay;
 use crate::app::overlays::line::Line;
+use crate::app::overlays::pick::Pick;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::database::ending::How;
@@ -21,12 +22,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         return;
     }
     match state.view.overlays.last() {
-        Some(Overlay::Note { line, selected }) => {
-            let with = match selected {
-                Some(s) => format!("with {}", s.text),
-                None => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
+        Some(Overlay::Note(w)) => {
+            let with = match &w.selected {
+                Some(s) if w.above.is_empty() => format!("with {}", s.text),
+                _ if w.above.is_empty() => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
+                _ => "Enter saves, ^J another line, ^O your editor".into(),
             };
-            typing(cx, area, buf, out, "note: ", line, &with);
+            let prompt = if w.edits.is_some() { "change: " } else { "note: " };
+            typing(cx, area, buf, out, prompt, &w.line, &with);
         }
         Some(Overlay::Filter(f)) => {
             let hint = match &f.error {
@@ -63,7 +66,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
                 .map_or("no such command; ^U clears, Esc leaves".to_owned(), |(a, _)| a.row().sentence.to_owned());
             typing(cx, area, buf, out, ":", &p.line, &hint);
         }
-        Some(Overlay::Confirm { line, name, command }) => {
+        Some(Overlay::Confirm { line, name, command, .. }) => {
+            let command = command.lines().collect::<Vec<_>>().join("; ");
             typing(cx, area, buf, out, &format!("type {name} to run {command} : "), line, "Esc cancels");
         }
         Some(Overlay::End { line, ending }) => {
@@ -98,6 +102,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             }
             keys.push((Action::Back, "back"));
             hints(state, cx, area, buf, out, &keys);
+        }
+        Some(Overlay::Pick(p)) if matches!(p.what, Pick::Steps(_)) => {
+            let said = "Enter ticks   r runs the command   Esc back";
+            text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), said, cx.theme.style(Role::KeyHint));
         }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None => {
@@ -204,6 +212,17 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
+    const INCIDENT: &[(Action, &str)] = &[
+        (Action::Note, "note"),
+        (Action::Open, "back to that screen"),
+        (Action::Unfold, "change, settle"),
+        (Action::Weigh, "evidence"),
+        (Action::Checklists, "checklist"),
+        (Action::Write, "write"),
+        (Action::Palette, "commands"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
     const OTHER: &[(Action, &str)] = &[
         (Action::Note, "note"),
         (Action::Open, "open"),
@@ -216,7 +235,9 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
-    if state.player.is_replay() {
+    if state.view.focus == Pane::Incident {
+        INCIDENT
+    } else if state.player.is_replay() {
         REPLAY
     } else if !state.player.is_live() {
         PAST

@@ -62,6 +62,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             if live { Role::Header } else { Role::HeaderPast },
         ));
     }
+    if let Some(open) = incident::pane::open_hypotheses(&state.shown().incident, cx).filter(|_| area.width >= 60) {
+        parts.push((open, if live { Role::Header } else { Role::HeaderPast }));
+    }
     let mut x = area.left() + 1;
     for (part, role) in parts {
         let room = right.saturating_sub(x + 1);

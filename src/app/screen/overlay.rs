@@ -84,6 +84,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
             list(cx, room, buf, &consent.question, &lines, None, 0);
         }
+        Some(Overlay::Pick(p)) => {
+            let (title, lines) = overlays::pick::lines(state, p);
+            low_list(cx, room, buf, &title, &lines, p.cursor);
+        }
+        Some(Overlay::Note(w)) if !w.above.is_empty() => {
+            let lines: Vec<BoxLine> = w.above.iter().map(|l| vec![(Role::Text, l.clone())]).collect();
+            low_list(cx, room, buf, "The lines above", &lines, lines.len() - 1);
+        }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
             list(cx, room, buf, &title, &lines, Some(top.cursor), 0);

@@ -106,7 +106,13 @@ fn a_draft_of_a_run_that_crashed_comes_back_in_the_line() {
 fn a_command_that_ended_is_noted_with_its_outcome() {
     let mut w = outage();
     let took = std::time::Duration::from_secs(3);
-    let ran = |code, output: &str| Arrival::Ran { name: "rollback api".into(), code, took, output: output.into() };
+    let ran = |code, output: &str| Arrival::Ran {
+        name: "rollback api".into(),
+        command: "./back".into(),
+        code,
+        took,
+        output: output.into(),
+    };
     let effects = arrive(&mut w.state, ran(Some(0), "done"));
     let draft = saved(&effects);
     assert_eq!(draft.kind, NoteKind::Action);

@@ -4,6 +4,7 @@
 mod detail;
 mod evidence;
 mod filters;
+mod incident;
 mod keys;
 mod looking;
 mod screens;

@@ -268,7 +268,8 @@ impl World {
     /// Names of what lies over the panes, topmost last.
     pub fn overlays(&self) -> Vec<&'static str> {
         let name = |o: &Overlay| match o {
-            Overlay::Note { .. } => "note",
+            Overlay::Note(_) => "note",
+            Overlay::Pick(_) => "pick",
             Overlay::Filter(_) => "filter",
             Overlay::Terms { .. } => "terms",
             Overlay::Search(_) => "search",
@@ -528,6 +529,7 @@ fn incident(w: &mut World) {
         at: t("13:58:00"),
         author: author(),
         host: host(),
+        recording: None,
     };
     w.event(INCIDENT, t("13:58:00"), Event::Incident(IncidentEvent::Opened(opened)));
     let started = Milestone {
@@ -556,6 +558,9 @@ fn incident(w: &mut World) {
             author: author(),
             host: host(),
             evidence: Vec::new(),
+            screen: None,
+            ran: None,
+            recording: None,
             supersedes: None,
             deleted: false,
         };

@@ -550,7 +550,7 @@ pub struct SlowStatement {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_ms: Option<f64>,
     /// The session that ran it; 0 when the line names none.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "no_pid")]
     pub pid: i32,
     /// What the application calls itself.
     #[serde(default, skip_serializing_if = "CompactString::is_empty")]
@@ -562,7 +562,7 @@ pub struct SlowStatement {
     pub from: LineRef,
 }
 
-fn is_zero(pid: &i32) -> bool {
+fn no_pid(pid: &i32) -> bool {
     *pid == 0
 }
 

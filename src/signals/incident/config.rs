@@ -17,10 +17,12 @@ pub struct IncidentConfig {
     /// Who the notes are from. Unset: the login name, through sudo the one behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
+    /// For how many minutes errors and checks must be back to usual before it is proposed that it is over.
+    pub calm_minutes: u32,
 }
 
 impl Default for IncidentConfig {
     fn default() -> IncidentConfig {
-        IncidentConfig { enabled: true, path: None, author: None }
+        IncidentConfig { enabled: true, path: None, author: None, calm_minutes: 5 }
     }
 }

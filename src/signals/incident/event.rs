@@ -13,7 +13,7 @@ use crate::timeline::Ts;
 
 pub use id::RecordId;
 pub use ledger::{Incident, Ledger, NoteNow};
-pub use note::{Evidence, HypothesisState, Note, NoteKind};
+pub use note::{Evidence, HypothesisState, Note, NoteKind, Ran, Screen};
 
 /// One record of the incident log, as it stands on disk and on the stream.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub struct Opened {
     pub author: String,
     /// On which host.
     pub host: String,
+    /// Opened while this recording was replayed: its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
 }
 
 /// What changed about an incident; what is absent stays as it was.
@@ -135,6 +138,15 @@ pub struct Updated {
     /// New status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
+    /// Somebody takes a role from here on; an empty name gives it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<(RoleKind, String)>,
+    /// The services that are hit: replaces the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<String>>,
+    /// It is the same as another incident: its records count there from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<RecordId>,
     /// When.
     pub entered_at: Ts,
     /// Who.
@@ -213,6 +225,23 @@ words! {
     Sev3 = "SEV3" | "3",
     /// Hardly anybody notices.
     Sev4 = "SEV4" | "4",
+}
+
+words! {
+    /// What somebody is responsible for during an incident.
+    RoleKind, "a role":
+    /// Leads, decides.
+    Commander = "commander" | "ic" | "lead",
+    /// Works on the systems.
+    Ops = "ops" | "operations",
+    /// Writes down.
+    Scribe = "scribe",
+    /// Tells users and colleagues.
+    Comms = "comms" | "communications",
+    /// Speaks with another team or a vendor.
+    Liaison = "liaison",
+    /// Told of it first.
+    Reporter = "reporter",
 }
 
 words! {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::event::{HypothesisState, Incident, IncidentEvent, Ledger, NoteNow, RecordId};
-use super::metrics::{Figure, figures};
+use super::metrics::{Clues, Figure, figures};
 use crate::timeline::facts::{Mark, MarkKind};
 use crate::timeline::{Seq, SourceId, Ts};
 
@@ -54,7 +54,13 @@ impl IncidentHistory {
         if !self.known.insert(event.id()) {
             return;
         }
-        let seen = Seen { visible: observed.min(event.entered_at()), event: event.clone() };
+        let visible = match event {
+            // Written over a replay, days later: it belongs to the time it tells of.
+            IncidentEvent::Note(n) if n.recording.is_some() => n.event_at,
+            IncidentEvent::Opened(e) if e.recording.is_some() => Ts::MIN,
+            _ => observed.min(event.entered_at()),
+        };
+        let seen = Seen { visible, event: event.clone() };
         let (kept, cap) = match event {
             IncidentEvent::Note(_) => (&mut self.notes, NOTES),
             _ => (&mut self.facts, FACTS),
@@ -68,6 +74,13 @@ impl IncidentHistory {
             self.known.remove(&gone.event.id());
             self.evicted += 1;
         }
+    }
+
+    /// Takes in a record that came on no stream: one of the log while a recording is replayed.
+    pub fn add(&mut self, event: &IncidentEvent) {
+        let last = |m: &BTreeMap<Seq, Seen>| m.keys().next_back().copied().unwrap_or(0);
+        let seq = last(&self.notes).max(last(&self.facts)).saturating_add(1);
+        self.apply(seq, SourceId::default(), event.entered_at(), event);
     }
 
     /// Everything folded, as of `now`.
@@ -97,7 +110,7 @@ impl IncidentHistory {
     pub fn figures(&self, now: Ts) -> Vec<Figure> {
         let ledger = self.ledger(now);
         let Some(incident) = ledger.current().or(ledger.latest()) else { return Vec::new() };
-        figures(incident, &ledger.notes_of(incident.id))
+        figures(incident, &ledger.notes_of(incident.id), &Clues::default())
     }
 
     /// Notes and milestones of all incidents as marks on the axis, in order of time, as of `now`.

@@ -12,6 +12,7 @@ impl NoteKind {
             NoteKind::Decision => "=",
             NoteKind::Report => "@",
             NoteKind::FollowUp => "TODO",
+            NoteKind::Step => "[x]",
         }
     }
 }
@@ -29,7 +30,7 @@ pub fn parse(line: &str) -> (NoteKind, &str) {
             NoteKind::Hypothesis | NoteKind::Report => true,
             NoteKind::Action => !rest.starts_with('='),
             NoteKind::FollowUp => spaced || rest.starts_with(':'),
-            NoteKind::Observation | NoteKind::Decision => spaced,
+            NoteKind::Observation | NoteKind::Decision | NoteKind::Step => spaced,
         };
         if fits {
             let rest = if kind == NoteKind::FollowUp { rest.strip_prefix(':').unwrap_or(rest) } else { rest };
@@ -65,6 +66,7 @@ mod tests {
             ("@anna cannot log in", Report, "anna cannot log in"),
             ("TODO x", FollowUp, "x"),
             ("TODO: x", FollowUp, "x"),
+            ("[x] looked at the deploys", Step, "looked at the deploys"),
             ("  plain words ", Observation, "plain words"),
             (">5 s since the deploy", Observation, ">5 s since the deploy"),
             ("!= null in the code", Observation, "!= null in the code"),

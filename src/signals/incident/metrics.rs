@@ -1,7 +1,9 @@
-//! Times to detect, acknowledge, mitigate and resolve. Each figure says how it was computed and from what; one that
-//! cannot be known is absent, never zero.
+//! Times to detect, acknowledge, mitigate and resolve. Each figure says how it was computed and from what, and whether
+//! somebody moved a time afterwards; one that cannot be known is absent, never zero.
 
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::event::{Incident, MilestoneKind, NoteKind, NoteNow};
 use crate::timeline::Ts;
@@ -10,7 +12,7 @@ use crate::timeline::time::short;
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
-    /// `TTD`, `TTA`, `TTM`, `TTR`.
+    /// `TTD`, `TTA`, `TTM`, `TTR`, `lag`.
     pub name: &'static str,
     /// In words.
     pub meaning: &'static str,
@@ -20,42 +22,107 @@ pub struct Figure {
     pub formula: &'static str,
     /// Where the two times come from, or what is missing.
     pub source: String,
+    /// Whether one of the two milestones was set again after it had been set.
+    pub edited: bool,
+}
+
+/// A time that was read off the telemetry, and off what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clue {
+    /// When.
+    pub at: Ts,
+    /// What says so: `errors in the logs rose above what is usual`.
+    pub what: String,
+}
+
+/// What the telemetry of the window says of the times that nobody set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clues {
+    /// The impact began.
+    pub onset: Option<Clue>,
+    /// Something noticed by itself: a health check failed.
+    pub detected: Option<Clue>,
+    /// The change that is suspected.
+    pub change: Option<Clue>,
 }
 
 /// A time and where it comes from.
-struct Known(Ts, String);
+#[derive(Clone)]
+struct Known {
+    at: Ts,
+    source: String,
+    edited: bool,
+}
 
 impl Known {
+    fn new(at: Ts, source: impl Into<String>) -> Known {
+        Known { at, source: source.into(), edited: false }
+    }
+
     fn set(i: &Incident, kind: MilestoneKind) -> Option<Known> {
-        i.milestones.get(&kind).map(|m| Known(m.at, format!("{kind}: milestone set by hand")))
+        let m = i.milestones.get(&kind)?;
+        let again = i.edited.get(&kind).copied().unwrap_or(0);
+        let edits = match again {
+            0 => String::new(),
+            1 => ", edited once".to_owned(),
+            n => format!(", edited {n} times"),
+        };
+        Some(Known { at: m.at, source: format!("{kind}: milestone set by hand{edits}"), edited: again > 0 })
+    }
+
+    fn clue(kind: MilestoneKind, clue: Option<&Clue>) -> Option<Known> {
+        clue.map(|c| Known::new(c.at, format!("{kind}: not set, read off: {}", c.what)))
     }
 }
 
-/// The four figures of an incident; `notes` are its notes, oldest event first.
+/// The start of the impact, where it is known: set by hand, else read off the telemetry.
+pub fn onset(i: &Incident, clues: &Clues) -> Option<Ts> {
+    i.reached(MilestoneKind::Started).or(clues.onset.as_ref().map(|c| c.at))
+}
+
+/// The end of the impact: mitigated, else resolved, as set by hand.
+pub fn end(i: &Incident) -> Option<Ts> {
+    i.reached(MilestoneKind::Mitigated).or(i.reached(MilestoneKind::Resolved))
+}
+
+/// The figures of an incident; `notes` are its notes, oldest event first.
 ///
-/// The start of the impact falls back to the opening (but not for detection: an incident is opened after somebody
-/// noticed), detection to the first report of a user, acknowledgement to the first note after detection by somebody,
-/// mitigation to resolution.
-pub fn figures(i: &Incident, notes: &[NoteNow]) -> Vec<Figure> {
+/// The start of the impact falls back to what the telemetry says and then to the opening (but not for detection, where
+/// nobody has said when it began: an incident is opened after somebody noticed); detection to the first report of a user
+/// or the first failed check, whichever came first, then to the opening; acknowledgement to the first note after
+/// detection by somebody; mitigation to resolution.
+pub fn figures(i: &Incident, notes: &[NoteNow], clues: &Clues) -> Vec<Figure> {
     use MilestoneKind::*;
-    let started = Known::set(i, Started);
+    let started = Known::set(i, Started).or_else(|| Known::clue(Started, clues.onset.as_ref()));
     let report = notes.iter().find(|n| n.note.kind == NoteKind::Report);
-    let detected = Known::set(i, Detected)
-        .or_else(|| report.map(|n| Known(n.note.event_at, "detected: first report note".into())));
+    let report = report.map(|n| Known::new(n.note.event_at, "detected: first report note"));
+    let alarm = Known::clue(Detected, clues.detected.as_ref());
+    let noticed = match (report, alarm) {
+        (Some(a), Some(b)) => Some(if b.at < a.at { b } else { a }),
+        (a, b) => a.or(b),
+    };
+    let opening = || {
+        let begun = started.as_ref()?.at;
+        (begun <= i.opened_at)
+            .then(|| Known::new(i.opened_at, "detected: not set, taken from the opening of the incident"))
+    };
+    let detected = Known::set(i, Detected).or(noticed).or_else(opening);
     let acknowledged = Known::set(i, Acknowledged).or_else(|| {
-        let after = detected.as_ref()?.0;
-        let by_hand = |n: &&NoteNow| n.note.kind != NoteKind::Report && n.first.entered_at >= after;
+        let after = detected.as_ref()?.at;
+        let by_hand = |n: &&NoteNow| {
+            n.note.kind != NoteKind::Report && n.first.recording.is_none() && n.first.entered_at >= after
+        };
         let first = notes.iter().filter(by_hand).map(|n| n.first.entered_at).min()?;
-        Some(Known(first, "acknowledged: first note written after detection".into()))
+        Some(Known::new(first, "acknowledged: first note written after detection"))
     });
     let resolved = Known::set(i, Resolved);
     let mitigated = Known::set(i, Mitigated)
-        .or_else(|| resolved.as_ref().map(|k| Known(k.0, "mitigated: not set, taken from resolved".into())));
+        .or_else(|| resolved.clone().map(|k| Known { source: "mitigated: not set, taken from resolved".into(), ..k }));
     let begun = started
-        .as_ref()
-        .map(|k| Known(k.0, k.1.clone()))
-        .unwrap_or_else(|| Known(i.opened_at, "started: not set, taken from the opening of the incident".into()));
-    vec![
+        .clone()
+        .unwrap_or_else(|| Known::new(i.opened_at, "started: not set, taken from the opening of the incident"));
+    let change = clues.change.as_ref().map(|c| Known::new(c.at, format!("change: {}", c.what)));
+    let mut all = vec![
         figure(
             "TTD",
             "time to detect",
@@ -78,7 +145,18 @@ pub fn figures(i: &Incident, notes: &[NoteNow]) -> Vec<Figure> {
             (Started, Some(&begun)),
         ),
         figure("TTR", "time to resolve", "resolved - started", (Resolved, resolved.as_ref()), (Started, Some(&begun))),
-    ]
+    ];
+    if let Some(change) = &change {
+        let told = figure(
+            "lag",
+            "from the suspected change to the impact",
+            "started - change",
+            (Started, started.as_ref()),
+            (Started, Some(change)),
+        );
+        all.push(told);
+    }
+    all
 }
 
 fn figure(
@@ -89,15 +167,16 @@ fn figure(
     from: (MilestoneKind, Option<&Known>),
 ) -> Figure {
     let told =
-        |(kind, known): (MilestoneKind, Option<&Known>)| known.map_or(format!("{kind}: not set"), |k| k.1.clone());
+        |(kind, known): (MilestoneKind, Option<&Known>)| known.map_or(format!("{kind}: not set"), |k| k.source.clone());
     let mut source = format!("{}; {}", told(to), told(from));
     let value = match (to.1, from.1) {
-        (Some(to), Some(from)) if to.0 >= from.0 => Some(to.0.since(from.0)),
+        (Some(to), Some(from)) if to.at >= from.at => Some(to.at.since(from.at)),
         (Some(to), Some(from)) => {
-            source.push_str(&format!("; the first lies {} before the second", short(from.0.since(to.0))));
+            source.push_str(&format!("; the first lies {} before the second", short(from.at.since(to.at))));
             None
         }
         _ => None,
     };
-    Figure { name, meaning, value, formula, source }
+    let edited = [to.1, from.1].into_iter().flatten().any(|k| k.edited);
+    Figure { name, meaning, value, formula, source, edited }
 }

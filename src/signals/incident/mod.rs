@@ -4,6 +4,7 @@
 //! (`history`, `metrics`, `pane`), the post-mortem skeleton (`report`), and the log on disk (`sources`). Does not own
 //! the line editor, nor what is attached as evidence.
 
+pub mod checklist;
 pub mod config;
 pub mod event;
 pub mod history;
@@ -12,3 +13,4 @@ pub mod metrics;
 pub mod pane;
 pub mod report;
 pub mod sources;
+pub mod tags;

@@ -6,7 +6,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use super::event::{HypothesisState, Incident, IncidentSeverity, Ledger, Milestone, NoteKind, NoteNow, Status};
+use super::event::{
+    HypothesisState, Incident, IncidentSeverity, Ledger, Milestone, NoteKind, NoteNow, RecordId, Screen, Status,
+};
 use super::history::IncidentHistory;
 use super::kinds;
 use crate::timeline::Ts;
@@ -45,6 +47,9 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     match now.last_note {
         Some(at) => text.push_str(&format!(", last note {} ago", age(cx.now.since(at)))),
         None => text.push_str(", no notes yet: a writes one"),
+    }
+    if let Some((_, why)) = &cx.facts.over {
+        text.push_str(&format!(", {why}: over? :over records it"));
     }
     if now.others > 0 {
         text.push_str(&format!(", {} more open", now.others));
@@ -239,6 +244,45 @@ impl Rest {
         let columns = columns.min(self.left);
         (self.x, self.left) = (self.x + columns, self.left - columns);
     }
+}
+
+/// The note under the cursor, by the ID it has through all its versions.
+pub fn note_of(history: &IncidentHistory, cx: &PaneCx) -> Option<RecordId> {
+    let ledger = history.ledger(cx.now);
+    let rows = rows(&ledger);
+    match rows.get(cx.cursor.min(rows.len().checked_sub(1)?))? {
+        Row::Note(n) => Some(n.note.root()),
+        Row::Milestone(_) => None,
+    }
+}
+
+/// The screen that the row under the cursor was noted on; of a milestone, or a note that does not say, what is known of
+/// it: time, filter and pane of its evidence.
+pub fn screen_of(history: &IncidentHistory, cx: &PaneCx) -> Option<Screen> {
+    let ledger = history.ledger(cx.now);
+    let rows = rows(&ledger);
+    match rows.get(cx.cursor.min(rows.len().checked_sub(1)?))? {
+        Row::Milestone(m) => Some(Screen { at: m.at, ..Screen::default() }),
+        Row::Note(n) => Some(n.note.screen.clone().or(n.first.screen.clone()).unwrap_or_else(|| {
+            let e = n.note.evidence.first();
+            Screen {
+                at: n.note.event_at,
+                pane: e.and_then(|e| e.pane),
+                filter: e.map_or(String::new(), |e| e.filter.clone()),
+                ..Screen::default()
+            }
+        })),
+    }
+}
+
+/// The open hypotheses, for the header: the newest one and how many there are besides.
+pub fn open_hypotheses(history: &IncidentHistory, cx: &PaneCx) -> Option<String> {
+    let now = history.current(cx.now)?;
+    let newest = one_line(now.open_hypotheses.last()?);
+    Some(match now.open_hypotheses.len() {
+        1 => format!("? {newest}"),
+        n => format!("? {newest} (+{})", n - 1),
+    })
 }
 
 /// The row under the cursor.

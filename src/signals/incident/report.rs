@@ -1,157 +1,155 @@
-//! The post-mortem skeleton, from the incident log alone: Markdown for people, one JSON object for programs.
+//! The post-mortem: from the incident log, and from what the telemetry of its window says, as Markdown for people, as one
+//! HTML file with charts, and as one JSON object for programs.
 //!
 //! What is not known is printed as `??`, never as 0 and never left out: it is what the author still has to find. Times
-//! are UTC. Names become roles unless asked for; names inside the words of a note are left as written. Everything is
-//! redacted once more on the way out.
+//! are UTC. Names become roles unless asked for, in the words of notes, too. Everything is redacted once more on the way
+//! out. Gathering what the telemetry says is the caller's part (see [`window::Seen`]).
 
+pub mod chart;
+pub mod document;
 pub mod escape;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod rows;
+mod sections;
+pub mod window;
 
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
-use serde_json::json;
 
-use super::event::{Evidence, HypothesisState, Incident, IncidentEvent, Ledger, MilestoneKind, NoteKind, NoteNow};
-use super::metrics::figures;
-use crate::timeline::time::short;
+use super::event::{Evidence, Incident, IncidentEvent, Ledger, NoteKind, NoteNow, RecordId};
+use super::metrics::{Figure, figures};
 use crate::timeline::{SourceKind, Ts};
-use escape::{block, cell, prose, quoted};
+use document::Document;
+use window::Seen;
 
 /// What the author of an export may choose.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReportOptions {
     /// Real names instead of roles.
     pub names: bool,
+    /// Every record and every event in the timeline instead of those that a reader needs.
+    pub complete: bool,
     /// The recording that rows can be looked up in, as it is named on the command line.
     pub recording: Option<String>,
-}
-
-/// One line of the timeline.
-struct Row {
-    at: Ts,
-    event: String,
-    who: String,
-    proof: String,
-}
-
-/// An incident ready to be written.
-struct Report<'a> {
-    incident: &'a Incident,
-    notes: Vec<NoteNow<'a>>,
-    roles: BTreeMap<String, String>,
-    options: &'a ReportOptions,
-    /// Evidence by number, in the order of the notes.
-    evidence: Vec<(&'a Evidence, Ts)>,
+    /// Log files that rows can be looked up in where there is no recording.
+    pub logs: Vec<String>,
+    /// Size and checksum of the recording, in words.
+    pub fingerprint: Option<String>,
+    /// Steps of the checklists in use that were not ticked.
+    pub unticked: Vec<String>,
 }
 
 const UNKNOWN: &str = "??";
 
-/// The skeleton in Markdown. `records` are those of one incident, in the order of the log; `None` when there are none.
-pub fn markdown(records: &[IncidentEvent], options: &ReportOptions) -> Option<String> {
-    let ledger = Ledger::fold(records);
-    let incident = ledger.latest()?;
-    let r = Report::new(incident, ledger.notes_of(incident.id), options);
-    let mut out = String::new();
-    r.head(&mut out);
-    r.detection(&mut out);
-    r.timeline(&mut out);
-    r.hypotheses(&mut out);
-    r.actions(&mut out);
-    r.times(&mut out);
-    r.supporting(&mut out);
-    Some(out)
+/// Who does what without being a person.
+const MACHINES: &[&str] = &[
+    "ci",
+    "cd",
+    "bot",
+    "cron",
+    "systemd",
+    "jenkins",
+    "github-actions",
+    "gitlab",
+    "argocd",
+    "flux",
+    "helm",
+    "ansible",
+    "demo",
+];
+
+/// Logins that are words of their own, and nobody's name.
+const LOGINS: &[&str] =
+    &["root", "admin", "user", "ubuntu", "debian", "deploy", "app", "api", "web", "www-data", "postgres", "oncall"];
+
+/// An incident ready to be written.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    incident: Incident,
+    records: &'a [IncidentEvent],
+    notes: Vec<NoteNow<'a>>,
+    names: BTreeMap<String, String>,
+    options: &'a ReportOptions,
+    seen: &'a Seen,
+    figures: Vec<Figure>,
+    /// Evidence by number, in the order of the notes, and when its note tells of.
+    evidence: Vec<(&'a Evidence, Ts)>,
 }
 
 impl<'a> Report<'a> {
-    fn new(incident: &'a Incident, notes: Vec<NoteNow<'a>>, options: &'a ReportOptions) -> Report<'a> {
-        let mut names = vec![incident.opened_by.as_str()];
-        names.extend(notes.iter().flat_map(|n| [n.first.author.as_str(), n.note.author.as_str()]));
-        names.extend(incident.milestones.values().map(|m| m.by.as_str()));
-        names.extend(incident.changes.iter().map(|c| c.author.as_str()));
-        let mut roles = BTreeMap::new();
-        for name in names {
-            let next = roles.len() + 1;
-            roles.entry(name.to_owned()).or_insert_with(|| format!("responder {next}"));
-        }
+    /// Of the incident `id`, whose records (with those of incidents merged into it) are given in the order of the log;
+    /// `None` when it is not among them.
+    pub fn new(
+        id: RecordId,
+        records: &'a [IncidentEvent],
+        seen: &'a Seen,
+        options: &'a ReportOptions,
+    ) -> Option<Report<'a>> {
+        let ledger = Ledger::fold(records);
+        let incident = ledger.incidents.get(&ledger.home(id))?.clone();
+        let notes = ledger.notes_of(incident.id);
+        let figures = figures(&incident, &notes, &seen.clues);
+        let names = roles(&incident, &notes);
         let evidence = notes.iter().flat_map(|n| n.note.evidence.iter().map(|e| (e, n.note.event_at))).collect();
-        Report { incident, notes, roles, options, evidence }
+        Some(Report { incident, records, notes, names, options, seen, figures, evidence })
     }
 
+    /// As a document, before it is written out.
+    pub fn document(&self) -> Document {
+        sections::document(self)
+    }
+
+    /// As Markdown.
+    pub fn markdown(&self) -> String {
+        markdown::write(&self.document())
+    }
+
+    /// As one HTML file.
+    pub fn html(&self) -> String {
+        html::write(&self.document())
+    }
+
+    /// As one JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        json::write(self)
+    }
+
+    /// A name, or the role that stands for it.
     fn who(&self, name: &str) -> String {
-        match self.roles.get(name) {
+        match self.names.get(name) {
             Some(role) if !self.options.names => role.clone(),
-            _ => prose(name),
+            _ => name.to_owned(),
         }
+    }
+
+    /// Who made a change, by its source: machines by name, people by role.
+    fn doer(&self, name: &str) -> String {
+        let machine = MACHINES.iter().any(|m| name.eq_ignore_ascii_case(m)) || name.ends_with("[bot]");
+        match self.names.contains_key(name) {
+            _ if self.options.names || machine => name.to_owned(),
+            true => self.who(name),
+            false => "whoever deployed".into(),
+        }
+    }
+
+    /// Words with the names of responders replaced by their roles, unless names were asked for.
+    fn blameless(&self, text: &str) -> String {
+        if self.options.names {
+            return text.to_owned();
+        }
+        let mut out = text.to_owned();
+        let is_name = |n: &str| n.len() > 2 && !LOGINS.contains(&n);
+        for (name, role) in self.names.iter().filter(|(n, _)| is_name(n)) {
+            out = replace_word(&out, name, role);
+        }
+        out
     }
 
     fn of(&self, kind: NoteKind) -> impl Iterator<Item = &NoteNow<'a>> {
         self.notes.iter().filter(move |n| n.note.kind == kind)
-    }
-
-    fn head(&self, out: &mut String) {
-        let i = self.incident;
-        let title = prose(&i.title);
-        let title = title.trim_end_matches(['.', ',', ';', ':', '!', '?', ' ']);
-        out.push_str("<!-- markdownlint-disable MD013 -->\n\n");
-        out.push_str(&format!("# {}: {title}\n\n", i.severity_word()));
-        let ends = [MilestoneKind::Mitigated, MilestoneKind::Resolved].map(|k| i.reached(k));
-        let mut rows = vec![
-            ("Incident", format!("`{}`", i.id)),
-            ("Severity", i.severity.map_or(UNKNOWN.into(), |s| s.word().to_owned())),
-            ("Status", format!("{} since {} UTC", i.status, utc(i.status_since))),
-            ("Opened", format!("{} UTC by {}", utc(i.opened_at), self.who(&i.opened_by))),
-            ("Impact began", or_unknown(i.reached(MilestoneKind::Started))),
-            ("Mitigated", or_unknown(ends[0])),
-            ("Resolved", or_unknown(ends[1])),
-            ("Host", if i.host.is_empty() { UNKNOWN.into() } else { prose(&i.host) }),
-            ("Owner of this document", UNKNOWN.into()),
-            ("State of this document", "draft".into()),
-        ];
-        if let Some(recording) = &self.options.recording {
-            rows.push(("Recording", format!("`{}`", recording.replace('`', "'"))));
-        }
-        table(out, &["Field", "Value"], rows.into_iter().map(|(k, v)| vec![k.to_owned(), cell(&v)]));
-        if let Some(recording) = &self.options.recording {
-            let recording = shell_word(recording);
-            out.push_str("Any time below can be looked at again:\n\n```text\n");
-            out.push_str(&format!("warroom replay {recording} --at {}\n```\n\n", i.since()));
-        }
-
-        out.push_str("## Summary\n\n");
-        let confirmed = self.of(NoteKind::Hypothesis).find(|n| n.hypothesis() == Some(HypothesisState::Confirmed));
-        let cause = confirmed.map_or(UNKNOWN.into(), |n| prose(&n.note.text));
-        out.push_str(&format!("- What happened: {UNKNOWN}\n- Cause: {cause}\n"));
-        out.push_str(&format!("- What ended it: {UNKNOWN}\n- What was surprising: {UNKNOWN}\n\n"));
-
-        out.push_str("## Impact\n\n");
-        let duration = match (i.reached(MilestoneKind::Started), ends[0].or(ends[1])) {
-            (Some(from), Some(to)) => format!("{} (from {} to {} UTC)", short(to.since(from)), utc(from), utc(to)),
-            _ => UNKNOWN.into(),
-        };
-        out.push_str(&format!("- Duration: {duration}\n- Requests failed, count and per cent: {UNKNOWN}\n"));
-        out.push_str(&format!("- Routes and users affected: {UNKNOWN}\n- Support tickets: {UNKNOWN}\n\n"));
-    }
-
-    fn detection(&self, out: &mut String) {
-        out.push_str("## Detection\n\n");
-        let i = self.incident;
-        out.push_str(&format!("- Detected: {}\n", or_unknown(i.reached(MilestoneKind::Detected))));
-        let report = self.of(NoteKind::Report).next();
-        let report =
-            report.map_or(UNKNOWN.into(), |n| format!("{} UTC, {}", utc(n.note.event_at), prose(&n.note.text)));
-        out.push_str(&format!("- First report from a user: {report}\n- First alert: {UNKNOWN}\n"));
-        out.push_str(&format!("- Why not sooner: {UNKNOWN}\n\n"));
-
-        out.push_str("## Trigger and contributing factors\n\n");
-        let mut any = false;
-        for n in self.of(NoteKind::Hypothesis).filter(|n| n.hypothesis() == Some(HypothesisState::Confirmed)) {
-            any = true;
-            out.push_str(&format!("- {}{}\n", prose(&n.note.text), self.proofs(n)));
-        }
-        if !any {
-            out.push_str(&format!("- {UNKNOWN} (no hypothesis was confirmed)\n"));
-        }
-        out.push('\n');
     }
 
     /// ` (E1, E2)`, the numbers of a note's evidence.
@@ -161,208 +159,74 @@ impl<'a> Report<'a> {
     }
 
     fn proof_list(&self, n: &NoteNow) -> String {
+        self.numbers(n.note.evidence.iter())
+    }
+
+    fn numbers<'e>(&self, evidence: impl Iterator<Item = &'e Evidence>) -> String {
         let number = |e: &Evidence| self.evidence.iter().position(|(known, _)| std::ptr::eq(*known, e));
-        let numbers: Vec<String> = n.note.evidence.iter().filter_map(number).map(|nr| format!("E{}", nr + 1)).collect();
+        let numbers: Vec<String> = evidence.filter_map(number).map(|nr| format!("E{}", nr + 1)).collect();
         numbers.join(", ")
     }
 
-    fn rows(&self) -> Vec<Row> {
-        let i = self.incident;
-        let log = "incident log".to_owned();
-        let mut rows = vec![Row {
-            at: i.opened_at,
-            event: format!("incident opened, {}", i.severity_word()),
-            who: self.who(&i.opened_by),
-            proof: log.clone(),
-        }];
-        for m in i.milestones.values() {
-            rows.push(Row {
-                at: m.at,
-                event: format!("**{}**", m.milestone),
-                who: self.who(&m.by),
-                proof: log.clone(),
-            });
-        }
-        for c in &i.changes {
-            let mut what = Vec::new();
-            what.extend(c.severity.map(|s| format!("severity {s}")));
-            what.extend(c.status.map(|s| format!("status {s}")));
-            what.extend(c.title.as_ref().map(|t| format!("title: {}", prose(t))));
-            rows.push(Row { at: c.entered_at, event: what.join(", "), who: self.who(&c.author), proof: log.clone() });
-        }
-        for n in &self.notes {
-            let proof = self.proof_list(n);
-            rows.push(Row {
-                at: n.note.event_at,
-                event: format!("{}: {}", n.note.kind, prose(&n.note.text)),
-                who: self.who(&n.first.author),
-                proof: if proof.is_empty() { "note".into() } else { proof },
-            });
-        }
-        rows.sort_by_key(|r| r.at);
-        rows
-    }
-
-    fn timeline(&self, out: &mut String) {
-        out.push_str("## Timeline\n\n");
-        let rows = self.rows().into_iter().map(|r| vec![utc(r.at), cell(&r.event), r.who, r.proof]);
-        table(out, &["Time (UTC)", "Event", "Who", "Evidence"], rows);
-    }
-
-    fn hypotheses(&self, out: &mut String) {
-        out.push_str("## Hypotheses\n\n");
-        let rows: Vec<Vec<String>> = self
-            .of(NoteKind::Hypothesis)
-            .map(|n| {
-                let end = match n.hypothesis() {
-                    Some(HypothesisState::Open) | None => "still open".to_owned(),
-                    Some(state) => format!("{state} {}", utc(n.state_since)),
-                };
-                let proof = self.proof_list(n);
-                let proof = if proof.is_empty() { UNKNOWN.into() } else { proof };
-                vec![utc(n.note.event_at), cell(&prose(&n.note.text)), end, proof]
-            })
-            .collect();
-        if rows.is_empty() {
-            out.push_str("None was noted.\n\n");
-        } else {
-            table(out, &["Raised (UTC)", "Hypothesis", "End", "Evidence"], rows);
-        }
-    }
-
-    fn actions(&self, out: &mut String) {
-        for (title, kind) in [("Actions taken", NoteKind::Action), ("Decisions", NoteKind::Decision)] {
-            out.push_str(&format!("## {title}\n\n"));
-            let mut any = false;
-            for n in self.of(kind) {
-                any = true;
-                let who = self.who(&n.first.author);
-                out.push_str(&format!(
-                    "- {} UTC, {who}: {}{}\n",
-                    utc(n.note.event_at),
-                    prose(&n.note.text),
-                    self.proofs(n)
-                ));
+    /// The command that opens the screen at an instant; `None` where there is nothing to open it from.
+    fn look_again(&self, at: Ts, filter: &str) -> Option<String> {
+        let what = match &self.options.recording {
+            Some(recording) => format!("replay {}", shell_word(recording)),
+            None if self.options.logs.is_empty() => return None,
+            None => {
+                let files: Vec<String> = self.options.logs.iter().map(|f| shell_word(f)).collect();
+                format!("replay --logs {}", files.join(" "))
             }
-            out.push_str(if any { "\n" } else { "None was noted.\n\n" });
-        }
-        out.push_str("## Follow-ups\n\n");
-        let rows: Vec<_> = self.of(NoteKind::FollowUp).map(|n| cell(&prose(&n.note.text))).collect();
-        if rows.is_empty() {
-            out.push_str(&format!("- {UNKNOWN} (none was noted)\n\n"));
-        } else {
-            let unknown = || UNKNOWN.to_owned();
-            let rows = rows.into_iter().map(|what| vec![what, unknown(), unknown(), unknown(), unknown()]);
-            table(out, &["What", "Type (prevent, mitigate, detect, process)", "Owner", "Ticket", "Due"], rows);
-        }
-        out.push_str("## Lessons\n\n");
-        out.push_str(&format!(
-            "- What went well: {UNKNOWN}\n- What went badly: {UNKNOWN}\n- Where we were lucky: {UNKNOWN}\n\n"
-        ));
+        };
+        let filter = if filter.is_empty() { String::new() } else { format!(" --filter {}", shell_word(filter)) };
+        Some(format!("warroom {what} --at {at}{filter}"))
     }
+}
 
-    fn times(&self, out: &mut String) {
-        out.push_str("## Times\n\n");
-        let rows = figures(self.incident, &self.notes).into_iter().map(|f| {
-            let value = f.value.map_or(UNKNOWN.into(), short);
-            vec![format!("{} ({})", f.name, f.meaning), value, f.formula.to_owned(), cell(&f.source)]
+/// For every person a role: the one taken in the incident, else a number in the order of their first appearance.
+fn roles(incident: &Incident, notes: &[NoteNow]) -> BTreeMap<String, String> {
+    let mut names = vec![incident.opened_by.as_str()];
+    names.extend(notes.iter().flat_map(|n| [n.first.author.as_str(), n.note.author.as_str()]));
+    names.extend(incident.milestones.values().map(|m| m.by.as_str()));
+    names.extend(incident.changes.iter().map(|c| c.author.as_str()));
+    names.extend(incident.changes.iter().filter_map(|c| c.role.as_ref()).map(|(_, name)| name.as_str()));
+    let mut roles: BTreeMap<String, String> = BTreeMap::new();
+    let mut next = 1;
+    for name in names.into_iter().filter(|n| !n.is_empty()) {
+        if roles.contains_key(name) {
+            continue;
+        }
+        let taken = incident.roles.iter().find(|(_, who)| *who == name).map(|(role, _)| format!("the {role}"));
+        let role = taken.unwrap_or_else(|| {
+            let numbered = format!("responder {next}");
+            next += 1;
+            numbered
         });
-        table(out, &["Figure", "Value", "Formula", "Source"], rows);
+        roles.insert(name.to_owned(), role);
     }
-
-    fn supporting(&self, out: &mut String) {
-        out.push_str("## Supporting information\n");
-        if self.evidence.is_empty() {
-            out.push_str("\nNo evidence was attached to a note.\n");
-            return;
-        }
-        for (nr, (e, noted)) in self.evidence.iter().enumerate() {
-            out.push_str(&format!("\n### E{}\n\n", nr + 1));
-            let mut facts = Vec::new();
-            facts.extend(e.pane.map(|p| format!("pane {}", pane_word(p))));
-            if !e.source.is_empty() {
-                facts.push(format!("source {}", prose(&e.source)));
-            }
-            facts.push(match e.at {
-                Some(at) => format!("{} UTC", utc_full(at)),
-                None => format!("noted at {} UTC", utc(*noted)),
-            });
-            facts.extend(e.request_id.as_ref().map(|id| format!("request {}", quoted(&id.to_string()))));
-            if !e.filter.is_empty() {
-                facts.push(format!("filter {}", quoted(&e.filter)));
-            }
-            facts.extend(e.range.map(|r| format!("window {} to {} UTC", utc(r.start), utc(r.end))));
-            out.push_str(&format!("{}\n\n{}", facts.join(", "), block(&e.text)));
-        }
-    }
+    roles
 }
 
-/// Everything as one JSON object: the incident, its milestones, notes as they read now, every record, the figures.
-pub fn json(records: &[IncidentEvent], options: &ReportOptions) -> Option<serde_json::Value> {
-    let ledger = Ledger::fold(records);
-    let i = ledger.latest()?;
-    let r = Report::new(i, ledger.notes_of(i.id), options);
-    let who = |name: &str| if options.names { name.to_owned() } else { r.roles.get(name).cloned().unwrap_or_default() };
-    let red = |text: &str| crate::timeline::redact::redact(text).into_owned();
-    let evidence = |e: &Evidence| {
-        json!({
-            "pane": e.pane.map(pane_word), "source": red(&e.source), "at": e.at.map(|t| t.to_string()), "text": red(&e.text),
-            "request_id": e.request_id, "filter": red(&e.filter),
-            "from": e.range.map(|r| r.start.to_string()), "to": e.range.map(|r| r.end.to_string()),
-        })
-    };
-    let notes: Vec<_> = r
-        .notes
-        .iter()
-        .map(|n| {
-            json!({
-                "ts": n.note.event_at.to_string(), "id": n.note.root(), "kind": n.note.kind, "state": n.hypothesis(),
-                "state_since": n.hypothesis().map(|_| n.state_since.to_string()), "text": red(&n.note.text),
-                "entered_at": n.first.entered_at.to_string(), "edited_at": (n.first.id != n.note.id).then(|| n.note.entered_at.to_string()),
-                "author": who(&n.first.author), "host": n.note.host,
-                "evidence": n.note.evidence.iter().map(evidence).collect::<Vec<_>>(),
-            })
-        })
-        .collect();
-    let figures: Vec<_> = figures(i, &r.notes)
-        .into_iter()
-        .map(|f| {
-            let seconds = f.value.map(|v| v.as_secs_f64());
-            json!({"name": f.name, "meaning": f.meaning, "seconds": seconds, "formula": f.formula, "source": f.source})
-        })
-        .collect();
-    let milestones: Vec<_> = i
-        .milestones
-        .values()
-        .map(|m| json!({"milestone": m.milestone, "at": m.at.to_string(), "entered_at": m.entered_at.to_string(), "by": who(&m.by)}))
-        .collect();
-    let changes: Vec<_> = i
-        .changes
-        .iter()
-        .map(|c| {
-            let title = c.title.as_deref().map(red);
-            json!({"at": c.entered_at.to_string(), "title": title, "severity": c.severity, "status": c.status, "by": who(&c.author)})
-        })
-        .collect();
-    Some(json!({
-        "incident": {
-            "id": i.id, "title": red(&i.title), "severity": i.severity, "status": i.status,
-            "status_since": i.status_since.to_string(), "opened_at": i.opened_at.to_string(),
-            "opened_by": who(&i.opened_by), "host": i.host, "recording": options.recording,
-        },
-        "milestones": milestones,
-        "changes": changes,
-        "notes": notes,
-        "figures": figures,
-    }))
-}
-
-fn table(out: &mut String, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
-    out.push_str(&format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len())));
-    for row in rows {
-        out.push_str(&format!("| {} |\n", row.join(" | ")));
+/// Every occurrence of `name` as a word of its own.
+fn replace_word(text: &str, name: &str, with: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(name) {
+        let (before, after) = (&rest[..at], &rest[at + name.len()..]);
+        let inside = |c: char| c.is_alphanumeric() || c == '_' || c == '/' || c == '.' || c == '-';
+        let begins = !before.ends_with(inside);
+        // A full stop that ends the sentence does not make it part of a longer name.
+        let ends = match after.chars().next() {
+            Some('.' | '-' | '/') => !after[1..].starts_with(char::is_alphanumeric),
+            Some(c) => !inside(c),
+            None => true,
+        };
+        out.push_str(before);
+        out.push_str(if begins && ends { with } else { name });
+        rest = after;
     }
-    out.push('\n');
+    out.push_str(rest);
+    out
 }
 
 /// `2026-11-21 14:02:11`.
@@ -373,10 +237,6 @@ fn utc(t: Ts) -> String {
 /// The same with what is left of the second.
 fn utc_full(t: Ts) -> String {
     t.to_string().replace('T', " ").trim_end_matches('Z').to_owned()
-}
-
-fn or_unknown(t: Option<Ts>) -> String {
-    t.map_or(UNKNOWN.into(), |t| format!("{} UTC", utc(t)))
 }
 
 fn pane_word(kind: SourceKind) -> &'static str {
@@ -391,7 +251,7 @@ fn pane_word(kind: SourceKind) -> &'static str {
 }
 
 /// Quoted for a shell where it must be.
-fn shell_word(text: &str) -> String {
+pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:,@%".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

@@ -3,8 +3,10 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::{Gap, HEADER, MAX_PAYLOAD, SYNC, Segment, frame_type};
+use super::chain::{Decoder, Piece, generation_of};
+use super::{ClockStep, Gap, HEADER, MAX_PAYLOAD, SYNC, Segment, frame_type};
 use crate::signals::Envelope;
+use crate::timeline::Ts;
 
 /// One frame that could be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,8 @@ pub enum Frame {
     Events(Vec<Envelope>),
     /// Something is missing.
     Gap(Gap),
+    /// The wall clock was set.
+    Clock(ClockStep),
 }
 
 /// What could not be read.
@@ -26,6 +30,97 @@ pub struct Damage {
     pub unknown_frames: u64,
     /// Envelopes in good frames that this version does not understand.
     pub unknown_events: u64,
+    /// Envelopes in good frames that build on a frame which is not there.
+    pub orphans: u64,
+    /// Where, in order; the first few.
+    pub places: Vec<Place>,
+}
+
+/// Places of damage that are remembered.
+const PLACES: usize = 100;
+
+/// A damaged place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// First byte that belongs to no good frame.
+    pub at: u64,
+    /// Observed time of the last good frame before it; the earliest there is where there was none.
+    pub after: Ts,
+    /// Observed time of the first good frame behind it from which on nothing is missing; the latest there is at the end.
+    pub before: Ts,
+}
+
+impl Place {
+    /// When, as the end of a sentence: ` (14:02:05 to 14:02:40 UTC)`.
+    pub fn text(&self) -> String {
+        let utc = jiff::tz::TimeZone::UTC;
+        match (self.after > Ts::MIN, self.before < Ts::MAX) {
+            (true, true) => format!(" ({} to {} UTC)", self.after.hms(&utc), self.before.hms(&utc)),
+            (true, false) => format!(" (from {} UTC to the end)", self.after.hms(&utc)),
+            (false, true) => format!(" (up to {} UTC)", self.before.hms(&utc)),
+            (false, false) => String::new(),
+        }
+    }
+}
+
+impl Damage {
+    /// Adds what another part of the recording lacks.
+    pub fn add(&mut self, other: &Damage) {
+        self.bytes += other.bytes;
+        self.unknown_frames += other.unknown_frames;
+        self.unknown_events += other.unknown_events;
+        self.orphans += other.orphans;
+        let room = PLACES.saturating_sub(self.places.len());
+        self.places.extend(other.places.iter().take(room).cloned());
+    }
+}
+
+/// What a good frame gave.
+enum Decoded {
+    /// A frame, and how many of its envelopes are unknown.
+    Frame(Frame, u64),
+    /// Envelopes that build on a frame that is not there.
+    Orphan(u64),
+    /// For others, or read before.
+    Nothing,
+    /// Of a newer version.
+    Unknown,
+}
+
+impl Decoded {
+    /// Codec 0.
+    fn plain(kind: u8, payload: &[u8], wanted: Option<fn(&str) -> bool>) -> Decoded {
+        let mut json = Vec::new();
+        // The limit keeps a small hostile frame from filling the memory.
+        let decoder = zstd::stream::Decoder::new(payload);
+        let read = decoder.and_then(|d| d.take(4 * MAX_PAYLOAD as u64).read_to_end(&mut json));
+        if read.is_err() {
+            return Decoded::Unknown;
+        }
+        let whole = |frame: Option<Frame>| frame.map_or(Decoded::Unknown, |f| Decoded::Frame(f, 0));
+        match kind {
+            frame_type::SEGMENT => whole(serde_json::from_slice(&json).ok().map(Frame::Segment)),
+            frame_type::GAP => whole(serde_json::from_slice(&json).ok().map(Frame::Gap)),
+            frame_type::CLOCK => whole(serde_json::from_slice(&json).ok().map(Frame::Clock)),
+            frame_type::EVENTS => Decoded::envelopes(&json, wanted),
+            // We know the fields by their types.
+            frame_type::FIELDS => Decoded::Nothing,
+            _ => Decoded::Unknown,
+        }
+    }
+
+    fn envelopes(json: &[u8], wanted: Option<fn(&str) -> bool>) -> Decoded {
+        let Ok(mut raw) = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(json) else {
+            return Decoded::Unknown;
+        };
+        if let Some(wanted) = wanted {
+            raw.retain(|r| wanted(r.get()));
+        }
+        let all = raw.len();
+        let good: Vec<Envelope> = raw.into_iter().filter_map(|r| serde_json::from_str(r.get()).ok()).collect();
+        let unknown = (all - good.len()) as u64;
+        Decoded::Frame(Frame::Events(good), unknown)
+    }
 }
 
 /// Bytes that may be checked in vain: the longest frame there can be, and so many times what has been read.
@@ -49,6 +144,15 @@ pub struct Reader<R> {
     in_vain: u64,
     /// Which envelopes are worth decoding, by their text.
     wanted: Option<fn(&str) -> bool>,
+    chains: Decoder,
+    /// Of the last frame, where it has one.
+    generation: Option<u8>,
+    /// Observed time of the last good frame.
+    seen: Option<Ts>,
+    /// Bytes of damage when the last good frame ended.
+    known: u64,
+    /// Some of the frames since the last damage build on what it hit.
+    orphaned: bool,
 }
 
 impl<R: Read> Reader<R> {
@@ -64,7 +168,27 @@ impl<R: Read> Reader<R> {
             last: 0..0,
             in_vain: 0,
             wanted: None,
+            chains: Decoder::default(),
+            generation: None,
+            seen: None,
+            known: 0,
+            orphaned: false,
         }
+    }
+
+    /// Goes on with the chains that another reader of the same recording has followed so far.
+    pub fn resume(self, chains: Decoder) -> Reader<R> {
+        Reader { chains, ..self }
+    }
+
+    /// The chains as they stand, for the reader of what comes next.
+    pub fn into_chains(self) -> Decoder {
+        self.chains
+    }
+
+    /// Generation of the last frame, modulo 256; `None` of frames that need no other.
+    pub fn generation(&self) -> Option<u8> {
+        self.generation
     }
 
     /// Envelopes whose text is not `wanted` are left out: cheaper than decoding them.
@@ -88,6 +212,7 @@ impl<R: Read> Reader<R> {
             if !self.fill(HEADER)? {
                 self.damage.bytes += (self.buffer.len() - self.at) as u64;
                 self.at = self.buffer.len();
+                self.note_damage(None);
                 return Ok(None);
             }
             let header = &self.buffer[self.at..self.at + HEADER];
@@ -98,6 +223,7 @@ impl<R: Read> Reader<R> {
             let word = |i: usize| u32::from_le_bytes([header[i], header[i + 1], header[i + 2], header[i + 3]]);
             let (kind, codec, schema) = (header[4], header[5], u16::from_le_bytes([header[6], header[7]]));
             let (len, crc) = (word(8) as usize, word(28));
+            let observed = Ts(header[20..28].try_into().map_or(0, i64::from_le_bytes));
             if len > MAX_PAYLOAD || !self.fill(HEADER + len)? {
                 self.skip_to_sync();
                 continue;
@@ -116,38 +242,64 @@ impl<R: Read> Reader<R> {
                 self.skip_to_sync();
                 continue;
             }
-            let decoded = if codec == 0 && schema == 1 { self.decode(kind, payload) } else { None };
+            self.generation = generation_of(frame);
+            let decoded = match (codec, schema) {
+                (0, 1) => Decoded::plain(kind, payload, self.wanted),
+                (1, 1) if kind == frame_type::EVENTS => match self.chains.piece(payload, crc) {
+                    Piece::Text(text) => Decoded::envelopes(&text, self.wanted),
+                    Piece::Again => Decoded::Nothing,
+                    Piece::Orphan(count) => Decoded::Orphan(count),
+                    Piece::Unknown => Decoded::Unknown,
+                },
+                _ => Decoded::Unknown,
+            };
             let start = self.gone + self.at as u64;
             self.at += HEADER + len;
             self.last = start..start + (HEADER + len) as u64;
+            // Frames of no time of their own say nothing of where damage lies.
+            self.note_damage((kind == frame_type::EVENTS).then_some((start, observed)));
             match decoded {
-                Some((frame, unknown)) => {
+                Decoded::Frame(frame, unknown) => {
                     self.damage.unknown_events += unknown;
+                    if let Frame::Segment(_) = frame {
+                        self.chains.segment();
+                    }
                     return Ok(Some(frame));
                 }
-                None => self.damage.unknown_frames += 1,
+                Decoded::Orphan(count) => {
+                    if self.orphaned || self.damage.orphans == 0 {
+                        self.stretch(observed);
+                    }
+                    self.damage.orphans += count;
+                }
+                Decoded::Nothing => {}
+                Decoded::Unknown => self.damage.unknown_frames += 1,
             }
         }
     }
 
-    fn decode(&self, kind: u8, payload: &[u8]) -> Option<(Frame, u64)> {
-        let mut json = Vec::new();
-        // The limit keeps a small hostile frame from filling the memory.
-        zstd::stream::Decoder::new(payload).ok()?.take(4 * MAX_PAYLOAD as u64).read_to_end(&mut json).ok()?;
-        match kind {
-            frame_type::SEGMENT => serde_json::from_slice(&json).ok().map(|s| (Frame::Segment(s), 0)),
-            frame_type::GAP => serde_json::from_slice(&json).ok().map(|g| (Frame::Gap(g), 0)),
-            frame_type::EVENTS => {
-                let mut raw: Vec<&serde_json::value::RawValue> = serde_json::from_slice(&json).ok()?;
-                if let Some(wanted) = self.wanted {
-                    raw.retain(|r| wanted(r.get()));
-                }
-                let all = raw.len();
-                let good: Vec<Envelope> = raw.into_iter().filter_map(|r| serde_json::from_str(r.get()).ok()).collect();
-                let unknown = (all - good.len()) as u64;
-                Some((Frame::Events(good), unknown))
+    /// A frame is good again, or the end is reached: what was damaged until here is one place.
+    fn note_damage(&mut self, good: Option<(u64, Ts)>) {
+        let here = good.map_or(self.gone + self.at as u64, |(start, _)| start);
+        if self.damage.bytes > self.known {
+            let bytes = self.damage.bytes - self.known;
+            self.known = self.damage.bytes;
+            self.orphaned = true;
+            if self.damage.places.len() < PLACES {
+                let after = self.seen.unwrap_or(Ts::MIN);
+                let before = good.map_or(Ts::MAX, |(_, observed)| observed);
+                self.damage.places.push(Place { at: here.saturating_sub(bytes), after, before });
             }
-            _ => None,
+        }
+        if let Some((_, observed)) = good {
+            self.seen = Some(observed);
+        }
+    }
+
+    /// The last damage reaches as far as what builds on it.
+    fn stretch(&mut self, to: Ts) {
+        if let Some(place) = self.damage.places.last_mut() {
+            place.before = place.before.max(to);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Frames, written.
 
-use super::{Gap, HEADER, SYNC, Segment, frame_type};
+use super::{ClockStep, Gap, HEADER, SYNC, Segment, fields, frame_type};
 use crate::signals::Envelope;
 use crate::timeline::Ts;
 
@@ -40,4 +40,14 @@ pub fn encode_events(envelopes: &[Envelope]) -> Vec<u8> {
 /// A frame that says what is missing.
 pub fn encode_gap(gap: &Gap, seq: u64, at: Ts) -> Vec<u8> {
     encode(frame_type::GAP, 0, 1, seq, at, &json(gap))
+}
+
+/// A frame that says that the clock was set.
+pub fn encode_clock(step: &ClockStep, seq: u64) -> Vec<u8> {
+    encode(frame_type::CLOCK, 0, 1, seq, step.found, &json(step))
+}
+
+/// The frame that says what the fields of samples are, for readers that know no more than the document.
+pub fn encode_fields() -> Vec<u8> {
+    encode(frame_type::FIELDS, 0, 1, 0, Ts(0), &json(&fields()))
 }

@@ -138,7 +138,7 @@ fn quoted_unless(f: &mut fmt::Formatter<'_>, text: &str, bare: bool) -> fmt::Res
 /// Whether a value can stand without quotes behind an operator.
 fn is_bare_value(text: &str) -> bool {
     !text.is_empty()
-        && !text.starts_with(['=', '~'])
+        && !text.starts_with(['=', '~', '<', '>', '≤', '≥'])
         && !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '"' | '|' | '(' | ')'))
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::{HypothesisState, IncidentEvent, IncidentSeverity, Milestone, MilestoneKind, Note, NoteKind, Opened};
-use super::{RecordId, Status, Updated};
+use super::{RecordId, RoleKind, Status, Updated};
 use crate::timeline::Ts;
 
 /// An incident as it stands.
@@ -24,14 +24,26 @@ pub struct Incident {
     pub status_since: Ts,
     /// When it was opened.
     pub opened_at: Ts,
+    /// When it was taken up last: opened, or opened again.
+    pub taken_up: Ts,
     /// Who opened it.
     pub opened_by: String,
     /// On which host.
     pub host: String,
     /// What was reached.
     pub milestones: BTreeMap<MilestoneKind, Milestone>,
-    /// Changes of title, severity and status, in the order of the log.
+    /// Milestones that were set more than once: how often after the first time.
+    pub edited: BTreeMap<MilestoneKind, u32>,
+    /// Changes of title, severity, status, roles and services, in the order of the log.
     pub changes: Vec<Updated>,
+    /// Who has which role.
+    pub roles: BTreeMap<RoleKind, String>,
+    /// Services that are hit.
+    pub services: Vec<String>,
+    /// The incident that this one turned out to be.
+    pub merged_into: Option<RecordId>,
+    /// The recording whose replay it was opened in.
+    pub recording: Option<String>,
 }
 
 impl Incident {
@@ -43,10 +55,16 @@ impl Incident {
             status: e.status,
             status_since: e.at,
             opened_at: e.at,
+            taken_up: e.at,
             opened_by: e.author.clone(),
             host: e.host.clone(),
             milestones: BTreeMap::new(),
+            edited: BTreeMap::new(),
             changes: Vec::new(),
+            roles: BTreeMap::new(),
+            services: Vec::new(),
+            merged_into: None,
+            recording: e.recording.clone(),
         }
     }
 
@@ -61,12 +79,13 @@ impl Incident {
             at: first.entered_at(),
             author: author.into(),
             host: host.into(),
+            recording: None,
         })
     }
 
     /// Whether notes still go here.
     pub fn is_open(&self) -> bool {
-        self.status != Status::Closed
+        self.status != Status::Closed && self.merged_into.is_none()
     }
 
     /// When a milestone was reached.
@@ -89,11 +108,26 @@ impl Incident {
             self.title.clone_from(title);
         }
         self.severity = e.severity.or(self.severity);
+        // The status that it has already, said once more, takes it up again.
+        if let Some(status) = e.status.filter(|s| *s != Status::Closed)
+            && (self.status == Status::Closed || self.status == status)
+        {
+            self.taken_up = self.taken_up.max(e.entered_at);
+        }
         if let Some(status) = e.status
             && status != self.status
         {
             (self.status, self.status_since) = (status, e.entered_at);
         }
+        match &e.role {
+            Some((role, name)) if name.is_empty() => drop(self.roles.remove(role)),
+            Some((role, name)) => drop(self.roles.insert(*role, name.clone())),
+            None => {}
+        }
+        if let Some(services) = &e.services {
+            self.services.clone_from(services);
+        }
+        self.merged_into = e.merged_into.or(self.merged_into);
         self.changes.push(e.clone());
     }
 }
@@ -145,7 +179,9 @@ impl<'a> Ledger<'a> {
                 incident.milestones.remove(&m.milestone);
             }
             IncidentEvent::Milestone(m) => {
-                incident.milestones.insert(m.milestone, m.clone());
+                if incident.milestones.insert(m.milestone, m.clone()).is_some() {
+                    *incident.edited.entry(m.milestone).or_default() += 1;
+                }
             }
             IncidentEvent::Note(note) => {
                 let now = self.notes.entry(note.root()).or_insert(NoteNow {
@@ -161,14 +197,14 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// The incident that a note goes to: the one opened last among those not closed.
+    /// The incident that a note goes to: the one taken up last among those not closed.
     pub fn current(&self) -> Option<&Incident> {
-        self.incidents.values().filter(|i| i.is_open()).max_by_key(|i| (i.opened_at, i.id))
+        self.incidents.values().filter(|i| i.is_open()).max_by_key(|i| (i.taken_up, i.id))
     }
 
     /// The incident opened last, open or not.
     pub fn latest(&self) -> Option<&Incident> {
-        self.incidents.values().max_by_key(|i| (i.opened_at, i.id))
+        self.incidents.values().filter(|i| i.merged_into.is_none()).max_by_key(|i| (i.opened_at, i.id))
     }
 
     /// How many are open.
@@ -178,10 +214,28 @@ impl<'a> Ledger<'a> {
 
     /// Notes of one incident that are not deleted, oldest event first.
     pub fn notes_of(&self, incident: RecordId) -> Vec<NoteNow<'a>> {
-        let mut notes: Vec<_> =
-            self.notes.values().filter(|n| n.note.incident == incident && !n.note.deleted).copied().collect();
+        let here = |n: &NoteNow| self.home(n.note.incident) == incident && !n.note.deleted;
+        let mut notes: Vec<_> = self.notes.values().filter(|n| here(n)).copied().collect();
         notes.sort_by_key(|n| (n.note.event_at, n.first.entered_at, n.first.id));
         notes
+    }
+
+    /// The incident that the records of `incident` count for: itself, unless it was merged into another one.
+    pub fn home(&self, incident: RecordId) -> RecordId {
+        let mut at = incident;
+        // Bounded: two merged into each other by two writers at once must not turn for ever.
+        for _ in 0..self.incidents.len() {
+            match self.incidents.get(&at).and_then(|i| i.merged_into) {
+                Some(next) if next != incident => at = next,
+                _ => break,
+            }
+        }
+        at
+    }
+
+    /// The notes of all incidents as they read now, the deleted ones, too.
+    pub fn notes(&self) -> impl Iterator<Item = &NoteNow<'a>> {
+        self.notes.values()
     }
 
     /// A note by the identity it has through all versions, deleted or not.

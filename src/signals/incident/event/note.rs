@@ -23,6 +23,8 @@ words! {
     Report = "report" | "@",
     /// Something to do afterwards: `TODO`.
     FollowUp = "follow-up" | "followup" | "todo",
+    /// A step of a checklist or runbook that was done: `[x]`.
+    Step = "step" | "runbook-step" | "[x]",
 }
 
 words! {
@@ -59,6 +61,44 @@ pub struct Evidence {
     /// The window that was on the screen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<TimeRange>,
+    /// It speaks against the hypothesis it goes with, not for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub against: bool,
+}
+
+/// How the screen stood when a note was begun: what brings it back.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Screen {
+    /// The playhead.
+    pub at: Ts,
+    /// The pane that keys went to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pane: Option<SourceKind>,
+    /// Whether that pane had the whole screen.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub zoom: bool,
+    /// The filter, as it is typed.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub filter: String,
+    /// The row under the cursor of that pane, counted from 0; no log row, which is found by its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub row: Option<u32>,
+}
+
+/// A command that was run, and how it ended: a line of the restore record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ran {
+    /// As it was given to the shell; redacted when it is written.
+    pub command: String,
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// The end of its output; redacted when it is written.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub output: String,
 }
 
 /// One note, or one later version of it.
@@ -86,6 +126,15 @@ pub struct Note {
     /// What goes with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// How the screen stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
+    /// The command that this note tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<Ran>,
+    /// Written while this recording was replayed: its key. Such a note belongs to the time it tells of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
     /// The first record of the note that this one replaces; never a version in between.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<RecordId>,

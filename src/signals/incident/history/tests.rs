@@ -19,7 +19,8 @@ pub(crate) fn at(h: i64, m: i64, s: i64) -> Ts {
 pub(crate) fn opened(n: u128, title: &str, severity: Option<IncidentSeverity>, at: Ts) -> IncidentEvent {
     let status = Status::Investigating;
     let (title, author, host) = (title.into(), "anna".into(), "web-2".into());
-    IncidentEvent::Opened(Opened { incident: id(n), title, severity, status, at, author, host })
+    let recording = None;
+    IncidentEvent::Opened(Opened { incident: id(n), title, severity, status, at, author, host, recording })
 }
 
 pub(crate) fn status(n: u128, incident: u128, status: Status, at: Ts) -> IncidentEvent {
@@ -31,6 +32,9 @@ pub(crate) fn status(n: u128, incident: u128, status: Status, at: Ts) -> Inciden
         title,
         severity,
         status: Some(status),
+        role: None,
+        services: None,
+        merged_into: None,
         entered_at: at,
         author,
         host,
@@ -56,6 +60,9 @@ pub(crate) fn note(n: u128, incident: u128, line: &str, at: Ts) -> Note {
         author: "anna".into(),
         host: "web-2".into(),
         evidence: vec![],
+        screen: None,
+        ran: None,
+        recording: None,
         supersedes: None,
         deleted: false,
     }
@@ -71,7 +78,7 @@ pub(crate) fn outage() -> Vec<IncidentEvent> {
         text: "Seq Scan on orders  (cost=0.00..18334.00 rows=1000000)".into(),
         request_id: Some(crate::timeline::RequestId("7f3a09bc4411c210".into())),
         filter: "level>=warn".into(),
-        range: None,
+        ..Evidence::default()
     };
     let mut settled = note(9, 1, "? 1.4.2 dropped the index on orders(user_id)", at(14, 1, 10));
     (settled.id, settled.supersedes, settled.entered_at) = (id(90), Some(id(9)), at(14, 20, 0));

@@ -76,7 +76,7 @@ pub fn block(text: &str) -> String {
 }
 
 /// Characters that turn the direction of what follows: they can make a text read as its opposite.
-fn is_override(c: char) -> bool {
+pub(super) fn is_override(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
 }
 

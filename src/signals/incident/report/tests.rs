@@ -1,10 +1,20 @@
 use super::super::event::IncidentEvent;
 use super::super::history::tests::{at, note, opened, outage};
+use super::window::{Impact, RouteImpact, SeenKind, SeenRow};
 use super::*;
+use crate::signals::incident::history::tests::id;
+
+fn markdown(events: &[IncidentEvent], options: &ReportOptions) -> Option<String> {
+    Some(Report::new(id(1), events, &Seen::default(), options)?.markdown())
+}
+
+fn json(events: &[IncidentEvent], options: &ReportOptions) -> Option<serde_json::Value> {
+    Some(Report::new(id(1), events, &Seen::default(), options)?.json())
+}
 
 #[test]
 fn the_skeleton_of_an_outage() {
-    let options = ReportOptions { names: false, recording: Some("out age.wr".into()) };
+    let options = ReportOptions { recording: Some("out age.wr".into()), ..ReportOptions::default() };
     insta::assert_snapshot!(markdown(&outage(), &options).unwrap());
 }
 
@@ -28,14 +38,14 @@ fn names_are_roles_unless_asked_for_in_markdown_and_in_json() {
     by_root.author = "root".into();
     let mut events = outage();
     events.push(IncidentEvent::Note(by_root));
-    let named = ReportOptions { names: true, recording: None };
+    let named = ReportOptions { names: true, ..ReportOptions::default() };
     for (with, without) in [
         (markdown(&events, &named).unwrap(), markdown(&events, &ReportOptions::default()).unwrap()),
         (json(&events, &named).unwrap().to_string(), json(&events, &ReportOptions::default()).unwrap().to_string()),
     ] {
         assert!(with.contains("anna") && with.contains("bela"));
         assert!(!without.contains("anna") && !without.contains("bela") && without.contains("responder 2"));
-        assert!(without.contains("root cause unknown"), "words of a note are left as written");
+        assert!(without.contains("root cause unknown"), "a login that is a word is no name");
     }
 }
 
@@ -87,4 +97,243 @@ fn every_line_keeps_to_what_a_markdown_linter_asks() {
     }
     assert_eq!(fence, None);
     assert_eq!(headings.iter().filter(|h| h.starts_with("# ")).count(), 1);
+}
+
+/// What the telemetry of [`outage`] says.
+fn telemetry() -> Seen {
+    let range = crate::timeline::TimeRange::new(at(13, 46, 0), at(14, 36, 0));
+    let clue = |t, what: &str| Some(super::super::metrics::Clue { at: t, what: what.into() });
+    let row = |t, kind, what: &str, by: Option<&str>| SeenRow {
+        at: t,
+        kind,
+        what: what.into(),
+        source: "deploys".into(),
+        by: by.map(str::to_owned),
+        curated: true,
+    };
+    let impact = Impact {
+        range,
+        requests: 12_345,
+        failed: 1_203,
+        refused: 40,
+        before: Some((11_000, 2)),
+        routes: vec![RouteImpact { route: "/orders/:id".into(), requests: 4_000, failed: 1_203 }],
+        more_routes: 3,
+        p95_ms: (Some(80.0), Some(4_900.0)),
+        counted: vec!["access".into()],
+        cut: false,
+    };
+    let values = (0..120).map(|i| (i > 10).then_some(f64::from(i % 7))).collect();
+    Seen {
+        range: Some(range),
+        clues: super::super::metrics::Clues {
+            onset: clue(at(13, 56, 10), "errors in the logs rose above what is usual"),
+            detected: clue(at(13, 57, 0), "check api failed"),
+            change: clue(at(13, 55, 58), "deploy api 1.4.2, 12 s before errors began"),
+        },
+        over: Some(at(14, 26, 0)),
+        impact: Some(impact),
+        rows: vec![
+            row(at(13, 55, 58), SeenKind::Change, "deploy api 1.4.2 (from 1.4.1)", Some("carol")),
+            SeenRow { curated: false, ..row(at(14, 2, 0), SeenKind::Change, "package libssl3", None) },
+            row(at(14, 25, 0), SeenKind::Rollback, "rollback api 1.4.1", Some("ci")),
+        ],
+        charts: vec![chart::Chart { title: "failed requests a second".into(), range, values, marks: Vec::new() }],
+        sources: vec!["access".into(), "api".into()],
+        missing: vec![],
+    }
+}
+
+fn full(events: &[IncidentEvent], options: &ReportOptions) -> [String; 3] {
+    let seen = telemetry();
+    let r = Report::new(id(1), events, &seen, options).unwrap();
+    [r.markdown(), r.html(), r.json().to_string()]
+}
+
+#[test]
+fn with_telemetry_the_impact_is_counted_and_the_suspect_and_the_commands_are_named() {
+    let options = ReportOptions { recording: Some("outage.wr".into()), ..ReportOptions::default() };
+    let [md, html, json] = full(&outage(), &options);
+    for said in [
+        "1 203 of 12 345, 9.7 %",
+        "2 of 11 000, 0.0 %",
+        "| `/orders/:id` | 1 203 | 4 000 | 30.1 % |",
+        "4900 ms, before 80 ms",
+        "deploy api 1.4.2, 12 s before errors began",
+        "| 2026-11-21 14:25:00 | **rollback api 1.4.1** | ci | deploys | `warroom replay outage.wr --at 2026-11-21T14:25:00Z` |",
+        "| whoever deployed |",
+        "- Users affected: ??",
+        "| lag (from the suspected change to the impact) | 12 s |",
+    ] {
+        assert!(md.contains(said), "{said}\n{md}");
+    }
+    assert!(!md.contains("libssl3") && !md.contains("carol"), "curated, and without names");
+    assert!(html.contains("<svg") && html.contains("1 203 of 12 345") && !html.contains("<script"));
+    assert!(!html.contains("http://") && !html.contains("https://") && !html.contains("src="), "nothing is fetched");
+    assert!(json.contains("\"failed\":1203") && json.contains("--at 2026-11-21T14:25:00Z"));
+    let [md, ..] = full(&outage(), &ReportOptions { complete: true, names: true, ..options });
+    assert!(md.contains("libssl3") && md.contains("carol") && md.contains("earlier version of a note"), "{md}");
+}
+
+#[test]
+fn every_section_of_the_template_is_there() {
+    let [md, html, _] = full(&outage(), &ReportOptions::default());
+    for title in [
+        "Incident",
+        "Summary",
+        "Impact",
+        "Detection",
+        "Trigger and contributing factors",
+        "Background",
+        "Mitigation and resolution",
+        "Timeline",
+        "Hypotheses tried",
+        "Open questions",
+        "Decisions",
+        "Restore record",
+        "Follow-ups",
+        "Lessons",
+        "Times",
+        "Messages",
+        "Supporting information",
+    ] {
+        assert!(md.contains(&format!("\n## {title}\n")) && html.contains(&format!(">{title}</h2>")), "{title}");
+    }
+}
+
+#[test]
+fn commands_that_were_run_are_the_restore_record_and_follow_ups_have_type_and_owner() {
+    let mut ran = note(60, 1, "! rollback api FAILED with exit code 3", at(14, 24, 0));
+    let command = "./rollback.sh api 1.4.1 --token=s3cr3tvalue99".to_owned();
+    ran.ran =
+        Some(super::super::event::Ran { command, code: Some(3), took_ms: 4_250, output: "no such release\n".into() });
+    let todo = note(61, 1, "TODO detect: alarm on waiting clients @anna p1 due 2026-12-01 SHOP-12", at(14, 40, 0));
+    let good = note(62, 1, "> the rollback was one command +good", at(14, 41, 0));
+    let mut events = outage();
+    events.extend([ran, todo, good].map(IncidentEvent::Note));
+    let [md, html, json] = full(&events, &ReportOptions::default());
+    assert!(
+        md.contains("| 2026-11-21 14:23:55 | `./rollback.sh api 1.4.1 --token=‹redacted›` | 3 | 4.2 | responder 1 |"),
+        "{md}"
+    );
+    assert!(md.contains("no such release"));
+    assert!(md.contains("| alarm on waiting clients | detect | responder 1 | p1 | SHOP-12 | 2026-12-01 |"), "{md}");
+    assert!(md.contains("- What went well: the rollback was one command\n"), "{md}");
+    for text in [md, html, json] {
+        assert!(!text.contains("s3cr3tvalue99"));
+    }
+}
+
+/// 210 secrets of seven sorts, each another one.
+fn secrets() -> Vec<(String, String)> {
+    let base64 = |n: u32, len: usize| -> String {
+        let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut x = u64::from(n) * 2_654_435_761 + 12_345;
+        let next = |_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(alphabet[(x >> 33) as usize % alphabet.len()])
+        };
+        (0..len).map(next).collect()
+    };
+    let card = |n: u32| -> String {
+        let mut digits: Vec<u32> =
+            format!("4{:014}", u64::from(n) * 7_919 + 12_345_678).chars().filter_map(|c| c.to_digit(10)).collect();
+        let sum: u32 = digits
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(i, d)| if i % 2 == 0 { (d * 2) / 10 + (d * 2) % 10 } else { *d })
+            .sum();
+        digits.push((10 - sum % 10) % 10);
+        digits.iter().map(ToString::to_string).collect()
+    };
+    let mut all = Vec::new();
+    for n in 0..30u32 {
+        let jwt = format!("eyJhbGciOiJIUzI1NiJ9.eyJ{}.{}", base64(n, 40), base64(n + 500, 43));
+        let key = format!(
+            "AKIA{}",
+            base64(n + 900, 64).to_ascii_uppercase().replace(['-', '_'], "").chars().take(16).collect::<String>()
+        );
+        let (word, bearer, cookie) =
+            (format!("hunter{n}x{}", base64(n + 7, 6)), base64(n + 77, 32), base64(n + 777, 24));
+        let mail = format!("customer.{n}@shop-{n}.example");
+        let number = card(n);
+        all.push((format!("token {jwt} was refused"), jwt));
+        all.push((format!("key {key} in the log"), key));
+        all.push((format!("card {number} charged twice"), number));
+        all.push((format!("postgres password={word} host=db"), word));
+        all.push((format!("Authorization: Bearer {bearer}"), bearer));
+        all.push((format!("Cookie: session={cookie}"), cookie));
+        all.push((format!("mail to {mail} bounced"), mail));
+    }
+    all
+}
+
+#[test]
+fn none_of_two_hundred_planted_secrets_leaves_in_an_export() {
+    let planted = secrets();
+    assert!(planted.len() >= 200);
+    let mut events = vec![opened(1, &format!("logins fail: {}", planted[4].0), None, at(13, 58, 0))];
+    let mut seen = telemetry();
+    for (n, (text, _)) in planted.iter().enumerate() {
+        // Every way in: a note of each kind, evidence, its filter and source, a command and its output, machine events.
+        let kind = super::super::event::NoteKind::ALL[n % 7];
+        let mut note = note(1_000 + n as u128, 1, &super::super::kinds::typed(kind, text), at(14, 0, 0));
+        match n / 7 % 5 {
+            0 => note.evidence.push(Evidence { text: text.clone(), source: text.clone(), ..Evidence::default() }),
+            1 => note.evidence.push(Evidence { filter: text.clone(), ..Evidence::default() }),
+            2 => {
+                note.ran =
+                    Some(super::super::event::Ran { command: text.clone(), output: text.clone(), ..Default::default() })
+            }
+            3 => seen.rows.push(SeenRow {
+                what: text.clone(),
+                source: text.clone(),
+                by: Some(text.clone()),
+                ..seen.rows[0].clone()
+            }),
+            _ => note.screen = Some(super::super::event::Screen { filter: text.clone(), ..Default::default() }),
+        }
+        if let Some(m) = &mut seen.impact {
+            m.routes.push(RouteImpact { route: format!("/x?{text}"), requests: 1, failed: 1 });
+        }
+        events.push(IncidentEvent::Note(note));
+    }
+    let mut options = ReportOptions { recording: Some("outage.wr".into()), complete: true, ..ReportOptions::default() };
+    for names in [false, true] {
+        options.names = names;
+        let r = Report::new(id(1), &events, &seen, &options).unwrap();
+        for (format, text) in [("Markdown", r.markdown()), ("HTML", r.html()), ("JSON", r.json().to_string())] {
+            let out: Vec<_> =
+                planted.iter().filter(|(_, secret)| text.contains(secret.as_str())).map(|(t, _)| t).collect();
+            assert!(
+                out.is_empty(),
+                "{format}: {} of {} secrets: {:?}",
+                out.len(),
+                planted.len(),
+                &out[..out.len().min(5)]
+            );
+            assert!(text.contains("redacted"), "{format}");
+        }
+    }
+}
+
+#[test]
+fn an_html_export_is_well_formed_and_carries_no_markup_of_others() {
+    let mut events = outage();
+    let hostile = "</td></tr></table><script>alert(1)</script> <img src=http://x.example/a onerror=x> & \u{202e}";
+    events.push(IncidentEvent::Note(note(70, 1, hostile, at(14, 6, 0))));
+    let [_, html, _] = full(&events, &ReportOptions::default());
+    assert!(!html.contains("<script") && !html.contains("<img") && !html.contains('\u{202e}'));
+    let mut open: Vec<&str> = Vec::new();
+    for (at, _) in html.match_indices('<') {
+        let tag = html[at + 1..].split('>').next().unwrap();
+        let name = tag.trim_start_matches('/').split([' ', '/', '\n']).next().unwrap();
+        if tag.starts_with('/') {
+            assert_eq!(open.pop(), Some(name), "{tag}");
+        } else if !tag.ends_with('/') && !["!doctype", "meta"].contains(&name) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
 }

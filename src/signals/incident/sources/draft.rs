@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::store::{StoreError, clean_evidence};
-use crate::signals::incident::event::{Evidence, HypothesisState, NoteKind, RecordId};
+use crate::signals::incident::event::{Evidence, HypothesisState, NoteKind, Ran, RecordId, Screen};
 use crate::signals::incident::kinds;
 use crate::timeline::Ts;
 
@@ -37,6 +37,15 @@ pub struct NoteDraft {
     /// What goes with it, unredacted: that happens when it is written.
     #[serde(default)]
     pub evidence: Vec<Evidence>,
+    /// How the screen stood.
+    #[serde(default)]
+    pub screen: Option<Screen>,
+    /// The command that it tells of.
+    #[serde(default)]
+    pub ran: Option<Ran>,
+    /// The recording that is replayed while it is written.
+    #[serde(default)]
+    pub recording: Option<String>,
     /// Which incident; the open one if absent.
     #[serde(default)]
     pub incident: Option<RecordId>,
@@ -59,6 +68,9 @@ impl NoteDraft {
             event_at: None,
             author: None,
             evidence: Vec::new(),
+            screen: None,
+            ran: None,
+            recording: None,
             incident: None,
         }
     }

@@ -24,7 +24,7 @@ pub use who::Who;
 use super::draft::NoteDraft;
 use crate::signals::incident::event::{
     Evidence, HypothesisState, Incident, IncidentEvent, IncidentSeverity, Ledger, Milestone, MilestoneKind, Note,
-    NoteKind, Opened, RecordId, Status, Updated,
+    NoteKind, Opened, Ran, RecordId, RoleKind, Screen, Status, Updated,
 };
 use crate::timeline::Ts;
 use crate::timeline::redact::redact;
@@ -96,6 +96,14 @@ impl IncidentStore {
         &self.path
     }
 
+    /// Why this log is kept with a rollback journal instead of a write-ahead log; `None` where it is not.
+    pub fn journal(&self) -> Option<String> {
+        let path = self.path.display();
+        connection::is_on_network(&self.path).then(|| {
+            format!("{path} lies on a network file system: kept with a rollback journal, one writer at a time")
+        })
+    }
+
     /// Who signs.
     pub fn who(&self) -> &Who {
         &self.who
@@ -120,6 +128,9 @@ impl IncidentStore {
                     author: draft.author.clone().unwrap_or_else(|| self.who.author.clone()),
                     host: self.who.host.clone(),
                     evidence: cleaned.evidence.clone(),
+                    screen: cleaned_screen(draft.screen.as_ref()),
+                    ran: cleaned_run(draft.ran.as_ref()),
+                    recording: draft.recording.clone(),
                     supersedes: None,
                     deleted: false,
                 };
@@ -241,7 +252,90 @@ impl IncidentStore {
             at: now,
             author: self.who.author.clone(),
             host: self.who.host.clone(),
+            recording: None,
         }
+    }
+
+    /// Says who has a role from now on; an empty name gives it up.
+    pub async fn set_role(&self, incident: RecordId, role: RoleKind, name: &str) -> Result<(), StoreError> {
+        let role = Some((role, redact(name.trim()).into_owned()));
+        let record = Updated { role, ..self.updated(incident, now()) };
+        self.update(incident, |_| Ok(vec![IncidentEvent::Updated(record.clone())])).await
+    }
+
+    /// Says which services are hit.
+    pub async fn set_services(&self, incident: RecordId, services: &[String]) -> Result<(), StoreError> {
+        let services = services.iter().map(|s| redact(s.trim()).into_owned()).filter(|s| !s.is_empty()).collect();
+        let record = Updated { services: Some(services), ..self.updated(incident, now()) };
+        self.update(incident, |_| Ok(vec![IncidentEvent::Updated(record.clone())])).await
+    }
+
+    /// Makes an incident a part of another one: its notes count there from now on, and no new ones go to it. Refused
+    /// where they are the same, or the other one is a part of this one already.
+    pub async fn merge(&self, incident: RecordId, into: RecordId) -> Result<(), StoreError> {
+        let record = Updated { merged_into: Some(into), ..self.updated(incident, now()) };
+        self.commit(None, |before| {
+            let ledger = Ledger::fold(&before.facts);
+            for id in [incident, into] {
+                ledger.incidents.get(&id).ok_or_else(|| unknown("incident", id))?;
+            }
+            if ledger.home(into) == ledger.home(incident) {
+                return Err(StoreError::Refused("they are one incident already".into()));
+            }
+            let record = Updated { merged_into: Some(ledger.home(into)), ..record.clone() };
+            Ok(vec![IncidentEvent::Updated(record)])
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Takes an incident up again: notes go there from now on.
+    pub async fn resume(&self, incident: RecordId) -> Result<(), StoreError> {
+        let now = now();
+        self.update(incident, |i| {
+            if i.merged_into.is_some() {
+                return Err(StoreError::Refused("it is a part of another incident: take that one up".into()));
+            }
+            let status = if i.status == Status::Closed { Status::Investigating } else { i.status };
+            Ok(vec![IncidentEvent::Updated(Updated { status: Some(status), ..self.updated(incident, now) })])
+        })
+        .await
+    }
+
+    /// Takes records in as they are: those of a recording, of another log. What is here already is left out. Gives how
+    /// many were new.
+    pub async fn import(&self, records: &[IncidentEvent]) -> Result<usize, StoreError> {
+        let mut wanted: Vec<&IncidentEvent> = records.iter().collect();
+        // The opening first: its incident must be known before anything of it is.
+        wanted.sort_by_key(|e| !matches!(e, IncidentEvent::Opened(_)));
+        let mut slot = self.writer.lock().await;
+        let mut open = match slot.take() {
+            Some(open) if open.is_current(&self.path) => open,
+            _ => connection::for_writing(&self.path).await?,
+        };
+        let said = |e: sqlx::Error| StoreError::from_sqlx(&self.path, "written", BUSY, &e);
+        let mut tx = open.conn.begin_with("BEGIN IMMEDIATE").await.map_err(said)?;
+        let mut new = 0;
+        for event in wanted {
+            new += rows::append_new(&mut tx, event).await.map_err(said)?;
+        }
+        tx.commit().await.map_err(said)?;
+        *slot = Some(open);
+        Ok(new)
+    }
+
+    /// The incident that was opened while the recording `key` was replayed; opened now where there is none.
+    pub async fn of_recording(&self, key: &str, title: &str) -> Result<RecordId, StoreError> {
+        if let Some(known) = self.list().await?.into_iter().find(|i| i.recording.as_deref() == Some(key)) {
+            return Ok(known.id);
+        }
+        let now = now();
+        let title = redact(title.trim()).into_owned();
+        let opened =
+            Opened { recording: Some(key.to_owned()), status: Status::Closed, ..self.opening(title, None, now) };
+        let id = opened.incident;
+        self.commit(None, |_| Ok(vec![IncidentEvent::Opened(opened.clone())])).await?;
+        Ok(id)
     }
 
     /// Moves an incident to `status`. Mitigated and resolved set their milestone to `at` (default now) too, unless it
@@ -307,6 +401,9 @@ impl IncidentStore {
             title: None,
             severity: None,
             status: None,
+            role: None,
+            services: None,
+            merged_into: None,
             entered_at: now,
             author: self.who.author.clone(),
             host: self.who.host.clone(),
@@ -400,7 +497,7 @@ impl IncidentStore {
 
     /// The incident that a note goes to by itself.
     pub async fn current(&self) -> Result<Option<Incident>, StoreError> {
-        Ok(self.list().await?.into_iter().filter(Incident::is_open).max_by_key(|i| (i.opened_at, i.id)))
+        Ok(self.list().await?.into_iter().filter(Incident::is_open).max_by_key(|i| (i.taken_up, i.id)))
     }
 
     /// Notes of an incident as they read now, oldest event first, without the deleted ones.
@@ -520,6 +617,17 @@ pub(super) fn clean_evidence(evidence: &[Evidence]) -> (Vec<Evidence>, bool) {
         })
         .collect();
     (evidence, found)
+}
+
+fn cleaned_screen(screen: Option<&Screen>) -> Option<Screen> {
+    screen.map(|s| Screen { filter: redact(&s.filter).into_owned(), ..s.clone() })
+}
+
+fn cleaned_run(ran: Option<&Ran>) -> Option<Ran> {
+    let r = ran?;
+    let mut output = redact(&r.output).into_owned();
+    output.truncate(output.floor_char_boundary(MAX_EVIDENCE));
+    Some(Ran { command: redact(&r.command).into_owned(), output, ..r.clone() })
 }
 
 fn unknown(what: &'static str, id: RecordId) -> StoreError {

@@ -48,7 +48,7 @@ use generation::{Generation, Means};
 use merge::{Merge, Way, at};
 pub use older::Older;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
-pub use read::{LogFeed, read_logs};
+pub use read::{LogFeed, read_logs, read_logs_in};
 use scan::Matcher;
 use segment::Unpack;
 

@@ -31,6 +31,11 @@ pub enum LogFeed {
 /// Reads all of `paths` (packed ones, too) and tells their lines in batches of one second of event time, merged
 /// by time. Sources are numbered from 1. An error names the file that cannot be read; nothing has been told then.
 pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(), String> {
+    read_logs_in(paths, &TimeZone::system(), tell)
+}
+
+/// As [`read_logs`]; stamps that name no zone are of `zone`.
+pub fn read_logs_in(paths: &[PathBuf], zone: &TimeZone, tell: &mut dyn FnMut(LogFeed)) -> Result<(), String> {
     let mut files = Vec::new();
     for (decl, mut opened, near) in declare(paths)? {
         let path = PathBuf::from(opened.path.clone().unwrap_or_default());
@@ -39,7 +44,7 @@ pub fn read_logs(paths: &[PathBuf], tell: &mut dyn FnMut(LogFeed)) -> Result<(),
             packed.unpack(|| true);
         }
         opened.size = 0;
-        let cx = Context { zone: TimeZone::system(), near };
+        let cx = Context { zone: zone.clone(), near };
         let sample = segment.read_at(0..64 << 10).unwrap_or_default();
         let whole = memchr::memrchr(b'\n', &sample).map_or(sample.len(), |i| i + 1);
         let format = formats::detect(&sample[..whole], &cx).0;

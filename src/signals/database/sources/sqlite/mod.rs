@@ -55,15 +55,10 @@ impl SqliteSource {
                 Some(q) = self.questions.recv() => {
                     match q {
                         Question::Plan { wanted, answer } => {
-                            let said = if wanted.run {
-                                Err("no plan: statements are run to measure on PostgreSQL only".into())
-                            } else {
-                                explain::explain(&self.config.path, &wanted).await
-                            };
-                            let _ = answer.send(said);
+                            let _ = answer.send(explain::explain(&self.config.path, &wanted).await);
                         }
                         Question::End { answer, .. } => {
-                            let _ = answer.send(Err("not done: a file has no sessions".into()));
+                            let _ = answer.send(Err("SQLite has no sessions that could be ended".to_owned()));
                         }
                     }
                 }

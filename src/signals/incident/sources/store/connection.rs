@@ -180,8 +180,37 @@ async fn migrate(path: &Path, conn: &mut SqliteConnection) -> Result<(), OpenErr
         }
         tx.commit().await?;
     }
-    sqlx::raw_sql("PRAGMA journal_mode = WAL").execute(conn).await?;
+    // WAL needs memory that all writers share, which a network file system does not give.
+    let mode = if is_on_network(path) { "PRAGMA journal_mode = DELETE" } else { "PRAGMA journal_mode = WAL" };
+    sqlx::raw_sql(mode).execute(conn).await?;
     Ok(())
+}
+
+/// Magic numbers of file systems that lie on another machine: NFS, CIFS, SMB2, 9P, AFS, Ceph, GFS2, OCFS2, Lustre, FUSE
+/// (behind which sshfs stands).
+const NETWORK: &[u64] = &[
+    0x6969,
+    0xff53_4d42,
+    0xfe53_4d42,
+    0x0102_1997,
+    0x5346_414f,
+    0x00c3_6400,
+    0x0116_1970,
+    0x7461_636f,
+    0x0bd0_0bd0,
+    0x6573_5546,
+];
+
+/// Whether the file, or the folder it will be in, lies on a network file system.
+pub fn is_on_network(path: &Path) -> bool {
+    let there = |p: &Path| rustix::fs::statfs(p).ok().map(|s| s.f_type as u64 & 0xffff_ffff);
+    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    there(path).or_else(|| there(dir)).is_some_and(is_network)
+}
+
+/// Whether a magic number is that of a network file system.
+fn is_network(kind: u64) -> bool {
+    NETWORK.contains(&kind)
 }
 
 /// What the header of a file says of it; all zero in a new one.
@@ -198,4 +227,16 @@ async fn format_of(conn: &mut SqliteConnection) -> Result<Format, sqlx::Error> {
         application: sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *conn).await?,
         tables: sqlx::query_scalar("SELECT count(*) FROM sqlite_master").fetch_one(&mut *conn).await?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_systems_of_other_machines_are_known_by_their_magic_numbers() {
+        let (nfs, cifs, ext4, tmpfs, overlay) = (0x6969, 0xff53_4d42, 0xef53, 0x0102_1994, 0x794c_7630);
+        assert_eq!([nfs, cifs, ext4, tmpfs, overlay].map(is_network), [true, true, false, false, false]);
+        assert!(!is_on_network(Path::new("/proc/version")));
+    }
 }

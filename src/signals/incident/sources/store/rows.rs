@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Error, Row};
 
-use crate::signals::incident::event::{IncidentEvent, RecordId};
+use crate::signals::incident::event::{IncidentEvent, Ledger, RecordId};
 
 /// Most rows that one look takes.
 pub const PAGE: i64 = 500;
@@ -50,10 +50,19 @@ pub(super) async fn newest_version(
     Ok(row.and_then(|row| Some((row.try_get("id").ok()?, event(&row)?))))
 }
 
-/// Everything of one incident.
+/// Everything of one incident, and of those merged into it.
 pub(super) async fn of_incident(conn: &mut SqliteConnection, incident: RecordId) -> Result<Vec<IncidentEvent>, Error> {
-    let sql = "SELECT body FROM record WHERE incident = ?1 ORDER BY id";
-    Ok(events(&sqlx::query(sql).bind(incident.to_string()).fetch_all(conn).await?))
+    let facts = facts(&mut *conn).await?;
+    let ledger = Ledger::fold(&facts);
+    let parts = ledger.incidents.keys().filter(|id| **id == incident || ledger.home(**id) == incident);
+    let mut found = Vec::new();
+    for part in parts {
+        let sql = "SELECT id, body FROM record WHERE incident = ?1 ORDER BY id";
+        let rows = sqlx::query(sql).bind(part.to_string()).fetch_all(&mut *conn).await?;
+        found.extend(rows.iter().filter_map(|row| Some((row.try_get::<i64, _>("id").ok()?, event(row)?))));
+    }
+    found.sort_by_key(|(row, _)| *row);
+    Ok(found.into_iter().map(|(_, event)| event).collect())
 }
 
 /// What lies above row `row`.
@@ -79,6 +88,18 @@ pub(super) async fn last(conn: &mut SqliteConnection) -> Result<i64, Error> {
 /// Changes when another connection commits.
 pub(super) async fn data_version(conn: &mut SqliteConnection) -> Result<i64, Error> {
     sqlx::query_scalar("PRAGMA data_version").fetch_one(conn).await
+}
+
+/// Appends one record unless it is there; 1 when it was new.
+pub(super) async fn append_new(conn: &mut SqliteConnection, e: &IncidentEvent) -> Result<usize, Error> {
+    let there: i64 = sqlx::query_scalar("SELECT count(*) FROM record WHERE uuid = ?1")
+        .bind(e.id().to_string())
+        .fetch_one(&mut *conn)
+        .await?;
+    if there > 0 {
+        return Ok(0);
+    }
+    append(conn, e).await.map(|_| 1)
 }
 
 /// Appends one record and gives its row.

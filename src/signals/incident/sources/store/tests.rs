@@ -240,3 +240,51 @@ fn evidence_that_is_too_long_is_cut_where_a_character_ends_and_says_so() {
     let (cut, _) = clean_evidence(&[long]);
     assert!(cut[0].text.ends_with(&format!("… ({MAX_EVIDENCE} bytes cut)")));
 }
+
+#[tokio::test]
+async fn a_merged_incident_gives_its_notes_to_the_other_one_and_takes_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = IncidentStore::open(dir.path().join("log.db")).by("anna");
+    let a = store.open_incident("checkout down", None).await.unwrap();
+    let one = store.add_note(NoteDraft::typed("503s")).await.unwrap();
+    let b = store.open_incident("payments slow", None).await.unwrap();
+    let two = store.add_note(NoteDraft::typed("pool full")).await.unwrap();
+    store.merge(b.id, a.id).await.unwrap();
+    assert_eq!(store.current().await.unwrap().unwrap().id, a.id, "the merged one is no longer open");
+    let notes: Vec<_> = store.notes(a.id).await.unwrap().iter().map(|n| n.id).collect();
+    assert_eq!(notes, [one.note.id, two.note.id]);
+    for (from, into) in [(a.id, b.id), (a.id, a.id)] {
+        assert!(matches!(store.merge(from, into).await, Err(StoreError::Refused(_))));
+    }
+    assert!(matches!(store.resume(b.id).await, Err(StoreError::Refused(_))));
+}
+
+#[tokio::test]
+async fn an_incident_that_is_taken_up_again_gets_the_notes() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = IncidentStore::open(dir.path().join("log.db")).by("anna");
+    let a = store.open_incident("first", None).await.unwrap();
+    store.set_status(a.id, Status::Closed, None).await.unwrap();
+    let b = store.open_incident("second", None).await.unwrap();
+    assert_eq!(store.add_note(NoteDraft::typed("x")).await.unwrap().note.incident, b.id);
+    store.resume(a.id).await.unwrap();
+    assert_eq!(store.add_note(NoteDraft::typed("y")).await.unwrap().note.incident, a.id);
+    store.resume(b.id).await.unwrap();
+    assert_eq!(store.add_note(NoteDraft::typed("z")).await.unwrap().note.incident, b.id, "both are open");
+    store.set_role(b.id, RoleKind::Commander, "bela").await.unwrap();
+    store.set_services(b.id, &["checkout".into(), "payments".into()]).await.unwrap();
+    let now = store.current().await.unwrap().unwrap();
+    assert_eq!((now.roles[&RoleKind::Commander].as_str(), now.services.len()), ("bela", 2));
+}
+
+#[tokio::test]
+async fn records_that_are_taken_in_twice_are_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (here, there) = (dir.path().join("a.db"), dir.path().join("b.db"));
+    let (here, there) = (IncidentStore::open(here), IncidentStore::open(there));
+    let saved = here.add_note(NoteDraft::typed("503s")).await.unwrap();
+    let records = here.records(saved.note.incident).await.unwrap();
+    assert_eq!(there.import(&records).await.unwrap(), 2);
+    assert_eq!(there.import(&records).await.unwrap(), 0);
+    assert_eq!(there.records(saved.note.incident).await.unwrap(), records);
+}

@@ -1,0 +1,147 @@
+//! Coming back to the screen of a note, settling hypotheses, checklists, reports, and whether it is over.
+
+use super::world::{BROKEN, World, outage, t, two_requests};
+use crate::app::arrival::Arrival;
+use crate::app::arrive::arrive;
+use crate::app::effect::{Draft, Effect, NoteChange};
+use crate::app::pane::Pane;
+use crate::signals::incident::event::{HypothesisState, NoteKind};
+use crate::signals::incident::sources::store::IncidentStore;
+
+fn saved(effects: &[Effect]) -> Draft {
+    match effects.iter().rev().find(|e| matches!(e, Effect::SaveNote(_))) {
+        Some(Effect::SaveNote(draft)) => draft.clone(),
+        _ => panic!("no note in {effects:?}"),
+    }
+}
+
+/// What the log makes of a draft comes back, as in a replay.
+fn commit(w: &mut World, d: Draft) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let records = runtime.block_on(async {
+        let store = IncidentStore::open(dir.path().join("log.db")).by("anna");
+        let mut note = crate::signals::incident::sources::draft::NoteDraft::new(d.kind, d.text);
+        (note.event_at, note.evidence, note.screen) = (Some(d.event_at), d.evidence, d.screen);
+        note.recording = Some("web-2".into());
+        let incident = store.of_recording("web-2", "x").await.expect("an incident");
+        note.incident = Some(incident);
+        let saved = store.add_note(note).await.expect("saved");
+        store.records(saved.note.incident).await.expect("records")
+    });
+    arrive(&mut w.state, Arrival::NoteSaved { number: d.number, redacted: false });
+    arrive(&mut w.state, Arrival::Noted(records));
+}
+
+#[test]
+fn enter_on_a_note_brings_back_playhead_filter_pane_and_zoom() {
+    let mut w = two_requests();
+    w.press("f z < <");
+    let (at, filter) = (w.state.now(), w.state.view.filter.to_string());
+    w.press("a");
+    w.write("> here");
+    let effects = w.press("enter");
+    commit(&mut w, saved(&effects));
+    w.press("F z L 6 end");
+    assert!(w.state.view.filter.is_empty() && !w.state.view.zoom && w.state.now() != at);
+    w.press("enter");
+    assert_eq!((w.state.now(), w.state.view.filter.to_string()), (at, filter));
+    assert_eq!((w.state.view.focus, w.state.view.zoom), (Pane::Logs, true));
+}
+
+#[test]
+fn a_note_of_several_lines_is_saved_whole_and_a_pasted_text_keeps_its_lines() {
+    let mut w = two_requests();
+    w.press("a");
+    w.write("? one");
+    w.press("ctrl-j");
+    crate::app::input::input(&mut w.state, crate::app::input::Input::Paste("two\nthree\n".into()));
+    let effects = w.press("enter");
+    assert_eq!(saved(&effects).text, "one\ntwo\nthree");
+}
+
+#[test]
+fn a_hypothesis_is_confirmed_from_its_note_and_gets_evidence_against_it_from_a_row() {
+    let mut w = outage();
+    w.press("6 end o");
+    assert_eq!(w.overlays(), ["pick"]);
+    let effects = w.press("y");
+    assert!(
+        matches!(&effects[..], [Effect::ChangeNote(_, NoteChange::State(HypothesisState::Confirmed))]),
+        "{effects:?}"
+    );
+    w.press("1 A");
+    assert!(w.text().contains("1.4.2 dropped the index"), "{}", w.text());
+    let effects = w.press("-");
+    let [Effect::ChangeNote(_, NoteChange::Evidence(e))] = &effects[..] else { panic!("{effects:?}") };
+    assert!(e.against && !e.text.is_empty(), "{e:?}");
+}
+
+#[test]
+fn the_header_shows_the_open_hypothesis() {
+    let mut w = outage();
+    assert!(w.text().lines().next().unwrap_or_default().contains("? 1.4.2 dropped the index"), "{}", w.text());
+}
+
+#[test]
+fn a_step_is_ticked_with_its_time_and_its_command_runs_only_after_run_was_typed() {
+    let mut w = outage();
+    w.press("K enter");
+    assert!(w.text().contains("Production is down"), "{}", w.text());
+    let draft = saved(&w.press("enter"));
+    assert_eq!((draft.kind, draft.event_at), (NoteKind::Step, w.state.now()));
+    assert!(draft.text.starts_with("Production is down: Say that you are on it"), "{}", draft.text);
+    w.press("j j j r");
+    assert_eq!(w.overlays(), ["pick", "confirm"]);
+    w.write("yes");
+    assert!(w.press("enter").is_empty(), "another word runs nothing");
+    w.press("r");
+    w.write("run");
+    let effects = w.press("enter");
+    let [Effect::Run { name, command }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(command.starts_with("df -h") && name.contains("machine itself"), "{name} {command}");
+    let (name, command, took) = (name.clone(), command.clone(), std::time::Duration::from_millis(1_500));
+    let ended = Arrival::Ran { name, command, code: Some(0), took, output: "ok".into() };
+    let draft = saved(&arrive(&mut w.state, ended));
+    let ran = draft.ran.expect("a line of the restore record");
+    assert_eq!((draft.kind, ran.code, ran.took_ms), (NoteKind::Step, Some(0), 1_500));
+}
+
+#[test]
+fn a_report_of_a_user_offers_the_request_and_the_time_that_it_names() {
+    let mut w = two_requests();
+    w.press("a");
+    w.write(&format!("@ order fails since 14:00:05, request {BROKEN}"));
+    w.press("enter");
+    assert_eq!(w.overlays(), ["pick"]);
+    let text = w.text();
+    assert!(text.contains(BROKEN) && text.contains("go to 2026-") && text.contains("14:00:05"), "{text}");
+    w.press("enter");
+    assert!(w.state.view.filter.to_string().contains(BROKEN));
+    assert!(w.overlays().is_empty());
+}
+
+#[test]
+fn while_errors_go_on_nothing_is_proposed_and_nothing_is_ever_set_by_itself() {
+    let mut w = outage();
+    assert_eq!(crate::app::over::proposal(&w.state), None);
+    w.press(":");
+    w.write("over");
+    assert!(w.press("enter").is_empty());
+    assert!(w.bottom().contains("nothing is proposed"), "{}", w.bottom());
+}
+
+#[test]
+fn a_note_written_over_a_recording_stands_at_the_time_it_tells_of() {
+    let mut w = two_requests();
+    w.press("<");
+    w.press("a");
+    w.write("> seen in the replay");
+    let effects = w.press("enter");
+    let draft = saved(&effects);
+    let at = draft.event_at;
+    commit(&mut w, draft);
+    let ledger = w.state.timeline.incident.ledger(at);
+    assert!(ledger.notes().any(|n| n.note.text == "seen in the replay"), "visible as of the time it tells of");
+    assert!(w.state.timeline.incident.ledger(t("13:00:00")).notes().next().is_none());
+}

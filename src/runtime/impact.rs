@@ -1,0 +1,216 @@
+//! Requests of an incident, counted from the logs: how many, how many failed, on which routes, how slow, and the same for
+//! as long a time before.
+//!
+//! A request may stand in several logs (a proxy's, the application's, a start and an end in each). So only one group of
+//! logs is counted, of one format: the one with most records that have a status and a path; inside it a request ID counts
+//! once. Bounded: beyond [`RECORDS`] it stops and says so.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::ControlFlow;
+
+use crate::signals::incident::report::chart::Chart;
+use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen};
+use crate::signals::logs::row::LogRow;
+use crate::signals::logs::store::LogStore;
+use crate::signals::logs::store::top::{duration_ms, route};
+use crate::timeline::{Filter, Record, TimeRange, Ts};
+
+/// Records looked at; beyond this the count is cut and says so.
+pub const RECORDS: u64 = 5_000_000;
+/// Routes listed.
+const ROUTES: usize = 12;
+/// Routes told apart; further ones count under `other`.
+const TOLD_APART: usize = 2_000;
+/// Request IDs remembered, so that none counts twice.
+const IDS: usize = 4_000_000;
+/// Durations kept for a percentile; then every other one goes.
+const DURATIONS: usize = 20_000;
+
+/// Counts requests of `seen`'s window and adds them to it. `during` is the time of the impact inside it.
+pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
+    let Some(window) = seen.range else { return };
+    let before = TimeRange::new(during.start - during.len(), during.start);
+    let all = TimeRange::new(window.start.min(before.start), window.end.max(during.end));
+    let mut groups: BTreeMap<&'static str, Group> = BTreeMap::new();
+    let (mut records, mut cut) = (0u64, false);
+    store.scan_all(&Filter::default(), all, &mut |row| {
+        records += 1;
+        if records > RECORDS {
+            cut = true;
+            return ControlFlow::Break(());
+        }
+        if let Some((status, path)) = request(&row) {
+            groups.entry(row.format).or_insert_with(|| Group::new(window)).add(&row, status, &path, during, before);
+        }
+        ControlFlow::Continue(())
+    });
+    let Some(most) = groups.iter().max_by_key(|(_, g)| g.requests).map(|(format, _)| *format) else { return };
+    let Some(mut group) = groups.remove(most) else { return };
+    // A proxy's log often tells no durations: then those of the application's log are taken.
+    if group.durations[1].kept.is_empty()
+        && let Some(timed) = groups.into_values().max_by_key(|g| g.durations[1].kept.len())
+    {
+        (group.durations, group.slow) = (timed.durations, timed.slow);
+    }
+    group.charts(window, seen);
+    seen.impact = Some(group.impact(during, before, all, cut));
+}
+
+/// Status and path of a record that tells of a whole request.
+fn request(row: &LogRow) -> Option<(u16, String)> {
+    let status = ["status", "status_code", "http.status_code", "http.response.status_code", "statusCode"]
+        .iter()
+        .find_map(|f| row.field(f)?.trim().parse::<u16>().ok())
+        .filter(|s| (100..600).contains(s))?;
+    let path = ["path", "uri", "url", "request_uri", "http.target", "url.path", "route", "http.route"]
+        .iter()
+        .find_map(|f| row.field(f).map(|v| v.into_owned()))?;
+    Some((status, path))
+}
+
+/// Durations, thinned evenly when there are many.
+#[derive(Default)]
+struct Durations {
+    kept: Vec<f64>,
+    every: u64,
+    met: u64,
+}
+
+impl Durations {
+    fn add(&mut self, ms: f64) {
+        self.met += 1;
+        if !self.met.is_multiple_of(self.every.max(1)) {
+            return;
+        }
+        self.kept.push(ms);
+        if self.kept.len() >= DURATIONS {
+            let mut nth = 0u64;
+            self.kept.retain(|_| {
+                nth += 1;
+                nth.is_multiple_of(2)
+            });
+            self.every = self.every.max(1) * 2;
+        }
+    }
+
+    fn p95(&self) -> Option<f64> {
+        let mut all = self.kept.clone();
+        all.sort_by(f64::total_cmp);
+        let at = (all.len() * 95).div_ceil(100).checked_sub(1)?;
+        all.get(at).copied()
+    }
+}
+
+/// Logs of one format.
+struct Group {
+    requests: u64,
+    during: [u64; 3],
+    before: [u64; 2],
+    routes: BTreeMap<String, [u64; 2]>,
+    durations: [Durations; 2],
+    per_part: Vec<[u64; 2]>,
+    slow: Vec<Durations>,
+    window: TimeRange,
+    sources: BTreeSet<String>,
+    ids: HashSet<u64>,
+    first: Ts,
+}
+
+impl Group {
+    fn new(window: TimeRange) -> Group {
+        Group {
+            requests: 0,
+            during: [0; 3],
+            before: [0; 2],
+            routes: BTreeMap::new(),
+            durations: Default::default(),
+            per_part: vec![[0; 2]; PARTS],
+            slow: (0..PARTS).map(|_| Durations::default()).collect(),
+            window,
+            sources: BTreeSet::new(),
+            ids: HashSet::new(),
+            first: Ts::MAX,
+        }
+    }
+
+    fn add(&mut self, row: &LogRow, status: u16, path: &str, during: TimeRange, before: TimeRange) {
+        if let Some(id) = &row.request_id {
+            let mut hasher = DefaultHasher::new();
+            id.0.hash(&mut hasher);
+            if self.ids.contains(&hasher.finish()) {
+                return;
+            }
+            if self.ids.len() < IDS {
+                self.ids.insert(hasher.finish());
+            }
+        }
+        self.requests += 1;
+        self.first = self.first.min(row.placed);
+        self.sources.insert(row.source.to_string());
+        let (failed, took) = (status >= 500, duration_ms(row));
+        if let Some(i) = self.window.column(row.placed, PARTS) {
+            self.per_part[i][0] += 1;
+            self.per_part[i][1] += u64::from(failed);
+            took.into_iter().for_each(|ms| self.slow[i].add(ms));
+        }
+        if during.contains(row.placed) {
+            self.during[0] += 1;
+            self.during[1] += u64::from(failed);
+            self.during[2] += u64::from((400..500).contains(&status));
+            took.into_iter().for_each(|ms| self.durations[1].add(ms));
+            let mut name = route(path);
+            if self.routes.len() >= TOLD_APART && !self.routes.contains_key(&name) {
+                name = "other".into();
+            }
+            let counts = self.routes.entry(name).or_default();
+            counts[0] += 1;
+            counts[1] += u64::from(failed);
+        } else if before.contains(row.placed) {
+            self.before[0] += 1;
+            self.before[1] += u64::from(failed);
+            took.into_iter().for_each(|ms| self.durations[0].add(ms));
+        }
+    }
+
+    fn impact(self, during: TimeRange, before: TimeRange, all: TimeRange, cut: bool) -> Impact {
+        let mut routes: Vec<RouteImpact> = self
+            .routes
+            .into_iter()
+            .filter(|(_, [_, failed])| *failed > 0)
+            .map(|(route, [requests, failed])| RouteImpact { route, requests, failed })
+            .collect();
+        routes.sort_by(|a, b| b.failed.cmp(&a.failed).then_with(|| a.route.cmp(&b.route)));
+        let more_routes = routes.len().saturating_sub(ROUTES) as u64;
+        routes.truncate(ROUTES);
+        // Without a record from before the beginning of that time nothing is known of it.
+        let reaches = self.first <= before.start + (before.len() / 10) && all.start <= before.start;
+        Impact {
+            range: during,
+            requests: self.during[0],
+            failed: self.during[1],
+            refused: self.during[2],
+            before: (reaches && self.before[0] > 0).then_some((self.before[0], self.before[1])),
+            routes,
+            more_routes,
+            p95_ms: (self.durations[0].p95(), self.durations[1].p95()),
+            counted: self.sources.into_iter().collect(),
+            cut,
+        }
+    }
+
+    fn charts(&self, window: TimeRange, seen: &mut Seen) {
+        let seconds = (window.len().as_secs_f64() / PARTS as f64).max(0.001);
+        let rate = |i: usize| {
+            let values = self.per_part.iter().map(|p| Some(p[i] as f64 / seconds));
+            values.collect::<Vec<_>>()
+        };
+        let chart = |title: &str, values| Chart { title: title.into(), range: window, values, marks: Vec::new() };
+        seen.charts.insert(0, chart("failed requests a second", rate(1)));
+        seen.charts.insert(1, chart("requests a second", rate(0)));
+        let p95: Vec<Option<f64>> = self.slow.iter().map(Durations::p95).collect();
+        if p95.iter().any(Option::is_some) {
+            seen.charts.insert(2, chart("95th percentile of durations, ms", p95));
+        }
+    }
+}

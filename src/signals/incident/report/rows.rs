@@ -1,0 +1,94 @@
+//! The timeline: what people wrote and what the machines tell, on one axis. Curated it shows what a reader needs;
+//! complete it shows every record, earlier versions of notes too.
+
+use super::Report;
+use super::document::{Piece, Text, words};
+use super::window::SeenKind;
+use crate::signals::incident::event::{IncidentEvent, Note, NoteKind};
+use crate::timeline::Ts;
+
+/// One line of the timeline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// When it happened.
+    pub at: Ts,
+    /// What, in words.
+    pub what: Text,
+    /// A role, a name, a system; `–` where nobody did anything.
+    pub who: String,
+    /// How it is known: `incident log`, a source, the numbers of the evidence.
+    pub source: String,
+    /// The filter that was on, for looking again.
+    pub filter: String,
+}
+
+/// All rows, in order of time.
+pub fn rows(r: &Report) -> Vec<Row> {
+    let complete = r.options.complete;
+    let i = &r.incident;
+    let log = || "incident log".to_owned();
+    let row = |at, what, who: String, source: String| Row { at, what, who, source, filter: String::new() };
+    let mut rows = Vec::new();
+    let opened = format!("incident opened, {}", i.severity_word());
+    rows.push(row(i.opened_at, words(opened), r.who(&i.opened_by), log()));
+    for m in i.milestones.values() {
+        rows.push(row(m.at, vec![Piece::Strong(m.milestone.word().into())], r.who(&m.by), log()));
+    }
+    for c in &i.changes {
+        let mut what = Vec::new();
+        what.extend(c.severity.map(|s| format!("severity {s}")));
+        what.extend(c.status.map(|s| format!("status {s}")));
+        if complete {
+            what.extend(c.title.as_ref().map(|t| format!("title: {}", r.blameless(t))));
+            what.extend(c.services.as_ref().map(|s| format!("services: {}", s.join(", "))));
+        }
+        what.extend(c.role.as_ref().map(|(role, name)| match name.as_str() {
+            "" => format!("{role} given up"),
+            name => format!("{role}: {}", r.who(name)),
+        }));
+        if !what.is_empty() {
+            rows.push(row(c.entered_at, words(what.join(", ")), r.who(&c.author), log()));
+        }
+    }
+    for n in r.notes.iter().filter(|n| complete || n.note.kind != NoteKind::Step) {
+        let source = match r.proof_list(n) {
+            proof if proof.is_empty() => "note".to_owned(),
+            proof => format!("note, {proof}"),
+        };
+        rows.push(note_row(r, n.note, &n.first.author, source));
+    }
+    if complete {
+        let superseded = |note: &&Note| r.notes.iter().all(|n| n.note.id != note.id);
+        let notes = r.records.iter().filter_map(|e| match e {
+            IncidentEvent::Note(n) => Some(n),
+            _ => None,
+        });
+        for n in notes.filter(superseded) {
+            let mut row = note_row(r, n, &n.author, "earlier version of a note".into());
+            if n.deleted {
+                row.source = "note, deleted".into();
+            }
+            rows.push(row);
+        }
+    }
+    for s in r.seen.rows.iter().filter(|s| complete || s.curated) {
+        let what = match s.kind {
+            SeenKind::Rollback | SeenKind::Change => vec![Piece::Strong(r.blameless(&s.what))],
+            _ => words(s.what.clone()),
+        };
+        let who = s.by.as_ref().map_or("–".into(), |by| r.doer(by));
+        rows.push(row(s.at, what, who, s.source.clone()));
+    }
+    rows.sort_by_key(|r| r.at);
+    rows
+}
+
+fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
+    let mut what = words(format!("{}: {}", n.kind, r.blameless(&n.text)));
+    if let Some(ran) = &n.ran {
+        what = vec![Piece::Words(format!("{}: {} ", n.kind, r.blameless(&n.text))), Piece::Code(ran.command.clone())];
+    }
+    let filter = n.screen.as_ref().map(|s| s.filter.clone());
+    let filter = filter.or_else(|| n.evidence.iter().map(|e| e.filter.clone()).find(|f| !f.is_empty()));
+    Row { at: n.event_at, what, who: r.who(author), source, filter: filter.unwrap_or_default() }
+}

@@ -1,0 +1,134 @@
+//! What a frame of log batches says of itself without being unpacked: how many records of which severity, and a filter
+//! of the request IDs in it.
+//!
+//! ```text
+//! offset 0  7 x 4 LE  records: no severity, trace, debug, info, warning, error, fatal
+//!       28  4     LE  lines
+//!       32  rest      a Bloom filter, a power of two bytes; nothing where no line holds a request ID
+//! ```
+//! An ID, in lower case and without dashes, sets three bits: with `h` its CRC32C and `g` that of its bytes backwards,
+//! those numbered `h`, `h + g` and `h + 2 g` (in 32 bits, wrapping) modulo the number of bits; bit `n` is bit `n mod 8`
+//! of byte `n / 8`. Ten bits or more an ID, so of a hundred IDs that are not there at most two are thought to be.
+
+use std::collections::BTreeSet;
+
+use crate::signals::logs::event::LogEvent;
+use crate::signals::{Envelope, Event};
+use crate::timeline::counts::Counts;
+use crate::timeline::request_id::{RequestId, find_ids};
+
+/// IDs that go into one filter; behind them there is none, and every ID may be there.
+const MOST: usize = 16_384;
+/// Bits an ID, at least.
+const BITS: usize = 10;
+
+/// Read again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records by severity.
+    pub counts: Counts,
+    /// Lines.
+    pub lines: u32,
+    /// The filter; `None` where there were too many IDs for one.
+    filter: Option<Vec<u8>>,
+}
+
+fn bits(id: &[u8], size: usize) -> [usize; 3] {
+    let backwards: Vec<u8> = id.iter().rev().copied().collect();
+    let (h, g) = (crc32c::crc32c(id), crc32c::crc32c(&backwards));
+    [h, h.wrapping_add(g), h.wrapping_add(g).wrapping_add(g)].map(|n| n as usize % (size * 8))
+}
+
+fn bare(id: &str) -> Vec<u8> {
+    id.bytes().filter(|b| *b != b'-').map(|b| b.to_ascii_lowercase()).collect()
+}
+
+/// The summary of a frame's envelopes. Lines too many to be filtered are told by a filter of one byte, all bits set.
+pub(super) fn summary(envelopes: &[&Envelope]) -> Vec<u8> {
+    let mut counts = Counts::default();
+    let mut lines = 0u32;
+    let mut ids: BTreeSet<Vec<u8>> = BTreeSet::new();
+    for e in envelopes {
+        let Event::Logs(LogEvent::Appended(a)) = &e.event else { continue };
+        a.counts.iter().for_each(|(_, c)| counts.merge(c));
+        lines = lines.saturating_add(a.lines);
+        for line in a.bytes.iter().flat_map(|b| b.split(|b| *b == b'\n')) {
+            if ids.len() <= MOST {
+                ids.extend(find_ids(line).into_iter().map(|f| bare(&f.id.0)));
+            }
+        }
+    }
+    let mut out: Vec<u8> = counts.0.iter().chain([&lines]).flat_map(|n| n.to_le_bytes()).collect();
+    if ids.len() > MOST {
+        out.push(0xff);
+    } else if !ids.is_empty() {
+        let mut filter = vec![0u8; (ids.len() * BITS).div_ceil(8).next_power_of_two()];
+        for id in &ids {
+            for n in bits(id, filter.len()) {
+                filter[n / 8] |= 1 << (n % 8);
+            }
+        }
+        out.extend(filter);
+    }
+    out
+}
+
+impl Summary {
+    /// Reads the summary of a frame; `None` when it is none.
+    pub fn parse(bytes: &[u8]) -> Option<Summary> {
+        let (numbers, filter) = bytes.split_at_checked(32)?;
+        let mut words = numbers.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
+        let mut counts = Counts::default();
+        counts.0.iter_mut().zip(&mut words).for_each(|(c, w)| *c = w);
+        let lines = words.next()?;
+        let known = filter.is_empty() || filter.len().is_power_of_two();
+        Some(Summary { counts, lines, filter: (known && filter != [0xff]).then(|| filter.to_vec()) })
+    }
+
+    /// Whether a line of the frame may hold the ID in any spelling. Never wrong when it says no.
+    pub fn may_hold(&self, id: &RequestId) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        !filter.is_empty()
+            && id
+                .variants()
+                .iter()
+                .any(|v| bits(&bare(v), filter.len()).iter().all(|n| filter[n / 8] & (1 << (n % 8)) != 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::logs::event::LogAppended;
+    use crate::timeline::{OriginId, Severity, SourceId, Ts};
+
+    #[test]
+    fn a_summary_counts_by_severity_and_knows_which_request_ids_are_not_there() {
+        let mut counts = Counts::default();
+        counts.add(Some(Severity::Error), 3);
+        let text: String =
+            (1..=300u64).map(|n| format!("request_id={:016x} did\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let a = LogAppended {
+            generation: 0,
+            start: 0,
+            end: text.len() as u64,
+            lines: 300,
+            unknown: 0,
+            counts: vec![(1, counts)],
+            span: None,
+            format: "text".into(),
+            seed: false,
+            bytes: Some(text.as_bytes().into()),
+        };
+        let event = Event::Logs(LogEvent::Appended(a));
+        let e = Envelope { seq: 1, origin: OriginId(0), source: SourceId(1), observed: Ts(0), mono: 0, event };
+        let bytes = summary(&[&e]);
+        let read = Summary::parse(&bytes).expect("a summary");
+        assert_eq!((read.lines, read.counts.at_least(Severity::Error)), (300, 3));
+        let id = |n: u64| RequestId(format!("{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into());
+        assert!((1..=300).all(|n| read.may_hold(&id(n))));
+        let wrong = (1_000..2_000).filter(|n| read.may_hold(&id(*n))).count();
+        assert!(wrong < 100, "{wrong} of 1,000");
+        assert_eq!(Summary::parse(&bytes[..20]), None);
+    }
+}
