@@ -6,8 +6,8 @@ use super::effect::Effect;
 use super::facts;
 use super::overlays::Overlay;
 use super::state::State;
-use crate::timeline::{SourceState, Ts};
 use crate::timeline::facts::MarkKind;
+use crate::timeline::{SourceState, Ts};
 use crate::ui::Level;
 
 /// Every pane moves to `at`.

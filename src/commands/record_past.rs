@@ -86,7 +86,10 @@ fn window(args: &RecordArgs, now: Ts, zone: &TimeZone) -> anyhow::Result<TimeRan
     };
     let range = TimeRange { start: at(&args.from, now)?, end: at(&args.to, now)? };
     if range.start >= range.end {
-        anyhow::bail!(UsageError(format!("nothing lies from {} to {}: the first must be earlier", range.start, range.end)));
+        anyhow::bail!(UsageError(format!(
+            "nothing lies from {} to {}: the first must be earlier",
+            range.start, range.end
+        )));
     }
     Ok(range)
 }
@@ -134,7 +137,8 @@ fn logs(
                 return false;
             }
             if let Some(kind) = ["xz", "bz2", "lz4"].iter().find(|x| path.extension().is_some_and(|e| e == **x)) {
-                missing.push(format!("{}: packed with {kind}, which is not read; unpack it and name it", path.display()));
+                missing
+                    .push(format!("{}: packed with {kind}, which is not read; unpack it and name it", path.display()));
                 return false;
             }
             if let Err(e) = File::open(path) {
@@ -171,7 +175,12 @@ fn base(path: &Path) -> PathBuf {
             let dated = rest.len() == 2 && name[..i].len() > 8 && name.is_char_boundary(i - 8);
             let date = if dated { name[i - 8..i].strip_prefix(['.', '-']) } else { None };
             let cut = match date {
-                Some(d) if d.len() == 7 && d.bytes().enumerate().all(|(n, b)| if n == 4 { b == b'-' } else { b.is_ascii_digit() }) => i - 8,
+                Some(d)
+                    if d.len() == 7
+                        && d.bytes().enumerate().all(|(n, b)| if n == 4 { b == b'-' } else { b.is_ascii_digit() }) =>
+                {
+                    i - 8
+                }
                 _ => i,
             };
             name.truncate(cut);
@@ -304,12 +313,7 @@ impl Text {
 }
 
 /// Everything, in order of time, into the recording.
-fn gather(
-    left: &Left,
-    files: &[(PathBuf, Role)],
-    redact: bool,
-    out: &mut Output,
-) -> anyhow::Result<(Coverage, u64)> {
+fn gather(left: &Left, files: &[(PathBuf, Role)], redact: bool, out: &mut Output) -> anyhow::Result<(Coverage, u64)> {
     let mut texts: BTreeMap<SourceId, Text> = BTreeMap::new();
     // Generations of one log are one source, under the number of its first.
     let mut ids: BTreeMap<&str, SourceId> = BTreeMap::new();
@@ -473,7 +477,14 @@ mod tests {
     #[test]
     fn what_rotation_adds_to_a_name_is_known() {
         let of = |p: &str| base(Path::new(p)).display().to_string();
-        for name in ["a/app.log", "a/app.log.1", "a/app.log.12.gz", "a/app.log-20260314.zst", "a/app.log.2026-03-14", "a/app.log-2026-03-14.gz"] {
+        for name in [
+            "a/app.log",
+            "a/app.log.1",
+            "a/app.log.12.gz",
+            "a/app.log-20260314.zst",
+            "a/app.log.2026-03-14",
+            "a/app.log-2026-03-14.gz",
+        ] {
             assert_eq!(of(name), "a/app.log", "{name}");
         }
         assert_eq!(of("a/error.log"), "a/error.log");

@@ -112,7 +112,10 @@ fn window(left: &LeftArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result
     };
     let range = TimeRange { start: at(&left.from, Ts::MIN)?, end: at(&left.to, Ts::MAX)? };
     if range.start >= range.end {
-        anyhow::bail!(UsageError(format!("nothing lies from {} to {}: the first must be earlier", range.start, range.end)));
+        anyhow::bail!(UsageError(format!(
+            "nothing lies from {} to {}: the first must be earlier",
+            range.start, range.end
+        )));
     }
     Ok(Some(range))
 }

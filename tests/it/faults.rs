@@ -346,7 +346,12 @@ fn on_a_full_disk_log_lines_go_first_and_that_is_said() {
     let shed = recorder.status().shed;
     recorder.finish(Duration::from_secs(5));
     let (all, summary) = read_file(&path);
-    assert_eq!((summary.damage.bytes, summary.damage.orphans, summary.missing), (0, 0, shed), "{:?}", summary.trouble());
+    assert_eq!(
+        (summary.damage.bytes, summary.damage.orphans, summary.missing),
+        (0, 0, shed),
+        "{:?}",
+        summary.trouble()
+    );
     let count = |all: &[Envelope], of: fn(&Event) -> bool| all.iter().filter(|e| of(&e.event)).count();
     let logs = |e: &Event| matches!(e, Event::Logs(LogEvent::Appended(_)));
     let samples = |e: &Event| matches!(e, Event::Host(HostEvent::Sample(_)));
@@ -361,8 +366,8 @@ fn a_clock_that_is_set_by_an_hour_either_way_is_told_and_the_order_stays() {
     let home = Home::new();
     for (hours, word) in [(1i64, "forward by 1 h"), (-1, "back by 1 h")] {
         let path = home.path(&format!("step{hours}.wr"));
-        let recorder =
-            Recorder::start(RecorderOptions { path: Some(path.clone()), ..RecorderOptions::default() }).expect("a recorder");
+        let recorder = Recorder::start(RecorderOptions { path: Some(path.clone()), ..RecorderOptions::default() })
+            .expect("a recorder");
         let mut made = Made { rows: 4, ..Made::new("web-1", 5, BEGIN, 240) }.envelopes();
         // Half way the wall clock is set; the monotonic one goes on. The last quarter has it right again.
         let (a, b) = (made.len() / 2, made.len() * 3 / 4);
@@ -448,8 +453,8 @@ fn a_folder_takes_one_recorder_and_closes_segments_that_each_can_be_read_alone()
 fn who_reads_a_recording_while_it_is_written_sees_whole_frames_only_and_more_each_time() {
     let home = Home::new();
     let path = home.path("live.wr");
-    let recorder =
-        Recorder::start(RecorderOptions { path: Some(path.clone()), ..RecorderOptions::default() }).expect("a recorder");
+    let recorder = Recorder::start(RecorderOptions { path: Some(path.clone()), ..RecorderOptions::default() })
+        .expect("a recorder");
     let made = Made { rows: 4, ..Made::new("web-1", 5, BEGIN, 200) }.envelopes();
     let mut seen = 0;
     for part in made.chunks(made.len() / 20) {

@@ -222,7 +222,10 @@ fn a_reader_written_from_the_document_lists_the_same_frames() {
         // Our reader hands on neither what describes the fields nor what builds on damage.
         let silent = |l: &&str| l.split(' ').nth(1) == Some("5") || l.ends_with("orphan");
         let listed = list.lines().filter(|l| !silent(l)).count();
-        let orphans = list.lines().filter(|l| l.ends_with("orphan")).filter_map(|l| l.split(' ').nth_back(1)?.parse::<u64>().ok());
+        let orphans = list
+            .lines()
+            .filter(|l| l.ends_with("orphan"))
+            .filter_map(|l| l.split(' ').nth_back(1)?.parse::<u64>().ok());
         let orphans: u64 = orphans.sum();
         let mut reader = warroom::stream::recording::Reader::new(bytes.as_slice());
         let mut read = 0;

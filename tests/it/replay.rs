@@ -384,7 +384,8 @@ fn a_live_session_goes_back_further_than_two_hours_with_what_its_recorder_holds(
         let on_disk = path.is_some();
         // On disk all six hours are there, however little is kept in memory.
         let ring = if on_disk { 1 << 20 } else { 64 << 20 };
-        let recorder = Recorder::start(RecorderOptions { path, ring, redact: false, ..RecorderOptions::default() }).expect("a recorder");
+        let recorder = Recorder::start(RecorderOptions { path, ring, redact: false, ..RecorderOptions::default() })
+            .expect("a recorder");
         offer(&recorder, all);
         let mut live = folded(all);
         live.past = Past::Recorder(recorder.clone());
@@ -402,7 +403,9 @@ fn a_live_session_goes_back_further_than_two_hours_with_what_its_recorder_holds(
 #[test]
 fn what_the_recorder_in_memory_has_let_go_is_shown_by_the_minute_and_said() {
     let (all, _, _) = six_hours();
-    let recorder = Recorder::start(RecorderOptions { path: None, ring: 1 << 20, redact: false, ..RecorderOptions::default() }).expect("a recorder");
+    let recorder =
+        Recorder::start(RecorderOptions { path: None, ring: 1 << 20, redact: false, ..RecorderOptions::default() })
+            .expect("a recorder");
     offer(&recorder, all);
     let mut live = folded(all);
     live.past = Past::Recorder(recorder);

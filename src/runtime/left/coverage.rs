@@ -75,9 +75,8 @@ impl Coverage {
         let whole = ends.fold(None, |all: Option<(i64, i64)>, (a, b)| {
             Some(all.map_or((*a, *b), |(from, to)| (from.min(*a), to.max(*b))))
         });
-        let Some((from, to)) = window
-            .map(|w| (w.start.secs().div_euclid(GRAIN), (w.end.secs() - 1).div_euclid(GRAIN)))
-            .or(whole)
+        let Some((from, to)) =
+            window.map(|w| (w.start.secs().div_euclid(GRAIN), (w.end.secs() - 1).div_euclid(GRAIN))).or(whole)
         else {
             return Vec::new();
         };

@@ -53,7 +53,8 @@ pub fn parse(text: &str) -> Result<Export, String> {
         let some: Vec<String> = strange.iter().take(3).cloned().collect();
         unknown.push(format!("{} series are no figures of the machine: {}", strange.len(), some.join(", ")));
     }
-    for (there, what) in [(at.cpu, "CPU (node_cpu_seconds_total)"), (at.memory, "memory (node_memory_MemTotal_bytes)")] {
+    for (there, what) in [(at.cpu, "CPU (node_cpu_seconds_total)"), (at.memory, "memory (node_memory_MemTotal_bytes)")]
+    {
         if !there {
             unknown.push(format!("nothing is known of {what}"));
         }

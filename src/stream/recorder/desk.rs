@@ -406,7 +406,8 @@ impl Desk {
         if self.evicted > 0 && held.is_none_or(|h| h > from) {
             // A frame tells when it begins; it ends where the next one begins.
             let nexts = self.on_disk.iter().skip(1).map(|b| b.first).chain([Ts::MAX]);
-            let reach = |b: &OnDisk, next: Ts| next + SPREAD >= from && b.first <= to && held.is_none_or(|h| b.first < h);
+            let reach =
+                |b: &OnDisk, next: Ts| next + SPREAD >= from && b.first <= to && held.is_none_or(|h| b.first < h);
             let wanted: Vec<bool> = self.on_disk.iter().zip(nexts).map(|(b, next)| reach(b, next)).collect();
             let generation = |i: usize| self.on_disk.get(i).map(|b| b.generation);
             for i in whole_generations(&wanted, generation) {

@@ -161,7 +161,15 @@ impl Folder {
             .collect();
         closed.sort_by(|a, b| a.path.cmp(&b.path));
         let closed = Arc::new(Mutex::new(closed));
-        Ok(Folder { path: path.to_owned(), _lock: lock, keep, number: 0, closed, removed: Arc::default(), tidying: Arc::default() })
+        Ok(Folder {
+            path: path.to_owned(),
+            _lock: lock,
+            keep,
+            number: 0,
+            closed,
+            removed: Arc::default(),
+            tidying: Arc::default(),
+        })
     }
 
     /// Whether a segment that began at `began` and has `bytes` is to be closed at `now`.

@@ -89,7 +89,10 @@ impl Summary {
     pub fn may_hold(&self, id: &RequestId) -> bool {
         let Some(filter) = &self.filter else { return true };
         !filter.is_empty()
-            && id.variants().iter().any(|v| bits(&bare(v), filter.len()).iter().all(|n| filter[n / 8] & (1 << (n % 8)) != 0))
+            && id
+                .variants()
+                .iter()
+                .any(|v| bits(&bare(v), filter.len()).iter().all(|n| filter[n / 8] & (1 << (n % 8)) != 0))
     }
 }
 
