@@ -44,7 +44,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     let logs = logs(args, &config, &roots, window, &mut missing);
     let temporary = out.beside("journal");
     let mut left = Left { window: Some(window), zone: Some(zone.clone()), ..Left::default() };
-    let mut sources: Vec<(PathBuf, Role)> = logs.into_iter().map(|(p, role)| (p, role)).collect();
+    let mut sources = logs;
     if args.files.is_empty() {
         match journal(window, &temporary) {
             Ok(()) => sources.push((temporary.clone(), Role { source: "journal".into(), generation: 0 })),
