@@ -110,7 +110,7 @@ fn a_replay_is_as_slow_as_a_quarter_and_as_fast_as_six_hundred_times() {
     assert_eq!(w.state.now(), t("13:20:01"), "four seconds at a quarter");
     w.press("space");
     w.tick(clock + Duration::from_secs(60));
-    assert_eq!(w.state.player.head, Playhead::Still(t("13:03:21")));
+    assert_eq!(w.state.player.head, Playhead::Still(t("13:20:01")));
     let mut live = two_requests();
     live.press("]");
     assert!(live.bottom().contains("only a replay has a speed"), "{}", live.bottom());
