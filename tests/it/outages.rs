@@ -171,7 +171,7 @@ async fn each_way_to_go_wrong_is_the_verdict_its_cause_is_the_first_row_and_a_re
     // The leak has lasted by now.
     let verdict = seen.verdict("idle in transaction, longest").await;
     assert!(
-        verdict.contains(&format!("1 idle in transaction, longest")) && verdict.contains(&format!("pid {leaks}")),
+        verdict.contains("1 idle in transaction, longest") && verdict.contains(&format!("pid {leaks}")),
         "{verdict}"
     );
     assert!(leaked.elapsed() >= Duration::from_secs(10), "not before it has lasted 10 s");
