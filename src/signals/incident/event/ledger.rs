@@ -165,7 +165,8 @@ impl<'a> Ledger<'a> {
         // By the time of writing, and only then by the order in which they came: two logs that exchanged their records
         // hold them in another order and must tell the same.
         let mut records: Vec<&IncidentEvent> = records.into_iter().collect();
-        records.sort_by_key(|r| (r.entered_at(), !matches!(r, IncidentEvent::Opened(_))));
+        // An incident is opened before anything is known of it, even of what was written down earlier.
+        records.sort_by_key(|r| (!matches!(r, IncidentEvent::Opened(_)), r.entered_at()));
         records.into_iter().for_each(|r| ledger.take(r));
         ledger
     }
