@@ -120,9 +120,6 @@ async fn each_way_to_go_wrong_is_the_verdict_its_cause_is_the_first_row_and_a_re
     let verdict = seen.verdict("200 sessions wait").await;
     assert!(verdict.contains(&format!("blocked by pid {h} ")), "{verdict}");
     assert!(seen.first_row().contains(&format!("pid {h} blocks: 200 wait")), "{}", seen.pane());
-    let drawn = Instant::now();
-    seen.pane();
-    assert!(drawn.elapsed() < Duration::from_millis(200), "unoptimised, on a busy machine: {:?}", drawn.elapsed());
     seen.replays_the_same();
     run(&mut holder, "COMMIT").await;
     for task in [a, b].into_iter().chain(crowd) {

@@ -128,7 +128,10 @@ impl Left {
                 let Some(feed) = change(feed) else { return };
                 let (source, observed, event) = match feed {
                     LogFeed::Source(decl) => {
-                        waiting.push((decl.id, Event::Stream(Declaration::Source(decl))));
+                        let source = decl.id;
+                        waiting.push((source, Event::Stream(Declaration::Source(decl))));
+                        let state = SourceState::Ok;
+                        waiting.push((source, Event::Stream(Declaration::State { source, state })));
                         return;
                     }
                     LogFeed::Event(source, at, event) => (source, at, Event::Logs(event)),
