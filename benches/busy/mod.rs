@@ -265,6 +265,7 @@ pub fn opened(second: i64) -> Event {
         at: Ts::from_secs(START + second),
         author: "ann".into(),
         host: "web-1".into(),
+        recording: None,
     }))
 }
 
@@ -284,6 +285,9 @@ pub fn note(second: i64, i: u128) -> Event {
         evidence: Vec::new(),
         supersedes: None,
         deleted: false,
+        recording: None,
+        screen: None,
+        ran: None,
     }))
 }
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::bail;
 use jiff::tz::TimeZone;
 
-use super::note::{LogArgs, typed_time};
+use super::note::{LogArgs, exchange, typed_time};
 use crate::signals::incident::config::IncidentConfig;
 use crate::signals::incident::event::{
     HypothesisState, Incident, IncidentSeverity, Ledger, MilestoneKind, NoteNow, RecordId, RoleKind, Status,
@@ -169,8 +169,14 @@ pub enum What {
 /// Runs it.
 pub async fn run(args: IncidentArgs, config: &IncidentConfig) -> anyhow::Result<()> {
     let store = args.log.store(config)?;
+    // What the others wrote first, so that the incident that is meant is known here; then what was written now.
+    let away = exchange(&args.log, config).await;
     let (out, mut hints) = perform(&args.what, &store).await?;
     hints.extend(store.journal());
+    match away {
+        Some(why) => hints.push(why),
+        None => hints.extend(exchange(&args.log, config).await),
+    }
     std::io::stdout().write_all(out.as_bytes())?;
     for hint in hints {
         eprintln!("{hint}");

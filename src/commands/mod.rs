@@ -9,6 +9,7 @@ pub mod incident;
 pub mod note;
 pub mod query;
 pub mod record;
+pub mod record_past;
 pub mod recording;
 pub mod relay;
 pub mod screen;

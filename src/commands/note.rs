@@ -11,6 +11,7 @@ use crate::signals::incident::config::IncidentConfig;
 use crate::signals::incident::event::{Evidence, NoteKind};
 use crate::signals::incident::sources::draft::NoteDraft;
 use crate::signals::incident::sources::place::log_path;
+use crate::signals::incident::sources::shared::Shared;
 use crate::signals::incident::sources::store::{IncidentStore, StoreError};
 use crate::timeline::{Ts, time_text};
 
@@ -78,6 +79,21 @@ fn named(path: &Path) -> Result<PathBuf, StoreError> {
     }
 }
 
+/// How long a command of the shell waits for a team's log before it goes on without.
+const TEAM: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Exchanges with the team's log, where one is configured and no other log was named; what is wrong is said and stops
+/// nothing.
+pub(crate) async fn exchange(args: &LogArgs, config: &IncidentConfig) -> Option<String> {
+    let url = config.url.as_ref().filter(|_| args.log.is_none())?;
+    let mut shared = Shared::new(&url.0, args.store(config).ok()?);
+    match tokio::time::timeout(TEAM, shared.exchange()).await {
+        Ok(Ok(_)) => None,
+        Ok(Err(e)) => Some(e.to_string()),
+        Err(_) => Some(format!("the team's incident log at {} does not answer; notes are kept here", shared.place())),
+    }
+}
+
 /// A time as people type it, on the clock of this process.
 pub(crate) fn typed_time(text: &str) -> anyhow::Result<Ts> {
     let now = Ts::from_jiff(jiff::Timestamp::now());
@@ -88,7 +104,7 @@ pub(crate) fn typed_time(text: &str) -> anyhow::Result<Ts> {
 pub async fn run(args: NoteArgs, config: &IncidentConfig) -> anyhow::Result<()> {
     let store = args.log.store(config)?;
     let (done, said) = write(&args, &store, std::io::stdin()).await?;
-    for line in said {
+    for line in said.into_iter().chain(exchange(&args.log, config).await) {
         eprintln!("{line}");
     }
     writeln!(std::io::stdout(), "{done}")?;

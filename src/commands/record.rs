@@ -11,6 +11,9 @@ use crate::signals::Roots;
 
 /// Records until SIGTERM, Ctrl-C or the end of the given time.
 pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
+    if args.past {
+        return tokio::task::spawn_blocking(move || super::record_past::run(&args)).await?;
+    }
     let mut signals = Signals::listen()?;
     let (config, _) = Config::find(args.config.as_deref())?;
     let roots = Roots::default();

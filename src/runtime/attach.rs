@@ -122,6 +122,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
             for e in &envelopes {
                 if let Event::Stream(Declaration::Source(decl)) = &e.event
                     && decl.kind == SourceKind::Incident
+                    && decl.name == "incident"
                 {
                     *log.blocking_write() = Arc::new(IncidentStore::open(&decl.detail));
                 }

@@ -2,10 +2,10 @@
 //! as long a time before.
 //!
 //! A request may stand in several logs (a proxy's, the application's, a start and an end in each). So only one group of
-//! logs is counted, of one format: the one with most records that have a status and a path; inside it a request ID counts
-//! once. Bounded: beyond [`RECORDS`] it stops and says so.
+//! logs is counted, of one format: the one with most records that have a status and a path; inside it the same request ID
+//! in another source is the same request, and in the same source another try. Bounded: beyond [`RECORDS`] it stops and says so.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen}
 use crate::signals::logs::row::LogRow;
 use crate::signals::logs::store::LogStore;
 use crate::signals::logs::store::top::{duration_ms, route};
-use crate::timeline::{Filter, Record, TimeRange, Ts};
+use crate::timeline::{Filter, Record, SourceId, TimeRange, Ts};
 
 /// Records looked at; beyond this the count is cut and says so.
 pub const RECORDS: u64 = 5_000_000;
@@ -22,7 +22,7 @@ pub const RECORDS: u64 = 5_000_000;
 const ROUTES: usize = 12;
 /// Routes told apart; further ones count under `other`.
 const TOLD_APART: usize = 2_000;
-/// Request IDs remembered, so that none counts twice.
+/// Request IDs remembered, so that none counts in two sources.
 const IDS: usize = 4_000_000;
 /// Durations kept for a percentile; then every other one goes.
 const DURATIONS: usize = 20_000;
@@ -113,7 +113,7 @@ struct Group {
     slow: Vec<Durations>,
     window: TimeRange,
     sources: BTreeSet<String>,
-    ids: HashSet<u64>,
+    ids: HashMap<u64, SourceId>,
     first: Ts,
 }
 
@@ -129,7 +129,7 @@ impl Group {
             slow: (0..PARTS).map(|_| Durations::default()).collect(),
             window,
             sources: BTreeSet::new(),
-            ids: HashSet::new(),
+            ids: HashMap::new(),
             first: Ts::MAX,
         }
     }
@@ -138,11 +138,12 @@ impl Group {
         if let Some(id) = &row.request_id {
             let mut hasher = DefaultHasher::new();
             id.0.hash(&mut hasher);
-            if self.ids.contains(&hasher.finish()) {
-                return;
-            }
-            if self.ids.len() < IDS {
-                self.ids.insert(hasher.finish());
+            let id = hasher.finish();
+            match self.ids.get(&id) {
+                Some(source) if *source != row.key.source => return,
+                Some(_) => {}
+                None if self.ids.len() < IDS => drop(self.ids.insert(id, row.key.source)),
+                None => {}
             }
         }
         self.requests += 1;

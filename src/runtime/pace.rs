@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use crate::timeline::Ts;
 
-/// Frames for keys, for data, and on a slow link, at most so many a second.
-const KEY_FRAME: Duration = Duration::from_millis(33);
+/// Frames for keys, for what comes in answer to them, for data, and on a slow link, at most so many a second.
+const KEY_FRAME: Duration = Duration::from_millis(12);
+const ANSWER_FRAME: Duration = Duration::from_millis(33);
 const DATA_FRAME: Duration = Duration::from_millis(66);
 const SLOW_FRAME: Duration = Duration::from_millis(200);
 /// A frame that takes longer than this to drain makes the link a slow one.
@@ -21,6 +22,8 @@ const BYTES_A_SECOND: f64 = 7_000.0;
 /// What may be saved up of it, and how far it may be overdrawn: the longest wait for a frame is that over the rate.
 const SAVED: f64 = 14_000.0;
 const OWED: f64 = -5_000.0;
+/// The first frames follow each other as frames for keys do: the first one is empty, the next has the newest lines.
+const FIRST: u8 = 3;
 /// What comes so soon after a key is taken for its answer.
 const ANSWER: Duration = Duration::from_millis(300);
 
@@ -29,6 +32,10 @@ const ANSWER: Duration = Duration::from_millis(300);
 pub struct Pace {
     dirty: bool,
     from_key: bool,
+    /// A key was pressed since the last frame.
+    pressed: bool,
+    /// Frames drawn, as far as [`FIRST`].
+    frames: u8,
     last_key: Option<Instant>,
     last: Option<Instant>,
     sent: Option<Instant>,
@@ -39,14 +46,15 @@ pub struct Pace {
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { dirty: true, from_key: true, last_key: None, last: None, sent: None, slow: false, allowance: SAVED }
+        let (dirty, from_key, pressed, frames) = (true, true, true, 0);
+        Pace { dirty, from_key, pressed, frames, last_key: None, last: None, sent: None, slow: false, allowance: SAVED }
     }
 }
 
 impl Pace {
     /// The user did something: the next frame is due at once, and so is what comes in answer.
     pub fn key(&mut self, now: Instant) {
-        (self.dirty, self.from_key) = (true, true);
+        (self.dirty, self.from_key, self.pressed) = (true, true, true);
         self.last_key = Some(now);
     }
 
@@ -59,7 +67,8 @@ impl Pace {
     /// A frame was drawn, and `bytes` of it are on their way.
     pub fn drawn(&mut self, now: Instant, bytes: usize) {
         self.allowance = (self.allowance(now) - bytes as f64).max(OWED);
-        (self.dirty, self.from_key) = (false, false);
+        (self.dirty, self.from_key, self.pressed) = (false, false, false);
+        self.frames = (self.frames + 1).min(FIRST);
         self.last = Some(now);
         self.sent = (bytes > 0).then_some(now);
     }
@@ -84,7 +93,8 @@ impl Pace {
         }
         let Some(last) = self.last else { return Some(Duration::ZERO) };
         let gap = match (self.from_key, self.slow) {
-            (true, _) => KEY_FRAME,
+            (_, slow) if self.pressed || self.frames < FIRST && !slow => KEY_FRAME,
+            (true, _) => ANSWER_FRAME,
             (false, false) => DATA_FRAME,
             (false, true) => SLOW_FRAME,
         };
@@ -167,6 +177,19 @@ mod tests {
         let after = now + Duration::from_millis(1_000);
         pace.data(after);
         assert_eq!(pace.due(after, false, false), Some(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn the_newest_lines_follow_the_first_frame_at_once() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        pace.drawn(now, 3_000);
+        pace.data(now);
+        assert_eq!(pace.due(now, false, false), Some(KEY_FRAME));
+        for _ in 0..FIRST {
+            pace.drawn(now, 3_000);
+        }
+        pace.data(now);
+        assert!(pace.due(now, false, false).unwrap() >= DATA_FRAME);
     }
 
     #[test]

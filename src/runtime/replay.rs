@@ -176,7 +176,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         let watched = coverage.lines(window, &zone_shown);
         let _ = said.blocking_send(Arrival::Found { offers: Vec::new(), cannot_see: Vec::new(), watched });
         if let Some(store) = beside
-            && let Ok(records) = runtime.block_on(async { told.known(&*Arc::clone(&*store.read().await)).await })
+            && let Ok(records) = runtime.block_on(async { told.known(&Arc::clone(&*store.read().await)).await })
             && !records.is_empty()
         {
             let _ = said.blocking_send(Arrival::Noted(records));

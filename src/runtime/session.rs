@@ -69,6 +69,7 @@ impl Session {
         all.extend(deploys::sources::sources(&config.deploys, roots));
         all.extend(health::sources::sources(&config.health, roots));
         all.push(incident::sources::declared(self.incident.path()));
+        all.extend(incident::sources::shared(&config.incident, self.incident.path()));
         all
     }
 }

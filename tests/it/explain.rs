@@ -77,6 +77,43 @@ async fn a_plan_names_the_scan_and_the_index_and_nothing_of_ours_ever_waits_for_
         assert!(said.contains(why) && took < Duration::from_secs(4), "{sql}: {said} ({took:?})");
     }
 
+    // What the index would bring, where hypopg is there to say it; and nothing of it stays.
+    if server.has_extension("hypopg") {
+        run(&mut admin, "CREATE EXTENSION hypopg").await;
+        for sql in ["SELECT note FROM orders WHERE user_id = 7", "SELECT note FROM orders WHERE user_id = $1"] {
+            let plan = ask(&asker, sql).await.0.expect("a plan");
+            assert!(
+                plan.findings.iter().any(|f| f.contains("times less") && f.ends_with("says hypopg")),
+                "{:?}",
+                plan.findings
+            );
+            assert!(plan.nodes.iter().any(|n| n.costliest && n.what.contains("Seq Scan")), "as it is: {plan:#?}");
+        }
+    }
+
+    // Run to measure, because it was asked for; never what writes, locks rows, or calls what may do something.
+    let measure = async |sql: &str| {
+        let (answer, said) = oneshot::channel();
+        let wanted = Wanted { statement: sql.into(), run: true, ..Wanted::default() };
+        asker.send(Question::Plan { wanted, answer }).await.expect("the source runs");
+        tokio::time::timeout(Duration::from_secs(10), said).await.expect("an answer").expect("not dropped")
+    };
+    let plan = measure("SELECT count(note) FROM orders WHERE user_id = 7").await.expect("a plan");
+    assert!(plan.nodes.iter().any(|n| n.measured.is_some_and(|(rows, ms)| rows == 30.0 && ms > 0.0)), "{plan:#?}");
+    run(&mut admin, "CREATE SEQUENCE s; CREATE FUNCTION does() RETURNS int LANGUAGE sql AS 'SELECT 1'").await;
+    for (sql, why) in [
+        ("UPDATE orders SET note = 'y'", "UPDATE writes"),
+        ("SELECT note FROM orders WHERE user_id = $1", "no values"),
+        ("SELECT pg_terminate_backend (1)", "calls pg_terminate_backend()"),
+        ("SELECT nextval('s')", "calls nextval()"),
+        ("SELECT public.does()", "calls does()"),
+        ("SELECT note FROM orders WHERE id = 1 FOR UPDATE", "read-only"),
+        ("SELECT count(*) FROM orders a, orders b, orders c", "longer than 2 s"),
+    ] {
+        let said = measure(sql).await.expect_err(sql);
+        assert!(said.contains(why), "{sql}: {said}");
+    }
+
     // Held, and queued for: told, not waited for.
     let mut holder = connect(&url).await;
     run(&mut holder, "BEGIN; LOCK TABLE orders IN ACCESS EXCLUSIVE MODE").await;

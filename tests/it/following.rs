@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use warroom::signals::logs::event::LogEvent;
 use warroom::signals::logs::sources::tail::{Polled, Tail, TailOptions};
-use warroom::signals::logs::store::{LogStore, StoreOptions};
+use warroom::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
 use warroom::timeline::{Filter, SourceId, TimeRange, Ts};
 
 /// Lines a second.
@@ -96,7 +96,7 @@ fn wall() -> Ts {
 impl Reader {
     fn new(path: &Path) -> Reader {
         let tail = Tail::new(path, TailOptions { from_start: true, ..TailOptions::default() }, Arc::default());
-        let store = LogStore::new(Box::new(|_| {}), StoreOptions { recent: 1 << 20, ..StoreOptions::default() });
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions { recent: 4 << 20, ..StoreOptions::default() });
         Reader { tail, store, bytes: BTreeMap::new(), seams: Vec::new(), now: wall }
     }
 
@@ -392,4 +392,229 @@ fn a_writer_that_does_not_append_leaves_a_hole_that_is_not_read() {
     assert_eq!(reader.lines(2), [20_000, 1]);
     let told: usize = reader.bytes.values().map(|(_, b)| b.len()).sum();
     assert_eq!(told, 20_001 * "line 0 of a program that has much to say\n".len());
+}
+
+/// Runs the test that asks for it once more as a user that is not root; false when it is one already.
+fn as_nobody(test: &str) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let this = std::env::current_exe().unwrap();
+    let ran = std::process::Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+        .arg(this)
+        .args(["--exact", test, "--nocapture"])
+        .env("HOME", "/nonexistent")
+        .output()
+        .expect("setpriv is there");
+    let said = String::from_utf8_lossy(&ran.stdout) + String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+    true
+}
+
+#[test]
+fn a_permission_that_is_lost_is_told_with_its_remedy_and_nothing_is_missing_when_it_is_back() {
+    use std::os::unix::fs::PermissionsExt;
+    if as_nobody("following::a_permission_that_is_lost_is_told_with_its_remedy_and_nothing_is_missing_when_it_is_back")
+    {
+        return;
+    }
+    let (dir, path) = dir();
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let text = |n: u64| format!("line {n} of a program that has much to say\n");
+    let told = |polled: Polled| matches!(polled, Polled::Trouble(why) if why.contains("may not read") && why.contains("setfacl"));
+    let mut reader = Reader::new(&path);
+    // Not readable from the start.
+    fs::write(&path, text(0)).unwrap();
+    mode(&path, 0o000);
+    assert!(told(reader.look()));
+    mode(&path, 0o644);
+    assert_eq!(reader.look(), Polled::Fine);
+    // The file that takes its place may not be read; what was open still is.
+    let mut old = OpenOptions::new().append(true).open(&path).unwrap();
+    fs::rename(&path, path.with_extension("log.1")).unwrap();
+    fs::write(&path, text(2)).unwrap();
+    mode(&path, 0o000);
+    assert!(told(reader.look()));
+    old.write_all(text(1).as_bytes()).unwrap();
+    assert!(told(reader.look()));
+    assert_eq!(reader.lines(3), [1, 1, 0]);
+    mode(&path, 0o644);
+    assert_eq!(reader.look(), Polled::Fine);
+    // The folder is shut; the descriptor is not.
+    let mut new = OpenOptions::new().append(true).open(&path).unwrap();
+    mode(dir.path(), 0o000);
+    new.write_all(text(3).as_bytes()).unwrap();
+    assert!(told(reader.look()));
+    mode(dir.path(), 0o755);
+    assert_eq!(reader.look(), Polled::Fine);
+    let seen = reader.lines(4);
+    assert_eq!(seen, [1, 1, 1, 1]);
+    reader.assert_reachable(&seen);
+}
+
+#[test]
+fn what_is_no_file_is_told_with_what_to_give_instead() {
+    let (dir, path) = dir();
+    let mut reader = Reader::new(dir.path());
+    assert!(matches!(reader.look(), Polled::Trouble(why) if why.contains("is a folder") && why.contains("/*.log")));
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let mut reader = Reader::new(&path);
+    assert!(matches!(reader.look(), Polled::Trouble(why) if why.contains("is a pipe") && why.contains("cat ")));
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, "line 0 of a program that has much to say\n").unwrap();
+    assert_eq!(reader.look(), Polled::Fine);
+    assert_eq!(reader.lines(1), [1]);
+}
+
+#[test]
+fn a_line_of_a_gigabyte_neither_stalls_nor_fills_memory() {
+    let (_dir, path) = dir();
+    let gigabyte = 1u64 << 30;
+    fs::write(&path, "2026-11-21T10:00:00Z INFO before\n2026-11-21T10:00:01Z INFO long needle-at-start ").unwrap();
+    let options = TailOptions { from_start: true, ..TailOptions::default() };
+    let mut tail = Tail::new(&path, options, Arc::default());
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+    let (mut told, mut largest) = (0u64, 0);
+    let mut look = |tail: &mut Tail| {
+        let now = wall();
+        tail.poll(now, &mut |_, event| {
+            store.observe(SourceId(1), "app", now, &event, false);
+            if let LogEvent::Appended(a) = event {
+                told += a.end - a.start;
+                largest = largest.max(a.end - a.start);
+            }
+            true
+        });
+        told
+    };
+    look(&mut tail);
+    let began = Instant::now();
+    // A hole costs no disk, and is read as any bytes are.
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.set_len(gigabyte).unwrap();
+    assert!(look(&mut tail) > gigabyte - (2 << 20));
+    let search = |text: &str| {
+        let mut rows = Vec::new();
+        let filter = Filter::parse(text).unwrap();
+        store.scan_all(&filter, TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+            rows.push((row.raw.len(), row.message.chars().take(4).collect::<String>()));
+            ControlFlow::Continue(())
+        });
+        rows
+    };
+    // While it has no end yet, too.
+    assert_eq!(search("before").len(), 1);
+    file.write_all(b" needle-at-end\n2026-11-21T10:00:02Z INFO after\n").unwrap();
+    look(&mut tail);
+    assert_eq!(search("after")[0].1, "afte");
+    let rows = search("needle-at-end");
+    assert_eq!((rows.len(), rows[0].1.as_str()), (1, "long"), "a record is searched to its end");
+    assert!(rows[0].0 <= 64 << 10);
+    assert_eq!(search("needle-at-start").len(), 1);
+    assert!(largest <= 2 << 20 && store.figures().held < 80 << 20, "{largest}");
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status
+        .lines()
+        .find_map(|l| l.strip_prefix("VmHWM:"))
+        .unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse::<u64>()
+        .unwrap();
+    assert!(peak < 500 << 10, "{peak} kB");
+    println!("{:?}, peak {} MB", began.elapsed(), peak >> 10);
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+}
+
+fn rows(store: &LogStore) -> Vec<String> {
+    let mut rows = Vec::new();
+    store.scan_all(&Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+        rows.push(row.message.to_string());
+        ControlFlow::Continue(())
+    });
+    rows
+}
+
+/// What is offered at the start of everything.
+fn offered(store: &LogStore) -> Option<Vec<String>> {
+    let found = std::cell::RefCell::new(None);
+    let query = LogQuery {
+        request: 1,
+        slot: Slot::View,
+        filter: Filter::default(),
+        sources: None,
+        min_severity: None,
+        visible_until: Ts::MAX,
+        screen: 40,
+        ask: Ask::Rows { anchor: Anchor::End, before: 10_000, after: 0 },
+    };
+    store.answer(&query, &|a| *found.borrow_mut() = a.older);
+    found.into_inner().map(|o| o.names)
+}
+
+#[test]
+fn rotated_files_are_offered_and_come_before_the_log_only_when_they_are_asked_for() {
+    let (dir, path) = dir();
+    let lines = |n: std::ops::Range<u32>| n.map(|n| format!("line {n}\n")).collect::<String>();
+    let beside = |name: &str| dir.path().join(name);
+    fs::write(beside("app.log.3"), lines(0..10)).unwrap();
+    pack(&beside("app.log.3"));
+    fs::write(beside("app.log.2.zst"), zstd::encode_all(lines(10..20).as_bytes(), 1).unwrap()).unwrap();
+    fs::write(beside("app.log.1"), lines(20..30)).unwrap();
+    fs::write(&path, lines(30..40)).unwrap();
+    for (i, name) in ["app.log.3.gz", "app.log.2.zst", "app.log.1", "app.log"].into_iter().enumerate() {
+        let at = std::time::SystemTime::now() - Duration::from_secs(1_000 - i as u64);
+        File::options().write(true).open(beside(name)).unwrap().set_modified(at).unwrap();
+    }
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
+    let numbers = Arc::new(std::sync::atomic::AtomicU32::new(1_000));
+    let mut tail = Tail::new(&path, TailOptions::default(), numbers);
+    let look = |tail: &mut Tail| {
+        tail.poll(wall(), &mut |_, event| {
+            store.observe(SourceId(1), "app", wall(), &event, false);
+            store.settle();
+            true
+        })
+    };
+    look(&mut tail);
+    assert_eq!(rows(&store).len(), 10, "nothing is read unasked");
+    assert_eq!(offered(&store).unwrap(), ["app.log.3.gz", "app.log.2.zst", "app.log.1"]);
+    // What was read under another name is no offer; nor is it taken twice once it is packed.
+    fs::rename(beside("app.log.1"), beside("app.log.2")).unwrap();
+    fs::rename(&path, beside("app.log.1")).unwrap();
+    fs::write(&path, lines(40..50)).unwrap();
+    look(&mut tail);
+    fs::rename(beside("app.log.1"), beside("app.log-20261121")).unwrap();
+    pack(&beside("app.log-20261121"));
+    let (taken, failed) = store.take_older();
+    assert_eq!((taken.names.len(), failed), (3, Vec::new()), "{taken:?}");
+    assert_eq!(rows(&store), (0..50).map(|n| format!("line {n}")).collect::<Vec<_>>());
+    assert_eq!(store.take_older().0.names.len(), 0);
+    // One that cannot be unpacked is told.
+    fs::write(beside("app.log.9.gz"), [0x1F, 0x8B, 8, 0, 1, 2, 3]).unwrap();
+    let (taken, failed) = store.take_older();
+    assert!(taken.names.is_empty() && failed[0].contains("app.log.9.gz"), "{failed:?}");
+}
+
+#[test]
+fn a_packed_file_is_readable_while_it_is_unpacked_and_whole_afterwards() {
+    let (_dir, path) = dir();
+    let text: String = (0..300_000).map(|n| format!("time=2026-11-21T10:00:00Z msg=\"line {n}\"\n")).collect();
+    fs::write(&path, text).unwrap();
+    pack(&path);
+    let packed = PathBuf::from(format!("{}.gz", path.display()));
+    let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
+    store.open_files(&[packed]).unwrap();
+    let began = Instant::now();
+    let mut last = 0;
+    while store.figures().bytes == 0 || store.figures().unpacking.is_some() {
+        let now = store.figures().bytes;
+        assert!(now >= last && began.elapsed() < Duration::from_secs(60));
+        last = now;
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(store.figures().content > 0, "the screen is told to look again");
+    let rows = rows(&store);
+    assert_eq!((rows.len(), rows[0].as_str(), rows[299_999].as_str()), (300_000, "line 0", "line 299999"));
 }

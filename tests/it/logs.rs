@@ -501,6 +501,50 @@ async fn a_command_that_ends_is_started_again_from_the_last_line_without_doublin
     assert!(events.iter().any(|e| matches!(e, LogEvent::Seam { why, .. } if why.starts_with("command ended"))));
 }
 
+/// A command as `journalctl --since` or `ssh box tail`: gives all lines of the second it is asked from on, goes on for a
+/// while and ends badly, while the log grows. Some lines are equal to the letter.
+#[tokio::test]
+async fn commands_that_break_again_and_again_are_taken_up_without_losing_or_doubling_a_line() {
+    const LINES: u32 = 60_000;
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    fs::write(&log, "").unwrap();
+    let script = dir.path().join("fake");
+    // Counting and reading must see the same end.
+    fs::write(
+        &script,
+        "since=$1\nn=$(wc -l < log)\nhead -n $n log | awk -v since=$since '$1 >= since'\nsleep 0.03\n\
+         m=$(wc -l < log)\nhead -n $m log | tail -n +$((n + 1))\nexit 1\n",
+    )
+    .unwrap();
+    let writer = {
+        let log = log.clone();
+        std::thread::spawn(move || {
+            let mut out = OpenOptions::new().append(true).open(log).unwrap();
+            for chunk in 0..LINES / 500 {
+                let text: String = (chunk * 500..(chunk + 1) * 500)
+                    .map(|n| {
+                        let at = format!("2027-01-01T10:{:02}:{:02}Z", n / 8_000 / 60, n / 8_000 % 60);
+                        if n % 50 == 7 { format!("{at} INFO alive\n") } else { format!("{at} INFO line {n}\n") }
+                    })
+                    .collect();
+                out.write_all(text.as_bytes()).unwrap();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        })
+    };
+    let command = format!("cd {}; sh fake {{since}}", dir.path().display());
+    let (lines, events, _) = run(sources::command("x", &command), LINES as usize, 200).await;
+    writer.join().unwrap();
+    let wanted = fs::read_to_string(&log).unwrap();
+    let wanted: Vec<&str> = wanted.lines().collect();
+    assert_eq!(lines.len(), wanted.len());
+    let wrong = lines.iter().zip(&wanted).position(|(a, b)| a != b);
+    assert_eq!(wrong, None, "{:?}", wrong.map(|i| (&lines[i], wanted[i])));
+    let ended = events.iter().filter(|e| matches!(e, LogEvent::Seam { .. })).count();
+    assert!(ended >= 3, "it ended {ended} times");
+}
+
 #[tokio::test]
 async fn a_command_that_fails_says_why_in_the_last_line_of_its_errors() {
     let (_, _, why) = run(sources::command("", "echo one; echo first >&2; echo no such pod >&2; exit 3"), 2, 0).await;

@@ -319,6 +319,10 @@ fn offers(state: &State) -> Vec<BoxLine> {
             (Role::Dim, format!("{}  {state_word}{lost}", source.decl.detail)),
         ]);
     }
+    // Of a replay: which time each source knows of.
+    for line in state.own.watched.iter().filter(|_| state.player.is_replay()) {
+        lines.push(vec![(Role::Dim, "known     ".into()), (Role::Text, line.clone())]);
+    }
     for line in &state.own.cannot_see {
         lines.push(vec![(Role::Warn, "cannot see  ".into()), (Role::Text, line.clone())]);
     }

@@ -189,6 +189,10 @@ fn quitting_asks_first_while_a_note_is_not_on_disk() {
 fn help_lists_every_key_of_the_table() {
     let mut w = two_requests().sized(100, 140);
     w.press("?");
+    assert!(!w.text().contains("end-session") && !w.text().contains("--allow-kill"), "absent unless it is allowed");
+    w.press("?");
+    w.state.settings.allow_kill = true;
+    w.press("?");
     let text = w.text();
     for row in ACTIONS.iter().filter(|r| !r.keys.is_empty()) {
         let key = w.state.settings.keymap.key_of(row.action).expect("a key").to_string();

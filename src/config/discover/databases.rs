@@ -27,7 +27,8 @@ const FILES: usize = 4;
 pub fn files(procs: &Procs) -> Vec<Offer> {
     let mut found: BTreeMap<&std::path::Path, &Proc> = BTreeMap::new();
     let foreign = ["/home/", "/root/.", "/var/cache/", "/var/lib/PackageKit", "/usr/"];
-    for p in &procs.list {
+    // Another warroom has its incident log open.
+    for p in procs.list.iter().filter(|p| p.name != "warroom") {
         for path in &p.sqlite {
             let text = path.to_string_lossy();
             let hidden = text.split('/').any(|part| part.starts_with('.'));

@@ -130,7 +130,7 @@ pub fn look_around(roots: &Roots, deadline: Instant) -> Found {
         commands: logs::commands(roots),
         units: units::units(&procs),
         checkouts: git::checkouts(&procs),
-        databases: databases::offers(&procs, &sockets, roots),
+        databases: [databases::offers(&procs, &sockets, roots), databases::files(&procs)].concat(),
         peers: peers::offers(&procs, &sockets),
         cannot_see: Vec::new(),
         logs,

@@ -78,6 +78,21 @@ fn of_many_logs_the_newest_are_taken_and_the_rest_are_counted() {
 }
 
 #[test]
+fn a_sqlite_file_that_a_service_has_open_is_offered_once_and_those_of_desktops_are_not() {
+    let b = Box::new();
+    b.process(81, "python", "python app.py", "/system.slice/shop.service");
+    b.fd(81, 3, "/srv/shop/orders.db", "02").fd(81, 4, "/srv/shop/orders.db-wal", "02");
+    b.fd(81, 5, "/srv/shop/orders.db-shm", "02").fd(81, 6, "/srv/shop/cache.sqlite3", "02");
+    b.process(82, "firefox", "firefox", "/user.slice").fd(82, 3, "/home/me/.mozilla/places.sqlite", "02");
+    b.process(83, "warroom", "warroom", "/user.slice").fd(83, 3, "/var/lib/warroom/incident.sqlite", "02");
+    let offers = b.look().databases;
+    let what: Vec<&str> = offers.iter().map(|o| o.what.as_str()).collect();
+    assert_eq!(what, ["sqlite /srv/shop/cache.sqlite3; not watched", "sqlite /srv/shop/orders.db; not watched"]);
+    let part: crate::config::Config = toml::from_str(&offers[1].snippet).unwrap();
+    assert_eq!(part.database.sqlite[0].short(), "orders.db");
+}
+
+#[test]
 fn postgres_is_offered_with_what_its_process_titles_say_and_is_not_connected_to() {
     let b = Box::new();
     b.process(50, "postgres", "/usr/lib/postgresql/14/bin/postgres -D x", "/system.slice/postgresql@14-main.service");

@@ -6,6 +6,7 @@ pub mod coverage;
 pub mod prometheus;
 pub mod sadf;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
@@ -102,6 +103,7 @@ impl Left {
         let mut numbering = Numbering::default();
         let mut go_on = true;
         let mut waiting = declared;
+        let mut opened: BTreeMap<(SourceId, u32), Event> = BTreeMap::new();
         let mut give = |facts: Vec<(Ts, SourceId, Event)>, waiting: &mut Vec<(SourceId, Event)>| -> bool {
             let Some(first) = facts.first().map(|(at, _, _)| *at) else { return true };
             let mut batch = Vec::new();
@@ -126,22 +128,31 @@ impl Left {
                 let Some(feed) = change(feed) else { return };
                 let (source, observed, event) = match feed {
                     LogFeed::Source(decl) => {
-                        waiting.push((decl.id, Event::Stream(Declaration::Source(decl))));
+                        let source = decl.id;
+                        waiting.push((source, Event::Stream(Declaration::Source(decl))));
+                        let state = SourceState::Ok;
+                        waiting.push((source, Event::Stream(Declaration::State { source, state })));
                         return;
                     }
                     LogFeed::Event(source, at, event) => (source, at, Event::Logs(event)),
                 };
-                let appended = matches!(&event, Event::Logs(LogEvent::Appended(_)));
-                let observed = match self.window {
-                    Some(w) if appended && !w.contains(observed) => return,
-                    // Opened before the window: there when it begins.
-                    Some(w) if !appended => observed.max(w.start),
-                    _ => observed,
+                let generation = match &event {
+                    Event::Logs(LogEvent::Opened(o)) => {
+                        // All files are opened first; each is told when its first line is.
+                        opened.insert((source, o.generation), event);
+                        return;
+                    }
+                    Event::Logs(LogEvent::Appended(a)) => a.generation,
+                    _ => return,
                 };
+                if self.window.is_some_and(|w| !w.contains(observed)) {
+                    return;
+                }
                 let mut batch = Vec::new();
                 while let Some(fact) = facts.next_if(|(at, _, _)| *at <= observed) {
                     batch.push(fact);
                 }
+                batch.extend(opened.remove(&(source, generation)).map(|o| (observed, source, o)));
                 batch.push((observed, source, event));
                 go_on = give(batch, &mut waiting);
             })

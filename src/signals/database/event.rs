@@ -275,7 +275,7 @@ pub struct Upkeep {
     /// Autovacuum workers that run, and how many can.
     pub vacuums: (u32, u32),
     /// Bytes of log that an inactive replication slot keeps, the most of any.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_none_of_it")]
     pub slot_bytes: u64,
     /// That slot.
     #[serde(default, skip_serializing_if = "CompactString::is_empty")]
@@ -287,7 +287,7 @@ pub struct Upkeep {
     pub cost_ms: f32,
 }
 
-fn is_zero(n: &u64) -> bool {
+fn is_none_of_it(n: &u64) -> bool {
     *n == 0
 }
 

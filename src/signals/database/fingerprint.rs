@@ -64,6 +64,8 @@ struct Scan<'a> {
     sql: &'a str,
     bytes: &'a [u8],
     at: usize,
+    /// Names stand in backticks, so what stands in double quotes is text.
+    mysql: bool,
     shape: String,
     tags: Vec<(String, String)>,
 }
@@ -75,7 +77,14 @@ impl<'a> Scan<'a> {
             end -= 1;
         }
         let sql = &sql[..end];
-        Scan { sql, bytes: sql.as_bytes(), at: 0, shape: String::with_capacity(end.min(512)), tags: Vec::new() }
+        Scan {
+            sql,
+            bytes: sql.as_bytes(),
+            at: 0,
+            mysql: memchr::memchr(b'`', sql.as_bytes()).is_some(),
+            shape: String::with_capacity(end.min(512)),
+            tags: Vec::new(),
+        }
     }
 
     fn peek(&self, ahead: usize) -> u8 {
@@ -89,9 +98,14 @@ impl<'a> Scan<'a> {
                 _ if b.is_ascii_whitespace() => self.at += 1,
                 b'-' if self.peek(1) == b'-' => self.line_comment(),
                 b'/' if self.peek(1) == b'*' => self.block_comment(),
-                b'#' if self.shape.is_empty() => self.line_comment(),
+                // MySQL's comment; `#>` and the like are PostgreSQL's operators.
+                b'#' if self.shape.is_empty() || self.peek(1) == b' ' => self.line_comment(),
                 b'\'' => {
                     self.quoted(b'\'', false);
+                    self.literal();
+                }
+                b'"' if self.mysql => {
+                    self.quoted(b'"', true);
                     self.literal();
                 }
                 b'"' | b'`' => {
@@ -157,10 +171,15 @@ impl<'a> Scan<'a> {
     }
 
     /// Skips a quoted piece; the quote doubled (or, with `escapes`, after a backslash) does not end it.
-    fn quoted(&mut self, quote: u8, escapes: bool) {
+    /// Where it is not known whether backslashes escape (MySQL: yes, PostgreSQL: no), `\'` before a letter does, and then
+    /// all of that piece do.
+    fn quoted(&mut self, quote: u8, mut escapes: bool) {
         self.at += 1;
         while self.at < self.bytes.len() {
             let b = self.bytes[self.at];
+            if b == b'\\' && quote == b'\'' && self.peek(1) == quote && self.peek(2).is_ascii_alphanumeric() {
+                escapes = true;
+            }
             if escapes && b == b'\\' {
                 self.at = (self.at + 2).min(self.bytes.len());
             } else if b == quote {
@@ -274,8 +293,8 @@ impl<'a> Scan<'a> {
                     self.shape.pop();
                 }
                 self.shape.push(b as char);
-                if b == b')' && self.shape.ends_with("(?), (?)") {
-                    self.shape.truncate(self.shape.len() - ", (?)".len());
+                if b == b')' {
+                    self.same_row();
                 }
             }
             b'.' => self.shape.push('.'),
@@ -287,6 +306,22 @@ impl<'a> Scan<'a> {
                 let text = (b as char).to_string();
                 self.symbol_text(&text);
             }
+        }
+    }
+
+    /// A row in parentheses that looks like the one right before it is dropped: `VALUES (?, now()), (?, now())`.
+    fn same_row(&mut self) {
+        let bytes = self.shape.as_bytes();
+        let mut depth = 0;
+        let from = bytes.len().saturating_sub(2_048);
+        let open = bytes[from..].iter().rposition(|c| {
+            depth += i32::from(*c == b')') - i32::from(*c == b'(');
+            depth == 0
+        });
+        let Some(open) = open.map(|i| from + i) else { return };
+        let (before, row) = self.shape.split_at(open);
+        if let Some(before) = before.strip_suffix(", ").filter(|b| b.ends_with(row)) {
+            self.shape.truncate(before.len());
         }
     }
 
@@ -362,6 +397,64 @@ mod tests {
             }
             assert!(!seen.contains(&first.hash));
             seen.push(first.hash);
+        }
+    }
+
+    #[test]
+    fn what_differs_in_nothing_but_values_is_one_and_what_differs_in_more_is_not() {
+        // Each line is a family; families differ from each other.
+        let families: &[&[&str]] = &[
+            // lists of values, of rows, of rows with calls in them
+            &[
+                "INSERT INTO t VALUES (1, now()), (2, now())",
+                "insert into t values (9,now())",
+                "INSERT INTO t VALUES (1, now()), (2, now()), (3, now()), (4, now())",
+            ],
+            &["SELECT a FROM t WHERE (b, c) IN ((1,2),(3,4))", "SELECT a FROM t WHERE (b, c) IN ((1,2))"],
+            &["SELECT a FROM t WHERE b IN ('x','y''z', E'\\'')", "SELECT a FROM t WHERE b IN ('x')"],
+            // quotes with escapes of both kinds
+            &[r"SELECT a FROM q WHERE n = 'it\'s' AND m = 1", "SELECT a FROM q WHERE n = 'its' AND m = 2"],
+            &[r"SELECT a FROM q2 WHERE n = 'say \'hi\' now' AND m = 1", "SELECT a FROM q2 WHERE n = '' AND m = 2"],
+            &[r"SELECT a FROM w WHERE p = 'C:\' AND m = 1", "SELECT a FROM w WHERE p = 'D' AND m = 1"],
+            &[
+                "SELECT `a` FROM `d` WHERE `n` = \"bob\"",
+                "SELECT `a` FROM `d` WHERE `n` = \"O\\\"Neil\"",
+                "select a from d where n = 'x'",
+            ],
+            // numbers of all kinds, and names that hold some
+            &[
+                "SELECT a FROM h WHERE b = 0xDEADBEEF",
+                "SELECT a FROM h WHERE b = X'ff'",
+                "SELECT a FROM h WHERE b = -1.5e+10",
+            ],
+            &["SELECT a1 FROM h WHERE b2 = 1"],
+            &["SELECT a FROM t_2024_01 WHERE b = 1"],
+            &["SELECT a FROM t_2024_02 WHERE b = 1"],
+            // nothing, and whether there is nothing
+            &["UPDATE n SET a = NULL WHERE b = TRUE", "update n set a = 5 where b = 'x'"],
+            &["SELECT a FROM n WHERE b IS NULL"],
+            &["SELECT a FROM n WHERE b IS NOT NULL"],
+            // white space and comments
+            &[
+                "SELECT a\n\t FROM\r\n c -- trailing 'quote\n WHERE b=1",
+                "/* head */ SELECT a FROM c WHERE b = 2 # tail",
+                "SELECT/**/a FROM c WHERE b /* it's */ = 3;",
+            ],
+            // dollar quotes, with quotes of other kinds inside
+            &["SELECT f($$it's$$, $q$a $$ b$q$) FROM e", "SELECT f('x') FROM e"],
+            // operators that look like comments or placeholders
+            &["SELECT j #>> '{a,b}' FROM e WHERE k = 1", "SELECT j #>> '{c}' FROM e WHERE k = 2"],
+            &["SELECT a FROM l LIMIT 10", "SELECT a FROM l LIMIT 500"],
+            &["SELECT a FROM l LIMIT 10 OFFSET 20", "SELECT a FROM l LIMIT 1 OFFSET 2"],
+        ];
+        let mut seen: Vec<(u64, String)> = Vec::new();
+        for family in families {
+            let first = fingerprint(family[0]);
+            for sql in *family {
+                assert_eq!(fingerprint(sql).shape, first.shape, "{sql}");
+            }
+            assert!(!seen.iter().any(|(h, _)| *h == first.hash), "{} is like another", first.shape);
+            seen.push((first.hash, first.shape));
         }
     }
 

@@ -43,6 +43,20 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
     let app = dry(PoolLayer::Application).next();
     let pooler = dry(PoolLayer::Pooler).next();
     let first = pooler.or(app)?;
+    let between = pools.iter().any(|p| p.layer == PoolLayer::Pooler);
+    let full = slots.is_some_and(Slots::full);
+    // Where only the application's pool is known, or only the cause is of interest, few words do: panes are narrow.
+    if !between && !full && (cause.is_some() || slots.is_none()) {
+        let several = if pools.len() > 1 { format!(" {}", first.name) } else { String::new() };
+        let mut text = format!("pool{several} full {}", figures(first));
+        if let Some(s) = slots {
+            text += &format!(", server {}/{} free", s.most.saturating_sub(s.used), s.most);
+        }
+        if let Some(cause) = cause {
+            text += &format!("; {cause}");
+        }
+        return Some(Verdict::new(Level::Bad, text));
+    }
     let mut text = match slots.filter(|s| s.full()) {
         Some(s) => {
             let mut text = format!("server exhausted ({} of {} slots)", s.used, s.most);
@@ -72,7 +86,6 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
             text
         }
     };
-    let full = slots.is_some_and(Slots::full);
     match cause {
         Some(cause) => text += &format!("; {cause}"),
         None if full => text += "; end idle sessions or raise max_connections",
@@ -93,7 +106,12 @@ fn layer(p: &PoolNow) -> String {
 
 /// `(20/20, 14 waiting 3.9 s)`.
 fn inside(p: &PoolNow) -> String {
-    let mut text = format!("({}", p.usage());
+    format!("({})", figures(p))
+}
+
+/// `20/20, 14 waiting 3.9 s`.
+fn figures(p: &PoolNow) -> String {
+    let mut text = p.usage();
     match p.waiting {
         Some(n) if n > 0 => text += &format!(", {n} waiting"),
         _ if p.timeouts > 0 => text += &format!(", {} gave up in 60 s", counted(p.timeouts)),
@@ -102,7 +120,7 @@ fn inside(p: &PoolNow) -> String {
     if let Some(ms) = p.oldest_wait_ms.filter(|ms| *ms > 0.0) {
         text += &format!(" {}", millis(ms));
     }
-    text + ")"
+    text
 }
 
 #[cfg(test)]

@@ -143,7 +143,7 @@ pub fn list<'a>(history: &'a DatabaseHistory, now: Ts, request: Option<&RequestI
     if out.iter().any(|t| t.kind == Kind::Deadlock && sides(t).is_some_and(|s| !s.is_empty())) {
         out.retain(|t| t.kind != Kind::Deadlock || sides(t).is_some_and(|s| !s.is_empty()));
     }
-    out.sort_by(|a, b| (a.past, a.kind, std::cmp::Reverse(a.at)).cmp(&(b.past, b.kind, std::cmp::Reverse(b.at))));
+    out.sort_by_key(|t| (t.past, t.kind, std::cmp::Reverse(t.at)));
     out.truncate(ROWS);
     out
 }

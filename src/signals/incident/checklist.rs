@@ -72,10 +72,10 @@ pub fn read(name: &str, text: &str) -> Checklist {
             title.get_or_insert_with(|| heading.trim().to_owned());
         } else if bare.starts_with("##") {
             section = bare.trim_start_matches('#').trim().to_owned();
-        } else if let Some(step) = ["- [ ] ", "* [ ] ", "- [x] "].iter().find_map(|sign| bare.strip_prefix(sign)) {
-            if steps.len() < MOST {
-                steps.push(Step { text: step.trim().replace('`', ""), section: section.clone(), command: None });
-            }
+        } else if let Some(step) = ["- [ ] ", "* [ ] ", "- [x] "].iter().find_map(|sign| bare.strip_prefix(sign))
+            && steps.len() < MOST
+        {
+            steps.push(Step { text: step.trim().replace('`', ""), section: section.clone(), command: None });
         }
     }
     Checklist { name: name.to_owned(), title: title.unwrap_or_else(|| name.to_owned()), steps }

@@ -17,12 +17,27 @@ pub struct IncidentConfig {
     /// Who the notes are from. Unset: the login name, through sudo the one behind it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
+    /// A team's log: `postgres://user@host/database`. Notes are written to the own file first and exchanged with it, so
+    /// that nothing is lost while it is away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<TeamUrl>,
     /// For how many minutes errors and checks must be back to usual before it is proposed that it is over.
     pub calm_minutes: u32,
 }
 
+/// The address of a team's log; its password is not shown where the configuration is.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TeamUrl(pub String);
+
+impl std::fmt::Debug for TeamUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&crate::timeline::redact::redact(&self.0))
+    }
+}
+
 impl Default for IncidentConfig {
     fn default() -> IncidentConfig {
-        IncidentConfig { enabled: true, path: None, author: None, calm_minutes: 5 }
+        IncidentConfig { enabled: true, path: None, author: None, url: None, calm_minutes: 5 }
     }
 }

@@ -576,11 +576,11 @@ impl Desk {
 fn whole_generations(wanted: &[bool], generation: impl Fn(usize) -> Option<u64>) -> Vec<usize> {
     let mut out = Vec::new();
     let mut generation_began = 0;
-    for i in 0..wanted.len() {
+    for (i, wanted) in wanted.iter().enumerate() {
         if i > 0 && generation(i) != generation(i - 1) {
             generation_began = i;
         }
-        if wanted[i] {
+        if *wanted {
             let from = out.last().map_or(0, |last| last + 1).max(generation_began);
             out.extend(from..=i);
         }

@@ -231,15 +231,12 @@ fn tidy(closed: &Mutex<Vec<Segment>>, removed: &Mutex<Vec<PathBuf>>, keep: &Rete
         let thin = thinned(&path);
         let mut all = closed.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(segment) = all.iter_mut().find(|s| s.path == path) else { continue };
-        match thin {
-            Ok(made) => {
-                let _ = std::fs::remove_file(&path);
-                segment.bytes = made.metadata().map_or(0, |m| m.len());
-                segment.path = made;
-                gone.push(path);
-            }
-            // As it is, then; the budget of all segments still holds.
-            Err(_) => {}
+        // What cannot be thinned out stays as it is; the budget of all segments still holds.
+        if let Ok(made) = thin {
+            let _ = std::fs::remove_file(&path);
+            segment.bytes = made.metadata().map_or(0, |m| m.len());
+            segment.path = made;
+            gone.push(path);
         }
         segment.thin = true;
     }

@@ -5,5 +5,6 @@ pub mod mariadb;
 pub mod out;
 pub mod postgres;
 pub mod program;
+pub mod sampler;
 pub mod tty;
 pub mod watched;

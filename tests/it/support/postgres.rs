@@ -104,6 +104,52 @@ impl Postgres {
         (self.dir.path(), self.port)
     }
 
+    /// From the next reading of its configuration on it lets this role in with a password only.
+    pub fn wants_password(&self, role: &str) {
+        let hba = self.data().join("pg_hba.conf");
+        let write = format!(
+            "{{ echo 'host all {role} 127.0.0.1/32 scram-sha-256'; cat {0}; }} > {0}.new && mv {0}.new {0}",
+            hba.display()
+        );
+        assert!(self.as_owner("sh").arg("-c").arg(write).status().expect("sh runs").success());
+    }
+
+    /// A server that follows this one, with `extra` lines of configuration.
+    pub fn follower(&self, extra: &str) -> Postgres {
+        let dir = tempfile::Builder::new().prefix("warroom-pg-").tempdir().expect("a temp folder");
+        if is_root() {
+            let owner = Command::new("chown").arg("postgres:").arg(dir.path()).status().expect("chown runs");
+            assert!(owner.success());
+        }
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let data = dir.path().join("data");
+        let from = self.port.to_string();
+        let args = ["-h", "127.0.0.1", "-U", "test", "-X", "stream", "-c", "fast", "-R", "-N", "-p", &from, "-D"];
+        ran(&self.bin, "pg_basebackup", args.iter().map(OsStr::new).chain([data.as_os_str()]));
+        let settings = format!(
+            "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = '{}'\nfsync = off\n\
+             shared_buffers = 16MB\nprimary_conninfo = 'host=127.0.0.1 port={from} user=test application_name=follower'\n\
+             {extra}\n",
+            dir.path().display()
+        );
+        let server = Postgres { bin: self.bin.clone(), dir, port, settings };
+        server.boot();
+        server
+    }
+
+    /// Makes a server that follows another one its own.
+    pub fn promote(&self) {
+        let data = self.data();
+        ran(&self.bin, "pg_ctl", [OsStr::new("-D"), data.as_os_str(), OsStr::new("-w"), OsStr::new("promote")]);
+    }
+
+    /// Whether an extension can be created on this installation.
+    pub fn has_extension(&self, name: &str) -> bool {
+        let out = Command::new(self.bin.join("pg_config")).arg("--sharedir").output().expect("pg_config runs");
+        let share = String::from_utf8_lossy(&out.stdout).trim().to_owned();
+        Path::new(&share).join(format!("extension/{name}.control")).exists()
+    }
+
     /// Whether statement statistics can be had from this installation.
     pub fn has_statements(&self) -> bool {
         library(&self.bin)
@@ -175,7 +221,7 @@ fn binaries() -> PathBuf {
             d.parent().and_then(|p| p.file_name()).and_then(|n| n.to_str()).and_then(|n| n.parse::<f32>().ok());
         std::cmp::Reverse((version.unwrap_or(0.0) * 10.0) as u32)
     });
-    std::env::split_paths(&path)
+    let found = std::env::split_paths(&path)
         .chain(dirs)
         .find(|d| d.join("initdb").exists() && d.join("pg_ctl").exists())
         .unwrap_or_else(|| {
@@ -183,7 +229,9 @@ fn binaries() -> PathBuf {
                 "initdb and pg_ctl are neither on PATH nor under /usr/lib/postgresql/*/bin: install PostgreSQL's \
                  server (Debian and Ubuntu: apt-get install postgresql), which ./test does"
             )
-        })
+        });
+    // A link on PATH leads to where the other programs and the extensions are.
+    found.join("initdb").canonicalize().ok().and_then(|p| Some(p.parent()?.to_owned())).unwrap_or(found)
 }
 
 fn library(bin: &Path) -> bool {

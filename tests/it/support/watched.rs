@@ -70,29 +70,6 @@ impl Watched {
         assert_eq!(shown(&history, self.now), self.pane());
     }
 
-    /// Bytes that a recording of what came so far takes, and the seconds it is of.
-    pub fn recorded(&self) -> (u64, f64) {
-        let dir = tempfile::tempdir().expect("a temp folder");
-        let recorder = Recorder::start(RecorderOptions::default()).expect("a recorder");
-        for e in &self.events {
-            recorder.offer(&Arc::from(vec![e.clone()]));
-        }
-        let bytes = recorder.save(dir.path().join("size.wr"), false).expect("saved");
-        recorder.finish(Duration::from_secs(5));
-        let span = self.events.first().map_or(0.0, |first| self.now.signed_secs(first.observed));
-        (bytes, span)
-    }
-
-    /// Takes in what the source says for so long.
-    pub async fn watch_for(&mut self, time: Duration) {
-        let end = Instant::now() + time;
-        while let Ok(Some(o)) =
-            tokio::time::timeout(end.saturating_duration_since(Instant::now()), self.run.seen.recv()).await
-        {
-            self.take(o);
-        }
-    }
-
     fn take(&mut self, o: warroom::signals::source::Observation) {
         self.now = Ts(o.observed.0 + self.ahead * 1_000_000_000);
         self.seq += 1;

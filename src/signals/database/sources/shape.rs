@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::signals::database::event::{Activity, SESSIONS, Session, SessionCounts};
 
+/// Idle sessions that are listed; the others are counted.
+const IDLE: usize = 16;
+
 /// Counts, folds, reduces and orders what was read.
 pub fn shape(mut sessions: Vec<Session>) -> Activity {
     sessions.retain(|s| s.backend != "parallel worker");
@@ -34,7 +37,17 @@ pub fn shape(mut sessions: Vec<Session>) -> Activity {
         let age = if class == 5 { s.state_age_ms.unwrap_or(0) } else { age(s) };
         (class, std::cmp::Reverse(age), s.pid)
     });
-    let unlisted = sessions.len().saturating_sub(SESSIONS) as u32;
+    // Idle ones tell little, and fill a recording: a few of them stand for all.
+    let mut idle = 0;
+    let all = sessions.len();
+    sessions.retain(|s| {
+        let sits = s.state.as_deref() == Some("idle") && !blockers.contains(&s.pid);
+        idle += usize::from(sits);
+        !sits || idle <= IDLE
+    });
+    let left_out = all - sessions.len();
+    let unlisted = left_out + sessions.len().saturating_sub(SESSIONS);
+    let unlisted = unlisted as u32;
     sessions.truncate(SESSIONS);
     Activity { counts, sessions, unlisted, ..Activity::default() }
 }

@@ -159,9 +159,14 @@ pub struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    /// Folds records that come in the order of the log.
+    /// Folds records, whatever their order.
     pub fn fold(records: impl IntoIterator<Item = &'a IncidentEvent>) -> Ledger<'a> {
         let mut ledger = Ledger::default();
+        // By the time of writing, and only then by the order in which they came: two logs that exchanged their records
+        // hold them in another order and must tell the same.
+        let mut records: Vec<&IncidentEvent> = records.into_iter().collect();
+        // An incident is opened before anything is known of it, even of what was written down earlier.
+        records.sort_by_key(|r| (!matches!(r, IncidentEvent::Opened(_)), r.entered_at()));
         records.into_iter().for_each(|r| ledger.take(r));
         ledger
     }

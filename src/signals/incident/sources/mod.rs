@@ -3,6 +3,7 @@
 pub mod draft;
 pub mod incident;
 pub mod place;
+pub mod shared;
 pub mod store;
 
 use super::config::IncidentConfig;
@@ -18,6 +19,19 @@ pub fn sources(config: &IncidentConfig, roots: &Roots) -> Vec<Declared> {
         Ok(path) => vec![declared(&path)],
         Err(_) => Vec::new(),
     }
+}
+
+/// The exchange with a team's log, where one is configured.
+pub fn shared(config: &IncidentConfig, path: &std::path::Path) -> Option<Declared> {
+    let url = config.url.as_ref()?;
+    let exchange = shared::Shared::new(&url.0, store::IncidentStore::open(path));
+    let decl = SourceDecl {
+        id: SourceId::default(),
+        kind: SourceKind::Incident,
+        name: "team's log".into(),
+        detail: exchange.place(),
+    };
+    Some(Declared { decl, source: Box::new(exchange) })
 }
 
 /// The source that reads the log at `path`.

@@ -88,6 +88,10 @@ impl Format for Access {
         })
     }
 
+    fn begins_by_time(&self) -> bool {
+        true
+    }
+
     fn stands_alone(&self) -> bool {
         true
     }

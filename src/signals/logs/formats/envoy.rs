@@ -56,6 +56,10 @@ impl Format for Envoy {
         Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity: Some(severity) })
     }
 
+    fn begins_by_time(&self) -> bool {
+        true
+    }
+
     fn stands_alone(&self) -> bool {
         true
     }

@@ -3,7 +3,7 @@
 use super::sniff::sniff;
 use super::stack::{self, Mode};
 use super::{Context, Format, Head, Span, plain};
-use crate::timeline::Severity;
+use crate::timeline::{Severity, Ts};
 
 /// A record is cut when it would grow beyond this, in bytes; the rest begins a record of its own.
 pub const RECORD_BYTES: usize = 1024 * 1024;
@@ -199,6 +199,42 @@ pub fn split_tail(block: &[u8], format: &'static dyn Format, cx: &Context) -> us
         && Mode::after_head(record) == Mode::None;
     if whole { 0 } else { block.len() - begin }
 }
+
+/// Lines that are looked back over for one that surely begins a record.
+const BACK: usize = 64;
+
+/// The record that `at` lies in, as [`super::records`] of the whole block would give it, and its time or that of the one
+/// before it; only the lines near it are read. `None` when that cannot be told without reading all of the block.
+pub fn around(block: &[u8], at: usize, format: &'static dyn Format, cx: &Context) -> Option<(Span, Ts)> {
+    if !format.begins_by_time() {
+        return None;
+    }
+    let mut start = memchr::memrchr(b'\n', &block[..at.min(block.len())]).map_or(0, |i| i + 1);
+    for _ in 0..BACK {
+        let end = memchr::memchr(b'\n', &block[start..]).map_or(block.len(), |i| start + i);
+        if start == 0 || surely_begins(&block[start..end], format, cx) {
+            let mut last = None;
+            for mut s in Records::new(&block[start..], format, cx) {
+                last = s.head.time.or(last);
+                s.range = start + s.range.start..start + s.range.end;
+                if s.range.end >= at {
+                    return Some((s, last?));
+                }
+            }
+            return None;
+        }
+        start = memchr::memrchr(b'\n', &block[..start - 1]).map_or(0, |i| i + 1);
+    }
+    None
+}
+
+/// Whether a line begins a record whatever stands before it.
+fn surely_begins(line: &[u8], format: &'static dyn Format, cx: &Context) -> bool {
+    // A Rust panic is ended by such a line, see `ends_panic`.
+    [Mode::None, Mode::Python, Mode::Go].into_iter().all(|mut mode| !mode.continues(line, true))
+        && format.head(line, cx).is_some_and(|h| h.time.is_some())
+}
+
 /// White space at the start of a line.
 fn indent(line: &[u8]) -> usize {
     line.iter().take_while(|c| matches!(c, b' ' | b'\t')).count()

@@ -98,6 +98,10 @@ impl Format for Haproxy {
         Some(Head { time: Some(l.stamp.time), inferred: l.stamp.inferred, severity: Some(severity) })
     }
 
+    fn begins_by_time(&self) -> bool {
+        true
+    }
+
     fn stands_alone(&self) -> bool {
         true
     }

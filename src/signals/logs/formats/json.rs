@@ -29,6 +29,10 @@ impl Format for Json {
         found(line, cx).map(|f| f.head)
     }
 
+    fn begins_by_time(&self) -> bool {
+        true
+    }
+
     fn stands_alone(&self) -> bool {
         true
     }

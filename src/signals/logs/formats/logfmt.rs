@@ -17,6 +17,10 @@ impl Format for Logfmt {
         quick(line, cx).or_else(|| found(line, cx).map(|f| f.head))
     }
 
+    fn begins_by_time(&self) -> bool {
+        true
+    }
+
     fn stands_alone(&self) -> bool {
         true
     }

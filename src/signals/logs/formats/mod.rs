@@ -58,7 +58,7 @@ use serde_json::Value;
 use crate::timeline::{RequestId, Severity, Ts};
 
 pub use detect::{detect, detect_file};
-pub use fold::{RECORD_BYTES, RECORD_LINES, split_tail};
+pub use fold::{RECORD_BYTES, RECORD_LINES, around, split_tail};
 
 /// What a time stamp without year or zone is completed from.
 #[derive(Clone, Debug)]
@@ -117,6 +117,11 @@ pub trait Format: Sync + std::fmt::Debug {
     }
     /// Whether its records are one line each as a rule.
     fn stands_alone(&self) -> bool {
+        false
+    }
+    /// Whether a line in which it finds a time always begins a record, whatever stands before it: its `continues` never
+    /// says yes. Then the record round a place can be read without those before it.
+    fn begins_by_time(&self) -> bool {
         false
     }
 }

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,45 @@ impl CommandSource {
     /// Follows what `command` prints.
     pub fn new(command: &str, options: TailOptions) -> CommandSource {
         CommandSource { command: command.to_owned(), options, generation: 0, resume: Resume::default() }
+    }
+}
+
+/// The last line of standard error that says something; of a line only the first bytes, however long it is.
+#[derive(Debug, Default)]
+struct LastLine {
+    line: Vec<u8>,
+    last: Vec<u8>,
+}
+
+impl LastLine {
+    /// Bytes of a line that are kept.
+    const MOST: usize = 500;
+
+    fn take(&mut self, bytes: &[u8]) {
+        // A carriage return begins a line of progress anew.
+        for part in bytes.split_inclusive(|b| matches!(b, b'\n' | b'\r')) {
+            let (text, ended) = match part.split_last() {
+                Some((b'\n' | b'\r', text)) => (text, true),
+                _ => (part, false),
+            };
+            let room = LastLine::MOST - self.line.len();
+            self.line.extend_from_slice(&text[..text.len().min(room)]);
+            if ended {
+                self.end();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.line.trim_ascii().is_empty() {
+            std::mem::swap(&mut self.last, &mut self.line);
+        }
+        self.line.clear();
+    }
+
+    fn text(mut self) -> String {
+        self.end();
+        String::from_utf8_lossy(&self.last).trim().to_owned()
     }
 }
 
@@ -93,15 +132,12 @@ impl CommandSource {
             return Err(SourceError::retry(format!("cannot read what `{}` prints", self.command)));
         };
         let errors = tokio::spawn(async move {
-            let mut last = String::new();
-            let mut lines = BufReader::new(stderr).split(b'\n');
-            while let Ok(Some(line)) = lines.next_segment().await {
-                let line = String::from_utf8_lossy(&line[..line.len().min(500)]).trim().to_owned();
-                if !line.is_empty() {
-                    last = line;
-                }
+            let (mut last, mut stderr) = (LastLine::default(), stderr);
+            let mut buf = vec![0; 4 * 1024];
+            while let Ok(n @ 1..) = stderr.read(&mut buf).await {
+                last.take(&buf[..n]);
             }
-            last
+            last.text()
         });
         out.state(SourceState::Ok).await;
         let generation = self.generation;
@@ -201,5 +237,21 @@ impl CommandSource {
         if !new.is_empty() {
             kept.push(&new, now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_standard_error_the_last_line_is_kept_and_of_one_without_end_only_its_beginning() {
+        let mut last = LastLine::default();
+        for _ in 0..10_000 {
+            last.take(b"0123456789");
+        }
+        assert_eq!(last.line.len(), LastLine::MOST);
+        last.take(b"\nloading 10 %\rloading 20 %\r\nno such pod\n\n");
+        assert_eq!(last.text(), "no such pod");
     }
 }

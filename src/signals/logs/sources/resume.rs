@@ -10,8 +10,10 @@ use std::hash::{DefaultHasher, Hasher};
 
 use crate::timeline::Ts;
 
-/// Lines remembered; more than a command gives of the second it is asked to repeat.
+/// Lines remembered, and the most of them: a command is asked to repeat whole seconds, so those of the last two are kept
+/// however many they are, up to that.
 const REMEMBERED: usize = 20_000;
+const MOST: usize = 500_000;
 
 /// What is remembered of a command's lines.
 #[derive(Debug, Default)]
@@ -19,6 +21,8 @@ pub struct Resume {
     last: Option<Ts>,
     cursor: Option<String>,
     recent: VecDeque<(u64, Option<Ts>)>,
+    /// Whether older lines were forgotten.
+    forgot: bool,
     /// Lines that came before and may come again; `None` once something new was seen.
     repeats: Option<BTreeMap<u64, u32>>,
     /// Whether the command was told where to go on.
@@ -92,7 +96,7 @@ impl Resume {
             let oldest = self.recent.iter().find_map(|(_, t)| *t);
             match (time, self.last, oldest) {
                 // Repeated from so long ago that its hash is forgotten.
-                (Some(t), Some(_), Some(oldest)) if t < oldest && self.recent.len() >= REMEMBERED => return false,
+                (Some(t), Some(_), Some(oldest)) if t < oldest && self.forgot => return false,
                 (Some(t), Some(last), _) if t.secs() <= last.secs() => {}
                 // What continues a record says nothing about the time.
                 (None, Some(_), _) => {}
@@ -100,10 +104,15 @@ impl Resume {
             }
         }
         self.recent.push_back((h, time));
-        if self.recent.len() > REMEMBERED {
-            self.recent.pop_front();
-        }
         self.last = self.last.max(time);
+        let young = self.last.map_or(i64::MIN, |t| t.secs() - 1);
+        while self.recent.len() > REMEMBERED
+            && (self.recent.len() > MOST
+                || self.recent.front().is_some_and(|(_, t)| t.is_none_or(|t| t.secs() < young)))
+        {
+            self.recent.pop_front();
+            self.forgot = true;
+        }
         if let Some(c) = cursor(line) {
             self.cursor = Some(c);
         }
@@ -135,6 +144,24 @@ mod tests {
         assert!(r.is_new(b"c", at(3)));
         assert!(r.is_new(b"c", at(3)), "repetition is over");
         assert_eq!(r.command("x --since {since}", Ts(0)), "x --since 1970-01-01T00:00:03Z");
+    }
+
+    #[test]
+    fn of_a_second_with_very_many_lines_none_is_doubled() {
+        let mut r = Resume::default();
+        let line = |n: u32| format!("line {n}");
+        for n in 0..100_000 {
+            assert!(r.is_new(line(n).as_bytes(), Some(Ts::from_secs(7 + i64::from(n / 50_000)))));
+        }
+        r.restart();
+        for n in 0..100_000 {
+            assert!(!r.is_new(line(n).as_bytes(), Some(Ts::from_secs(7 + i64::from(n / 50_000)))), "{n}");
+        }
+        assert!(r.is_new(b"line 100000", Some(Ts::from_secs(8))));
+        for n in 0..60_000 {
+            r.is_new(line(n).as_bytes(), Some(Ts::from_secs(100 + i64::from(n))));
+        }
+        assert_eq!(r.recent.len(), REMEMBERED, "of seconds that are over few are kept");
     }
 
     #[test]

@@ -227,6 +227,11 @@ impl<'a> Walk<'a> {
             if at >= r.end {
                 break None;
             }
+            // Inside a line that has no end yet, as far as that is known.
+            if let Some(after) = self.generation.bare_until(at, r.end) {
+                next = after.div_ceil(BLOCK).max(next + 1);
+                continue;
+            }
             if let Some(b) = self.generation.directory.border(next) {
                 break Some(b);
             }
@@ -240,7 +245,10 @@ impl<'a> Walk<'a> {
                 self.generation.directory.learn_border(k..next + 1, b);
                 b.min(r.end)
             }
-            None => r.end,
+            None => {
+                self.generation.learn_bare(at..r.end);
+                r.end
+            }
         }
     }
 

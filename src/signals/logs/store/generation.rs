@@ -80,6 +80,8 @@ struct Inner {
     overwritten: bool,
     format: Option<&'static dyn Format>,
     near: Option<Ts>,
+    /// In these bytes no line begins: a very long one goes on.
+    bare: Range<u64>,
 }
 
 /// What generations are read with.
@@ -130,6 +132,7 @@ impl Generation {
             overwritten: false,
             format,
             near: None,
+            bare: 0..0,
         };
         Generation {
             source,
@@ -239,8 +242,22 @@ impl Generation {
         if !matches!(inner.backing, Backing::Missing) {
             inner.backing = Backing::Unopened;
         }
+        inner.bare = 0..0;
         self.directory.clear();
         inner.pieces.size()
+    }
+
+    /// Remembers that no line begins in `range`.
+    pub fn learn_bare(&self, range: Range<u64>) {
+        let bare = &mut self.inner().bare;
+        let start = if range.start <= bare.end && bare.start < range.start { bare.start } else { range.start };
+        *bare = start..range.end;
+    }
+
+    /// Where the bytes end from `at` on in which no line begins, when that is known; never more than `end`.
+    pub fn bare_until(&self, at: u64, end: u64) -> Option<u64> {
+        let bare = &self.inner().bare;
+        bare.contains(&at).then(|| bare.end.min(end))
     }
 
     /// Whether the file was truncated since.
@@ -256,6 +273,13 @@ impl Generation {
     /// What it is now that was found for it, without looking for it.
     pub fn found(&self) -> Option<Arc<dyn Segment>> {
         self.inner().backing.known().flatten()
+    }
+
+    /// Sum and length of its first bytes, as far as they are known.
+    pub fn head(&self) -> Option<(u32, u32)> {
+        let inner = self.inner();
+        let own = (!inner.head.is_empty()).then(|| (crc32c::crc32c(&inner.head), inner.head.len() as u32));
+        self.opened.head.or(own)
     }
 
     /// Device and inode of all files it is known to lie in: that it was opened as, and that it is read from.

@@ -1,6 +1,6 @@
 //! Fills the block directory: one thread, the newest blocks first, as quietly as it can.
 //!
-//! The newest bytes of all sources are indexed at once, at the lowest priority; what is older when a question had to read
+//! The newest bytes of all sources are indexed at once, beyond the first of them at the lowest priority; what is older when a question had to read
 //! it (then the next one need not), or slowly while the box has nothing else to do. Pages that had to come from storage
 //! are given back to it: what others keep in memory stays there.
 
@@ -26,7 +26,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Reads slower than this, in bytes a second, come from storage.
 const CACHED: f64 = 500e6;
 /// The last bytes of each generation are what is asked for first. A box that is short of processors does not make them
-/// wait: they take a third of a second of the lowest priority, which yields to anybody anyway.
+/// wait: they take a third of a second. So many bytes in all are read at the priority of a program that somebody waits
+/// for, all others at the lowest, which yields to anybody.
 const NEWEST: u64 = 256 << 20;
 /// While others suffer: one turn, then this.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -115,6 +116,8 @@ struct Pass<'a> {
     starved: bool,
     /// What is indexed now are the last bytes of some generation.
     newest: bool,
+    /// The thread has the priority of the others still: for the first bytes that anybody may ask for.
+    hurries: bool,
 }
 
 impl<'a> Pass<'a> {
@@ -129,14 +132,15 @@ impl<'a> Pass<'a> {
             suffer: false,
             starved: false,
             newest: false,
+            hurries: false,
         }
     }
 }
 
 /// The thread's work: opens files as they are announced, and indexes them.
 pub(super) fn background(shared: &Arc<Shared>) {
-    let _ = rustix::process::setpriority_process(None, 19);
     let mut pass = Pass::new(shared);
+    pass.hurries = true;
     while !shared.closed.load(Ordering::Relaxed) {
         let generations = shared.generations(None);
         for g in &generations {
@@ -251,6 +255,10 @@ impl Pass<'_> {
     }
 
     fn rest(&mut self, worked: Duration, read: u64) {
+        if self.hurries && self.shared.read.load(Ordering::Relaxed) >= NEWEST {
+            self.hurries = false;
+            let _ = rustix::process::setpriority_process(None, 19);
+        }
         let now = Instant::now();
         if now - self.looked >= LOOK {
             self.own.waited(std::mem::take(&mut self.waited), now);

@@ -137,9 +137,6 @@ fn take(bytes: &[u8], file: &File, generation: &Generation) -> Option<()> {
 pub fn save(dir: &Path, generation: &Generation) -> io::Result<Option<u64>> {
     let Some(segment) = worth(generation) else { return Ok(None) };
     let Some(file) = segment.file() else { return Ok(None) };
-    if !spool::has_room(dir) {
-        return Ok(None);
-    }
     let identity = Identity::of(file, segment.len())?;
     let (directory, indexed) = generation.directory.write();
     let name = generation.format().name().as_bytes();
@@ -205,7 +202,7 @@ pub(super) fn look(shared: &Shared, generations: &[Arc<Generation>]) {
 
 /// Keeps all that was learnt since the last time.
 pub(super) fn keep(shared: &Shared, generations: &[Arc<Generation>]) {
-    let Some(dir) = &shared.options.index_cache else { return };
+    let Some(dir) = shared.options.index_cache.as_ref().filter(|dir| spool::has_room(dir)) else { return };
     let mut saved = lock(&shared.saved);
     for g in generations {
         let Some(id) = g.opened.file else { continue };
@@ -321,6 +318,8 @@ mod tests {
         first.index_all();
         save(dir.path(), &generation(&first)).unwrap().unwrap();
         let path = path_of(dir.path(), generation(&first).opened.file.unwrap());
+        // It would keep it again.
+        drop(first);
         let good = fs::read(&path).unwrap();
         for at in [0, 20, 60, 100, good.len() / 2, good.len() - 1] {
             let mut bad = good.clone();

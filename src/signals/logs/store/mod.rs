@@ -13,6 +13,7 @@ pub mod idset;
 pub mod index;
 pub mod index_cache;
 pub mod limits;
+mod long;
 pub mod merge;
 #[cfg(test)]
 mod naive;
@@ -502,5 +503,53 @@ fn clerk(shared: &Shared, slot: Slot) {
                 (shared.deliver)(LogArrival { request, slot, done: true, ..LogArrival::default() });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::logs::event::LogAppended;
+    use crate::timeline::counts::Counts;
+
+    fn appended(start: u64, text: &str) -> LogEvent {
+        LogEvent::Appended(LogAppended {
+            generation: 7,
+            start,
+            end: start + text.len() as u64,
+            lines: 1,
+            unknown: 0,
+            counts: vec![(0, Counts::default())],
+            span: None,
+            format: "text".into(),
+            seed: false,
+            bytes: Some(text.as_bytes().into()),
+        })
+    }
+
+    #[test]
+    fn a_generation_whose_first_lines_came_before_its_opening_has_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("app.log");
+        std::fs::write(&path, "old\nnew\n").unwrap();
+        let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
+        let opened = LogOpened {
+            path: Some(path.to_string_lossy().into_owned()),
+            file: None,
+            head: Some((crc32c::crc32c(b"old\n"), 4)),
+            ..unnamed(7, 4)
+        };
+        store.observe(SourceId(1), "app", Ts(2), &appended(4, "new\n"), false);
+        store.observe(SourceId(1), "app", Ts(1), &LogEvent::Opened(opened.clone()), false);
+        store.observe(SourceId(1), "app", Ts(1), &LogEvent::Opened(opened), false);
+        let mut rows = Vec::new();
+        store.scan_all(&Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, &mut |row| {
+            rows.push(row.message);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(rows, ["old", "new"]);
+        // What is held is given up by the right generation.
+        let generation = store.shared.generations(None).remove(0);
+        assert_eq!((store.figures().held, generation.evict()), (4, Some((4, 0))));
     }
 }

@@ -71,7 +71,7 @@ fn what_does_not_fit_is_unpacked_again_and_memory_stays_within_its_bound() {
     let before = packed.again();
     assert_eq!(packed.read_at(end as u64 - 1_000..end as u64).unwrap(), bytes[end - 1_000..]);
     assert_eq!(packed.again(), before, "the newest stay whatever else was read");
-    let spool = Spool::new(tempfile::tempdir().unwrap().path()).unwrap();
+    let spool = Spool::make(tempfile::tempdir().unwrap().path()).unwrap();
     let spooled = open(&gzip(&bytes), memory, Some(spool));
     assert_eq!(all(&spooled), bytes);
     assert_eq!(spooled.again(), 0, "a spool has all of it");

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::blocks::{Step, Walk};
 use super::directory::{BlockInfo, Ids};
 use super::generation::{Generation, Gone};
+use super::long;
 use super::query::Pattern;
 use super::raw::Raw;
 use super::rules::Rule;
@@ -32,6 +33,8 @@ pub struct Matcher {
     filter: Filter,
     least: Option<Severity>,
     also: Option<Pattern>,
+    /// Whether a look at the bytes of a record may save some of the terms.
+    several: bool,
     /// What a block must have to hold anything wanted.
     pub rule: Rule,
     /// What anything wanted holds in its bytes.
@@ -50,7 +53,8 @@ impl Matcher {
             _ => None,
         };
         let raw = Raw::new(&both, pattern);
-        let mut matcher = Matcher { filter: filter.clone(), least, also, raw, ..Matcher::default() };
+        let several = both.terms().len() > 1;
+        let mut matcher = Matcher { filter: filter.clone(), least, also, several, raw, ..Matcher::default() };
         let least = matcher.severity().map(Rule::at_least);
         matcher.rule = Rule::both(least.into_iter().chain([Rule::new(&both.needed())]));
         matcher
@@ -87,7 +91,7 @@ impl Matcher {
         if self.severity().is_some_and(|least| record.head.severity.is_none_or(|s| s < least)) {
             return false;
         }
-        if !self.may_hold(record.raw) {
+        if self.several && !self.may_hold(record.raw) {
             return false;
         }
         if !self.filter.is_empty() && !self.filter.matches(record) {
@@ -211,37 +215,72 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
     let read = buf.len() as u64;
     let (format, cx) = (generation.format(), generation.context());
     let whole = read == range.end - range.start;
-    if !matcher.all() && (matcher.raw.as_ref().is_some_and(|r| !r.is_in(buf)) || !matcher.may_hold(buf)) {
+    if whole
+        && !matcher.all()
+        && (matcher.raw.as_ref().is_some_and(|r| !r.is_in(buf))
+            || (matcher.several || matcher.raw.is_none()) && !matcher.may_hold(buf))
+    {
         if let Some(info) = &info {
             return Scanned::nothing(Some(info.ends), info.timed, read);
         }
         // That a block with nothing in it is passed by costs no more than a look at its bytes.
         if let Some(ends) = edges(buf, format, &cx) {
-            if settled && whole {
+            if settled {
                 let lines = memchr::memchr_iter(b'\n', buf).count() as u32;
                 generation.directory.learn_lines(range.start, range.end, lines);
             }
             return Scanned::nothing(Some(ends), true, read);
         }
     }
-    let mut seen = Survey::new(generation, walk, range.start, format, &cx);
-    let mut passed: Vec<(Ts, Range<usize>, u32, Head)> = Vec::new();
-    for s in formats::records(buf, format, &cx) {
-        let placed = seen.take(&s);
-        let raw = &buf[s.range.clone()];
-        let candidate = Candidate { raw, head: s.head, generation, format, cx: &cx, parsed: OnceCell::new() };
-        if matcher.all() || matcher.wants(&candidate) {
-            passed.push((placed, s.range, s.lines, s.head));
+    let near = if matcher.all() || !whole { None } else { near(buf, generation, format, &cx, matcher, info.as_ref()) };
+    let (passed, ends, timed) = match near {
+        Some((passed, ends, timed)) => {
+            if settled && whole && info.is_none() {
+                let lines = memchr::memchr_iter(b'\n', buf).count() as u32;
+                generation.directory.learn_lines(range.start, range.end, lines);
+            }
+            (passed, Some(ends), timed)
         }
-    }
-    let (ends, timed) = (seen.ends, seen.last.is_some());
-    if settled
-        && info.is_none()
-        && whole
-        && let Some(info) = seen.finish(range.end)
-    {
-        generation.directory.learn(range.start, info, Ids::Unknown);
-    }
+        None => {
+            let mut seen = Survey::new(generation, walk, range.start, format, &cx);
+            let mut passed: Vec<Passed> = Vec::new();
+            for s in formats::records(buf, format, &cx) {
+                let placed = seen.take(&s);
+                let raw = &buf[s.range.clone()];
+                let candidate = Candidate { raw, head: s.head, generation, format, cx: &cx, parsed: OnceCell::new() };
+                // The rest of a record that is longer than was read.
+                let more = || {
+                    !whole
+                        && s.range.end == buf.len()
+                        && long::passes(
+                            generation,
+                            range.start + read.saturating_sub(long::OVERLAP)..range.end,
+                            |raw| {
+                                matcher.wants(&Candidate {
+                                    raw,
+                                    head: s.head,
+                                    generation,
+                                    format,
+                                    cx: &cx,
+                                    parsed: OnceCell::new(),
+                                })
+                            },
+                        )
+                };
+                if matcher.all() || matcher.wants(&candidate) || more() {
+                    passed.push((placed, s.range, s.lines, s.head));
+                }
+            }
+            if settled
+                && info.is_none()
+                && whole
+                && let Some(info) = seen.finish(range.end)
+            {
+                generation.directory.learn(range.start, info, Ids::Unknown);
+            }
+            (passed, seen.ends, seen.last.is_some())
+        }
+    };
     if passed.is_empty() {
         return Scanned::nothing(ends, timed, read);
     }
@@ -284,6 +323,41 @@ pub fn scan(generation: &Arc<Generation>, walk: &Walk, step: &Step, matcher: &Ma
         Hit { place, end, what: What::Record { block: Arc::clone(&block), range: own, lines, line, head } }
     });
     Scanned { hits: hits.collect(), ends, timed, bytes: read }
+}
+
+/// A record that passed: where it is placed, its bytes in the block, its lines, time and severity.
+type Passed = (Ts, Range<usize>, u32, Head);
+
+/// Records are read one by one, each where something was found, while there are no more than one in so many bytes.
+const RARE: usize = 2 << 10;
+
+/// What passes in a block of which little is wanted, read only round the places where something was found; with the times
+/// of its first and last record, and whether they are times of their own. `None` when all of it is to be read.
+fn near(
+    buf: &[u8],
+    generation: &Generation,
+    format: &'static dyn Format,
+    cx: &Context,
+    matcher: &Matcher,
+    info: Option<&BlockInfo>,
+) -> Option<(Vec<Passed>, (Ts, Ts), bool)> {
+    let raw = matcher.raw.as_ref()?;
+    let (ends, timed) = match info {
+        Some(info) => (info.ends, info.timed),
+        None => (edges(buf, format, cx)?, true),
+    };
+    let (mut passed, mut at, mut left) = (Vec::new(), 0, buf.len() / RARE);
+    while let Some(found) = raw.next(buf, at) {
+        left = left.checked_sub(1)?;
+        let (s, placed) = formats::around(buf, found, format, cx)?;
+        let raw = &buf[s.range.clone()];
+        at = (s.range.end + 1).max(found + 1);
+        let candidate = Candidate { raw, head: s.head, generation, format, cx, parsed: OnceCell::new() };
+        if matcher.wants(&candidate) {
+            passed.push((placed, s.range, s.lines, s.head));
+        }
+    }
+    Some((passed, ends, timed))
 }
 
 /// What a block's records come to, taken in one after the other.
@@ -350,9 +424,11 @@ fn edges(bytes: &[u8], format: &'static dyn Format, cx: &Context) -> Option<(Ts,
     let head = &bytes[..bytes.len().min(8 << 10)];
     let head = &head[..memchr::memrchr(b'\n', head)? + 1];
     let first = formats::records(head, format, cx).find_map(|s| s.head.time)?;
-    let from = bytes.len().saturating_sub(16 << 10);
-    let tail = &bytes[from + if from > 0 { memchr::memchr(b'\n', &bytes[from..])? + 1 } else { 0 }..];
-    let last = formats::records(tail, format, cx).filter_map(|s| s.head.time).last()?;
+    let last = [2 << 10, 16 << 10].into_iter().find_map(|most| {
+        let from = bytes.len().saturating_sub(most);
+        let tail = &bytes[from + if from > 0 { memchr::memchr(b'\n', &bytes[from..])? + 1 } else { 0 }..];
+        formats::records(tail, format, cx).filter_map(|s| s.head.time).last()
+    })?;
     Some((first, last))
 }
 

@@ -37,11 +37,16 @@ impl Spool {
         if !has_room(dir) {
             return Err(format!("cannot spool in {}: less than a tenth or 1 GB of its disk is free", dir.display()));
         }
+        Spool::make(dir).map_err(fail)
+    }
+
+    /// Wherever that is, and however full.
+    pub(super) fn make(dir: &Path) -> io::Result<Spool> {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = dir.join(format!(".warroom-{}-{number}.spool", std::process::id()));
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path).map_err(fail)?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         // Without a name it cannot be left behind.
-        std::fs::remove_file(&path).map_err(fail)?;
+        std::fs::remove_file(&path)?;
         Ok(Spool { file, end: 0, looked: 0, blocks: BTreeMap::new() })
     }
 
@@ -90,7 +95,7 @@ mod tests {
     #[test]
     fn a_spool_has_no_name_and_gives_back_only_what_is_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(dir.path()).unwrap();
+        let mut spool = Spool::make(dir.path()).unwrap();
         assert!(spool.put(3, b"three") && spool.put(4, b"four"));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
         assert_eq!(spool.get(3).as_deref(), Some(&b"three"[..]));

@@ -54,6 +54,12 @@ fn opens_uuid(text: &[u8], start: usize) -> bool {
         && is_random_version(text[start + 14])
 }
 
+/// Whether a run is the last group of a UUID: it is remembered whatever it looks like, digits alone too, for it stands for
+/// the whole.
+fn closes_uuid(text: &[u8], run: &Range<usize>) -> bool {
+    run.len() == 12 && run.start >= 24 && DASHES.iter().all(|d| text[run.start - 24 + d] == b'-')
+}
+
 fn key(last: [u8; 8]) -> Key {
     const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
     // The bit that makes letters small is set in digits.
@@ -170,7 +176,7 @@ pub fn each(bytes: &[u8], mut tell: impl FnMut(Key)) {
             } else {
                 is_like(&bytes[run.clone()])
             };
-            if (like || is_escaped(bytes, &run))
+            if (like || is_escaped(bytes, &run) || closes_uuid(bytes, &run))
                 && !(run.len() == LEAST && opens_uuid(bytes, run.start))
                 && let Some(last) = last8(bytes, run.end)
             {
@@ -203,7 +209,7 @@ pub fn needed(spelling: &str) -> Vec<Key> {
         let len = text[at..].iter().take_while(|b| b.is_ascii_alphanumeric()).count();
         let run = at..at + len;
         at = run.end + 1;
-        if is_like(&text[run.clone()])
+        if (is_like(&text[run.clone()]) || closes_uuid(text, &run))
             && !could_open_uuid(text, &run)
             && let Some(last) = last8(text, run.end)
         {
@@ -257,6 +263,15 @@ mod tests {
         for text in all {
             assert!(keys(&format!("x={text},")).is_superset(&one), "{text}");
             assert!(keys(&format!("traceparent: 00-{text}-01")).is_superset(&one), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_whose_last_group_is_a_number_is_remembered_too() {
+        for id in ["550e8400-e29b-41d4-a716-446655440123", "550e8400-e29b-41d4-a716-44665544012f"] {
+            assert_eq!(needed(id).len(), 1, "{id}");
+            assert_eq!(keys(&format!("x={id},")).into_iter().collect::<Vec<_>>(), needed(id));
+            assert_eq!(needed(&id.replace('-', "")), needed(id));
         }
     }
 

@@ -6,7 +6,7 @@ use super::{BlockInfo, Counts, Directory, Known, Looked, PAGE, Page, Slot, Ts, U
 use crate::signals::logs::store::idset::IdSet;
 
 /// Changes with the meaning of anything in it: of slots, of sets, of tokens.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 impl Directory {
     /// All that is known, and how many bytes of lines are in blocks whose tokens are known.

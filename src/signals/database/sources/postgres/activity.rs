@@ -17,16 +17,18 @@ use crate::timeline::Ts;
 /// Looks once.
 pub async fn look(conn: &mut Conn, server: &Server) -> Result<Activity, Trouble> {
     let began = Instant::now();
+    let mut raw = false;
     let rows = match conn.rows(sql(server.version_num, false)).await {
         // 22021, 22P05: a statement of another database that our encoding cannot hold.
         Err(e) if matches!(e.code().as_deref(), Some("22021" | "22P05")) => {
             conn.take_raw_text().await?;
+            raw = true;
             conn.rows(sql(server.version_num, true)).await?
         }
         rows => rows?,
     };
     let server_ms = rows.iter().filter_map(|r| number::<f32>(r, 18)).fold(0.0, f32::max);
-    let mut sessions: Vec<Session> = rows.iter().map(session).collect();
+    let mut sessions: Vec<Session> = rows.iter().map(|row| session(row, raw)).collect();
     if sessions.iter().any(|s| s.blocked_by.contains(&0)) {
         sessions.extend(prepared(conn).await?);
     }
@@ -48,8 +50,8 @@ fn sql(version: u32, raw: bool) -> String {
     let queryid = if version >= 140_000 { "a.query_id" } else { "NULL" };
     let leader = if version >= 130_000 { "a.leader_pid" } else { "NULL" };
     let query = if raw {
-        // `left` looks at characters, which here may be none.
-        format!("CASE WHEN octet_length(a.query) <= {} THEN a.query ELSE '(too long)' END", TEXT * 4)
+        // `left` looks at characters, which here may be none: bytes are cut, and told as hexadecimal digits.
+        format!("encode(substr(textsend(a.query), 1, {TEXT}), 'hex')")
     } else {
         format!("left(a.query, CASE WHEN a.state = 'idle' THEN 200 ELSE {TEXT} END)")
     };
@@ -68,7 +70,7 @@ fn sql(version: u32, raw: bool) -> String {
     )
 }
 
-fn session(row: &PgRow) -> Session {
+fn session(row: &PgRow, raw: bool) -> Session {
     let small = |i| text(row, i).map(CompactString::from);
     let micros = |i| number::<i64>(row, i).map(|us| Ts(us.saturating_mul(1_000)));
     let age = |i| number::<i64>(row, i).map(|ms| u64::try_from(ms).unwrap_or(0));
@@ -99,9 +101,16 @@ fn session(row: &PgRow) -> Session {
             Some(_) => "parallel worker".into(),
             None => small(15).unwrap_or_default(),
         },
-        query: text(row, 16).unwrap_or_default(),
+        query: text(row, 16).map(|t| if raw { of_hex(&t) } else { t }).unwrap_or_default(),
         blocked_by: blocked_by.split(',').filter_map(|p| p.parse().ok()).collect(),
     }
+}
+
+/// Text out of hexadecimal digits; bytes that are not UTF-8 become U+FFFD.
+fn of_hex(hex: &str) -> String {
+    let digit = |c: u8| (c as char).to_digit(16).unwrap_or(0) as u8;
+    let bytes: Vec<u8> = hex.as_bytes().chunks_exact(2).map(|p| digit(p[0]) << 4 | digit(p[1])).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The oldest prepared transaction, as session 0: it holds locks and nobody sits there.

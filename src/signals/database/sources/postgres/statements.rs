@@ -11,14 +11,14 @@ use compact_str::CompactString;
 use super::super::counters::{Counters, Key, difference};
 use super::session::{Session as Conn, number, text};
 use super::trouble::Trouble;
-use crate::signals::database::event::{Activity, DatabaseEvent, TEXT};
+use crate::signals::database::event::{Activity, DatabaseEvent, STATEMENTS, TEXT};
 
 /// Least time between two readings of texts.
 const TEXTS_EVERY: Duration = Duration::from_secs(60);
 /// A reading of texts slower than this doubles that time.
 const TEXTS_SLOW: Duration = Duration::from_millis(500);
-/// Statements whose text is wanted.
-const TEXTS_TOP: usize = 20;
+/// Statements whose text is wanted: all that are told of, because reading one text costs as much as reading all.
+const TEXTS_TOP: usize = STATEMENTS;
 
 /// The extension as it is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -40,7 +40,7 @@ pub async fn explain(path: &Path, wanted: &Wanted) -> Result<Plan, String> {
     };
     let asked = tokio::time::timeout(DEADLINE, ask(path, &r.sql, immutable, shm));
     let rows = asked.await.map_err(|_| said("no answer within 2 s".into()))?.map_err(|e| said(e.to_string()))?;
-    Ok(plan(&wanted.statement, &rows, seen.bytes))
+    Ok(plan(&wanted.statement, &rows, seen.bytes + seen.wal_bytes))
 }
 
 /// Rows of the plan: own number, number of the one above, words.

@@ -1,0 +1,228 @@
+//! From the first note to the post-mortem, through the public command line: the published example, notes over a replay,
+//! a team's log, and a newcomer's walk.
+
+use std::path::Path;
+
+use super::support::postgres::Postgres;
+use super::support::program::{Home, kill};
+use super::support::tty::Tty;
+use warroom::signals::incident::sources::draft::NoteDraft;
+use warroom::signals::incident::sources::shared::{Exchanged, Shared};
+use warroom::signals::incident::sources::store::IncidentStore;
+
+fn golden(home: &Home) -> Vec<u8> {
+    let bytes = std::fs::read("tests/recordings/outage.wr").expect("the golden recording");
+    std::fs::write(home.path("outage.wr"), &bytes).expect("written");
+    bytes
+}
+
+/// The published example says what the program writes. After a change: `WARROOM_DOCS=write cargo test --test it example`.
+#[test]
+fn the_published_example_is_what_the_golden_recording_gives() {
+    let home = Home::new();
+    golden(&home);
+    for end in ["md", "html"] {
+        let text = home.run(&["export", "--recording", "outage.wr", "--format", end]).good();
+        let published = Path::new("docs").join(format!("post-mortem-example.{end}"));
+        if std::env::var_os("WARROOM_DOCS").is_some_and(|v| v == "write") {
+            std::fs::write(&published, &text).expect("written");
+        }
+        let there = std::fs::read_to_string(&published).unwrap_or_default();
+        assert!(there == text, "{} is not what is written now: WARROOM_DOCS=write writes it", published.display());
+    }
+}
+
+#[test]
+fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_does_not_know() {
+    let home = Home::new();
+    golden(&home);
+    let text = home.run(&["export", "--recording", "outage.wr", "--format", "json"]).good();
+    let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    // Counted again, another way: the same records of the same time.
+    let (from, to) = (value["impact"]["from"].as_str().unwrap(), value["impact"]["to"].as_str().unwrap());
+    let count = |filter: &str| {
+        let args =
+            ["query", "logs", "--recording", "outage.wr", "--from", from, "--to", to, "--filter", filter, "--json"];
+        home.run(&args).good().lines().count() as u64
+    };
+    assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access")));
+    assert_eq!(value["impact"]["failed"].as_u64(), Some(count("source=access status>=500")));
+    assert!(value["impact"]["failed"].as_u64() > Some(100));
+    let again = value["timeline"][3]["look_again"].as_str().expect("a command");
+    assert!(again.starts_with("warroom replay outage.wr --at 2026-11-21T09:"), "{again}");
+
+    home.run(&["note", "only a note"]).good();
+    let text = home.run(&["export"]).good();
+    assert!(text.contains("- Requests failed, count and per cent: ??") && !text.contains("<svg"), "{text}");
+}
+
+#[test]
+fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touched() {
+    for sidecar in [false, true] {
+        let home = Home::new();
+        let before = golden(&home);
+        let mut args = vec!["replay", "outage.wr", "--at", "09:14:12"];
+        args.extend(sidecar.then_some("--sidecar"));
+        let mut tty = Tty::start(&home, &args, (120, 36));
+        tty.wait_for("paused");
+        tty.keys("a? the pool is too small\r");
+        tty.wait_for("note saved");
+        tty.keys("6");
+        tty.wait_for("the pool is too small");
+        tty.keys("q");
+        tty.ended();
+        assert_eq!(std::fs::read(home.path("outage.wr")).unwrap(), before);
+        let log = if sidecar { "outage.wr.notes.db" } else { "incidents.db" };
+        assert!(home.path(log).exists() && home.path("incidents.db").exists() != sidecar);
+        let shown = home.run(&["incident", "--log", home.path(log).to_str().unwrap(), "show", "--json"]).good();
+        let value: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        let note = value["notes"].as_array().unwrap().iter().find(|n| n["text"] == "the pool is too small").unwrap();
+        assert!(note["ts"].as_str().unwrap().starts_with("2026-11-21T09:14:1"), "{note}");
+        assert!(note["entered_at"].as_str() > note["ts"].as_str(), "written later than it tells of: {note}");
+        assert!(note["recording"].as_str().unwrap().starts_with("web-2 2026-11-21T09:13:46"), "{note}");
+        assert_eq!(value["notes"].as_array().unwrap().len(), 4, "with those of the recording");
+
+        // The next replay has it again, and so has the export.
+        let mut tty = Tty::start(&home, &args, (120, 36));
+        tty.wait_for("paused");
+        tty.keys("6");
+        tty.wait_for("the pool is too small");
+        drop(tty);
+        if !sidecar {
+            let text = home.run(&["export", "--recording", "outage.wr"]).good();
+            assert!(text.contains("the pool is too small"), "{text}");
+        }
+    }
+}
+
+/// A newcomer: notes, a crash, the same incident again, the post-mortem, and from a row of it back into the outage.
+#[test]
+fn from_the_first_note_over_a_crash_to_a_row_of_the_post_mortem_and_back() {
+    let home = Home::new();
+    let now = || jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let line = |n: u32| {
+        format!(
+            "{{\"ts\":\"{}\",\"level\":\"error\",\"msg\":\"checkout fails {n}\",\"status\":503,\"path\":\"/orders/{n}\"}}\n",
+            now()
+        )
+    };
+    let log = home.file("app.log", &line(1));
+    let add = |n: u32| {
+        use std::io::Write;
+        let mut file = std::fs::OpenOptions::new().append(true).open(&log).expect("the log");
+        file.write_all(line(n).as_bytes()).expect("written");
+    };
+    let mut tty = Tty::start(&home, &["app.log"], (120, 36));
+    add(2);
+    tty.wait_for("checkout fails 2");
+    tty.keys("a503s on /orders\r");
+    tty.wait_for("note saved");
+    tty.keys("a? the last deploy\r");
+    tty.wait("the hypothesis in the header", |t| t.lines().next().is_some_and(|l| l.contains("? the last deploy")));
+    tty.keys("a= roll ba");
+    tty.wait_for("roll ba");
+    // The unfinished one reaches the disk within half a second.
+    let draft = || {
+        let names = super::support::program::names(&home.path(""));
+        let mut drafts = names.iter().filter(|n| n.contains(".draft-") && !n.ends_with(".new"));
+        drafts.any(|n| std::fs::read_to_string(home.path(n)).is_ok_and(|text| text.contains("roll ba")))
+    };
+    super::support::program::until("the draft is on disk", std::time::Duration::from_secs(10), draft);
+    kill(tty.pid(), rustix::process::Signal::KILL);
+    tty.ended();
+
+    let mut tty = Tty::start(&home, &["app.log"], (120, 36));
+    tty.wait("the unfinished note is back", |t| t.contains("note: = roll ba"));
+    tty.keys("ck\r");
+    tty.wait_for("note saved");
+    add(3);
+    tty.wait_for("checkout fails 3");
+    tty.wait("the same incident", |t| t.lines().next().is_some_and(|l| l.contains("investigating")));
+    tty.keys(":milestone mitigated\r");
+    tty.wait_for("milestone mitigated saved");
+    tty.keys(":post-mortem pm\r");
+    tty.wait_for("written: pm.md");
+    tty.keys("q");
+    tty.ended();
+
+    let text = std::fs::read_to_string(home.path("pm.md")).expect("the post-mortem");
+    for said in ["503s on /orders", "the last deploy", "decision: roll back", "**mitigated**"] {
+        assert!(text.contains(said), "{said}\n{text}");
+    }
+    assert_eq!(home.run(&["incident", "list"]).good().lines().count(), 1, "one incident, before and after the crash");
+    assert!(home.path("pm.html").exists() && home.path("pm.json").exists());
+    let row = text.lines().find(|l| l.contains("decision: roll back")).expect("its row");
+    let command = row.split('`').find(|c| c.starts_with("warroom replay")).expect("its command");
+    assert!(command.starts_with("warroom replay pm.wr --at 20"), "{command}");
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let mut tty = Tty::start(&home, &words, (120, 36));
+    tty.wait_for("REPLAY");
+    tty.wait_for("paused");
+    // The note is there from when it was written, a moment after the instant it tells of.
+    tty.keys("6>");
+    tty.wait_for("roll back");
+}
+
+#[tokio::test]
+async fn a_teams_log_loses_and_doubles_nothing_while_its_server_is_away_and_when_it_is_back() {
+    let server = Postgres::start("");
+    let dir = tempfile::tempdir().unwrap();
+    let url = server.url("test");
+    let at = |name: &str, who: &str| IncidentStore::open(dir.path().join(name)).by(who);
+    let (anna, bela) = (at("a.db", "anna"), at("b.db", "bela"));
+    let (mut of_anna, mut of_bela) = (Shared::new(&url, at("a.db", "x")), Shared::new(&url, at("b.db", "x")));
+    let first = anna.add_note(NoteDraft::typed("503s on /orders")).await.unwrap();
+    assert_eq!(of_anna.exchange().await.unwrap(), Exchanged { sent: 2, taken: 0 });
+    assert_eq!(of_bela.exchange().await.unwrap(), Exchanged { sent: 0, taken: 2 });
+    // Both write to the one incident.
+    let incident = first.note.incident;
+    assert_eq!(bela.add_note(NoteDraft::typed("? the index")).await.unwrap().note.incident, incident);
+
+    server.stop();
+    let hypothesis = bela.notes(incident).await.unwrap().pop().unwrap();
+    for n in 0..10 {
+        anna.add_note(NoteDraft::typed(&format!("anna {n}"))).await.unwrap();
+        bela.add_note(NoteDraft::typed(&format!("bela {n}"))).await.unwrap();
+    }
+    let said = of_anna.exchange().await.unwrap_err().to_string();
+    assert!(said.contains("is away") && said.contains("a.db") && !said.contains("test@"), "{said}");
+    assert!(of_bela.exchange().await.is_err());
+
+    server.again();
+    assert_eq!(of_anna.exchange().await.unwrap(), Exchanged { sent: 10, taken: 0 });
+    assert_eq!(of_bela.exchange().await.unwrap(), Exchanged { sent: 11, taken: 10 });
+    assert_eq!(of_anna.exchange().await.unwrap(), Exchanged { sent: 0, taken: 11 });
+    anna.delete(hypothesis.root()).await.unwrap();
+    for _ in 0..2 {
+        of_anna.exchange().await.unwrap();
+        of_bela.exchange().await.unwrap();
+    }
+    let told = |notes: Vec<warroom::signals::incident::event::Note>| -> Vec<String> {
+        notes.into_iter().map(|n| format!("{} {}", n.author, n.text)).collect()
+    };
+    let (here, there) = (told(anna.notes(incident).await.unwrap()), told(bela.notes(incident).await.unwrap()));
+    assert_eq!((here.len(), &here), (21, &there), "the same notes in the same order, the deleted one in neither");
+    // A process that starts anew compares everything and changes nothing.
+    assert_eq!(Shared::new(&url, at("a.db", "x")).exchange().await.unwrap(), Exchanged::default());
+}
+
+#[test]
+fn a_note_from_the_shell_reaches_the_team_and_without_the_server_it_is_kept_and_said() {
+    let server = Postgres::start("");
+    let (here, there) = (Home::new(), Home::new());
+    let url = format!("url = {:?}", server.url("test"));
+    // The last section of the configuration is that of the incident log.
+    for home in [&here, &there] {
+        home.configure(&url);
+    }
+    here.run(&["note", "503s on /orders"]).good();
+    let shown = there.run(&["incident", "show"]).good();
+    assert!(shown.contains("503s on /orders"), "{shown}");
+    server.stop();
+    let done = there.run(&["note", "written without the server"]);
+    assert!(done.err.contains("is away") || done.err.contains("does not answer"), "{}", done.err);
+    done.good();
+    server.again();
+    there.run(&["incident", "list"]).good();
+    assert!(here.run(&["incident", "show"]).good().contains("written without the server"));
+}
