@@ -230,7 +230,7 @@ mod tests {
         let log = b"2026-03-14T14:00:00Z ERROR pool timed out\n".repeat(200);
         let stray = [&log[..], b"\0 one\n", &log[..]].concat();
         let hole = [&vec![0; 20_000][..], &log[..]].concat();
-        let elf = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; 9], vec![3, 0, 62, 0].repeat(100)].concat();
+        let elf = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; 9], [3, 0, 62, 0].repeat(100)].concat();
         for (what, binary) in [(noise, true), (elf, true), (log, false), (stray, false), (hole, false), (vec![], false)]
         {
             let path = dir.path().join("core.bin");
