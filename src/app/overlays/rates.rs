@@ -70,7 +70,10 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
             let at = since.hms(cx.zone);
             line.push((Role::Warn, format!("QUIET since {at} ({silent}), {} lines/s before  ", figure(rate))));
         }
-        line.push((Role::Dim, r.format.as_deref().unwrap_or("nothing new yet").to_owned()));
+        line.push((
+            Role::Dim,
+            r.format.as_deref().or_else(|| state.logs.format_of(r.source)).unwrap_or("no row read yet").to_owned(),
+        ));
         if r.unfitting > 0 {
             let share = r.unfitting as f64 * 100.0 / r.seen.max(1) as f64;
             line.push((Role::Warn, format!(", {} of {} lines did not fit ({share:.0} %)", r.unfitting, r.seen)));

@@ -86,6 +86,8 @@ pub struct LogView {
     passing: passing::Passing,
     away: Away,
     errors: errors::Errors,
+    /// How the newest row that came of each source was read.
+    formats: BTreeMap<SourceId, &'static str>,
     /// Questions for older rows in a row that all collapsed.
     barren: u32,
     /// Columns for messages and rows for lines, as drawn last.
@@ -328,6 +330,9 @@ impl LogView {
             self.reach = self.reach.max(Some(place(&row)));
             self.notice(&row);
             self.errors.came(&row);
+            if row.format != super::store::scan::ABSENT {
+                self.formats.insert(row.key.source, row.format);
+            }
             let at = self.rows.partition_point(|r| place(r) < place(&row));
             match self.rows.get_mut(at) {
                 Some(same) if same.key == row.key => *same = row,

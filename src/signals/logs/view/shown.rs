@@ -94,6 +94,11 @@ impl LogView {
         self.repeats.on
     }
 
+    /// How rows of a source were read, where any came.
+    pub fn format_of(&self, source: crate::timeline::SourceId) -> Option<&'static str> {
+        self.formats.get(&source).copied()
+    }
+
     /// The kinds of the newest errors among the rows that came, in words; see [`errors`](super::errors).
     pub fn error_kinds(&self, now: crate::timeline::Ts) -> String {
         self.errors.words(now)
