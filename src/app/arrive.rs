@@ -129,6 +129,7 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
             state.logs.passed(&answer, now);
         }
         Slot::Count => counting::arrive(state, &answer),
+        Slot::Passing => counting::passing(state, &answer),
         Slot::Find if answer.request != state.view.requests || !answer.done => {}
         Slot::Find => {
             let word = state.view.finding.take().unwrap_or("hit");
@@ -145,7 +146,12 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
                         return counting::hit(state, from, &row);
                     }
                 }
-                None => state.say(Level::Warn, format!("no further {word}")),
+                None => {
+                    state.say(Level::Warn, format!("no further {word}"));
+                    if word == "hit" {
+                        return counting::beyond(state);
+                    }
+                }
             }
         }
     }

@@ -8,8 +8,9 @@ use crate::signals::incident::event::{
     Evidence, HypothesisState, MilestoneKind, NoteKind, Ran, RecordId, RoleKind, Screen,
 };
 use crate::signals::incident::report::window::Seen;
+use crate::signals::logs::row::LogRow;
 use crate::signals::logs::store::LogQuery;
-use crate::timeline::{Filter, SourceId, TimeRange, Ts};
+use crate::timeline::{Filter, SourceId, Ts};
 
 /// A note on its way to disk.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,14 +106,25 @@ pub enum Effect {
     CopyScreen,
     /// Put the recording on disk from its beginning and go on there; no path chooses one.
     Record(Option<PathBuf>),
-    /// Write the filtered log lines of a span to a file.
+    /// Write every log record that the filter lets through to a file, whatever the strip shows.
     WriteLines {
         /// Where to.
         path: PathBuf,
-        /// Which ones.
+        /// Which ones: the filter without what is muted.
         filter: Filter,
-        /// From when to when.
-        range: TimeRange,
+        /// The filter itself, to say how many were left out of it.
+        all: Filter,
+        /// The playhead: what was observed later is left out. [`Ts::MAX`] when live.
+        until: Ts,
+        /// In which form.
+        how: WriteAs,
+    },
+    /// Write the marked rows to a file.
+    WriteRows {
+        /// Where to.
+        path: PathBuf,
+        /// The rows, in order of time.
+        rows: Vec<LogRow>,
         /// In which form.
         how: WriteAs,
     },

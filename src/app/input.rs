@@ -13,6 +13,7 @@ use super::overlays::{MenuKind, Overlay, WriteWhat};
 use super::state::State;
 use super::{overlays, typed};
 use crate::signals::database::plan::Wanted;
+use crate::ui::Level;
 
 /// What comes from the terminal.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,6 +179,11 @@ pub fn choose_menu(state: &mut State, kind: MenuKind, line: usize) -> Vec<Effect
         (MenuKind::Write, Some('l')) => ask_path(state, WriteWhat::Lines(WriteAs::Text)),
         (MenuKind::Write, Some('j')) => ask_path(state, WriteWhat::Lines(WriteAs::Json)),
         (MenuKind::Write, Some('u')) => ask_path(state, WriteWhat::Lines(WriteAs::AsItStands)),
+        (MenuKind::Write, Some('m')) if state.logs.marked().next().is_none() => {
+            state.say(Level::Warn, "no row is marked; M marks one");
+            Vec::new()
+        }
+        (MenuKind::Write, Some('m')) => ask_path(state, WriteWhat::Marked),
         _ => Vec::new(),
     }
 }
@@ -188,7 +194,7 @@ fn ask_path(state: &mut State, what: WriteWhat) -> Vec<Effect> {
         WriteWhat::Recording => format!("warroom-{stamp}.wr"),
         WriteWhat::PostMortem => format!("post-mortem-{stamp}"),
         WriteWhat::Lines(WriteAs::Json) => format!("warroom-{stamp}.jsonl"),
-        WriteWhat::Lines(_) => format!("warroom-{stamp}.log"),
+        WriteWhat::Lines(_) | WriteWhat::Marked => format!("warroom-{stamp}.log"),
     };
     let line = overlays::line::Line::new(&name, &[]);
     state.view.overlays.push(Overlay::Path { line, what });

@@ -94,7 +94,7 @@ pub fn wants_histogram(state: &mut State) -> Option<Box<LogQuery>> {
         return None;
     }
     let (window, now) = (facts::window(state, width), state.now());
-    histogram::wants(&mut state.logs, window, width, now).map(Box::new)
+    histogram::wants(&mut state.logs, &state.timeline.logs, window, width, now).map(Box::new)
 }
 
 /// The histogram shows less, round the row under the cursor, or more.
@@ -123,6 +123,9 @@ pub fn brush(state: &mut State) -> Vec<Effect> {
     let (from, to) = (from.min(at), from.max(at));
     match Filter::parse(&format!("(time>={from} time<={to})")) {
         Ok(term) => {
+            let zone = &state.settings.zone;
+            let said = format!("rows from {} to {}; Esc takes it back", from.hms_millis(zone), to.hms_millis(zone));
+            state.say(Level::Calm, said);
             let filter = state.view.filter.and(&term);
             filtering::set_filter(state, filter)
         }

@@ -27,4 +27,4 @@ pub mod update;
 pub mod windows;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

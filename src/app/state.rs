@@ -95,6 +95,8 @@ pub struct View {
     pub skews: Vec<Skew>,
     /// Nanoseconds that rows of sources are placed later than they say.
     pub moved: BTreeMap<SourceId, i64>,
+    /// How many records pass the filter.
+    pub passing: super::counting::Passing,
     /// What is being counted.
     pub counting: Option<Counting>,
 }

@@ -4,7 +4,7 @@ use crate::app::filtering;
 use crate::app::travel;
 use std::path::PathBuf;
 
-use super::effect::Effect;
+use super::effect::{Effect, WriteAs};
 use super::overlays::line::Typed;
 use super::overlays::{Overlay, WriteWhat};
 use super::state::State;
@@ -243,13 +243,16 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
     }
     let path = PathBuf::from(path);
     match what {
+        WriteWhat::Marked => {
+            let rows = state.logs.marked().map(|m| m.row.clone()).collect();
+            vec![Effect::WriteRows { path, rows, how: WriteAs::Text }]
+        }
         WriteWhat::Recording => vec![Effect::Record(Some(path))],
         WriteWhat::PostMortem => notes::export(state, path),
         WriteWhat::Lines(how) => {
-            let range = state.view.layout.strip.map(|(_, r)| r);
-            let Some(range) = range else { return Vec::new() };
-            let filter = state.logs.unmuted(&state.view.filter);
-            vec![Effect::WriteLines { path, filter, range, how }]
+            let all = state.view.filter.clone();
+            let until = if state.player.is_live() { Ts::MAX } else { state.now() };
+            vec![Effect::WriteLines { path, filter: state.logs.unmuted(&all), all, until, how }]
         }
     }
 }

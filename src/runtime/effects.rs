@@ -168,12 +168,16 @@ impl Shell {
                 tokio::spawn(async move { me.notes_to(path).await });
             }
             Effect::Record(path) => me.record(path),
-            Effect::WriteLines { path, filter, range, how } => {
+            Effect::WriteLines { path, filter, all, until, how } => {
                 tokio::task::spawn_blocking(move || {
-                    let said = match super::lines::write(&me.store, &path, &filter, range, how) {
-                        Ok(n) => (Level::Calm, format!("{n} lines written to {}", path.display())),
-                        Err(e) => (Level::Bad, format!("cannot write lines to {}: {e}", path.display())),
-                    };
+                    let written = super::lines::write(&me.store, &path, &filter, &all, until, how);
+                    let said = super::lines::said(written, &path);
+                    let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
+                });
+            }
+            Effect::WriteRows { path, rows, how } => {
+                tokio::task::spawn_blocking(move || {
+                    let said = super::lines::said(super::lines::write_rows(&path, &rows, how), &path);
                     let _ = me.answers.blocking_send(Arrival::Say(said.0, said.1));
                 });
             }

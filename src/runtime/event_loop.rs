@@ -1,14 +1,15 @@
 //! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
 
-use crate::app::{looking, travel};
+use crate::app::{counting, looking, travel};
 use std::time::{Duration, Instant};
 
-use crossterm::event::{Event as Tty, EventStream, KeyCode, KeyEventKind, MouseButton, MouseEventKind};
+use crossterm::event::{Event as Tty, EventStream};
 use futures_util::{FutureExt, StreamExt};
 use ratatui::buffer::Buffer;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
+use super::bursts::{inputs, marks_pastes};
 use super::effects::Shell;
 use super::pace::Pace;
 use super::past::Loader;
@@ -17,8 +18,7 @@ use super::terminal::Terminal;
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
 use crate::app::effect::Effect;
-use crate::app::input::{Input, input, is_typing};
-use crate::app::keymap::Key;
+use crate::app::input::input;
 use crate::app::notes;
 use crate::app::playhead::Playhead;
 use crate::app::screen::screen;
@@ -30,9 +30,6 @@ use crate::stream::order::Batch;
 use crate::stream::queue;
 use crate::timeline::{TimeRange, time_text};
 use crate::ui::{Level, Theme};
-
-/// A burst of at least so many keys is pasted text.
-const BURST: usize = 16;
 
 /// How the loop ended.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -92,6 +89,7 @@ impl Loop {
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
         let mut pace = Pace::default();
+        let mut marks = std::env::var("TERM").is_ok_and(|term| marks_pastes(&term));
         loop {
             self.ask_for_rows();
             if let Some(past) = &self.past
@@ -142,7 +140,7 @@ impl Loop {
                         self.terminal.forget();
                         self.state.view.area = self.terminal.size();
                     }
-                    for one in inputs(burst, &self.state) {
+                    for one in inputs(burst, &self.state, &mut marks) {
                         effects.extend(input(&mut self.state, one));
                     }
                     pace.key(Instant::now());
@@ -268,6 +266,9 @@ impl Loop {
         if let Some(query) = looking::wants_histogram(&mut self.state) {
             self.store.ask(*query);
         }
+        if let Some(query) = counting::wants_passing(&mut self.state) {
+            self.store.ask(*query);
+        }
     }
 
     fn draw(&mut self, buffer: &mut Buffer, pace: &mut Pace) -> anyhow::Result<()> {
@@ -359,47 +360,4 @@ async fn recv(stream: &mut Option<queue::Receiver>) -> Option<Batch> {
         Some(rx) => rx.recv().await,
         None => std::future::pending().await,
     }
-}
-
-/// Terminal events as inputs. A burst of plain characters with no bracketed paste round it is pasted text, unless its
-/// first key opens an input: then a fast typist is more likely.
-fn inputs(events: Vec<Tty>, state: &State) -> Vec<Input> {
-    let mut out = Vec::new();
-    let text: Option<String> = events
-        .iter()
-        .map(|e| match e {
-            Tty::Key(k) if k.kind != KeyEventKind::Release => {
-                let key = Key::from(*k);
-                match key.code {
-                    KeyCode::Char(c) if !key.ctrl && !key.alt => Some(c),
-                    KeyCode::Enter => Some('\n'),
-                    KeyCode::Tab => Some('\t'),
-                    _ => None,
-                }
-            }
-            _ => None,
-        })
-        .collect();
-    if let Some(text) = text
-        && text.chars().count() >= BURST
-        && !is_typing(state)
-        && text.chars().any(|c| !text.starts_with(c))
-        && !text.starts_with(['a', '&', '/', 'g', ':'])
-    {
-        return vec![Input::Paste(text)];
-    }
-    for event in events {
-        match event {
-            Tty::Key(k) if k.kind != KeyEventKind::Release => out.push(Input::Key(Key::from(k))),
-            Tty::Paste(text) => out.push(Input::Paste(text)),
-            Tty::Mouse(m) => match m.kind {
-                MouseEventKind::Down(MouseButton::Left) => out.push(Input::Click(m.column, m.row)),
-                MouseEventKind::ScrollUp => out.push(Input::Wheel(m.column, m.row, true)),
-                MouseEventKind::ScrollDown => out.push(Input::Wheel(m.column, m.row, false)),
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-    out
 }

@@ -1,6 +1,7 @@
 //! The impure shell: sources started, terminal, clock, event loop, effects.
 
 pub mod attach;
+pub mod bursts;
 pub mod clipboard;
 pub mod discovery;
 pub mod editor;

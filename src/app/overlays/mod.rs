@@ -153,6 +153,8 @@ pub enum WriteWhat {
     PostMortem,
     /// The log lines that the filter lets through.
     Lines(WriteAs),
+    /// The marked rows.
+    Marked,
 }
 
 /// Which menu.
@@ -178,9 +180,10 @@ impl MenuKind {
             MenuKind::Write => &[
                 ('r', "the recording to disk, from its beginning"),
                 ('p', "the post-mortem of the incident: Markdown, HTML and JSON"),
-                ('l', "the filtered log lines of the shown window to a file, secrets taken out"),
+                ('l', "all log lines that pass the filter to a file, secrets taken out"),
                 ('j', "the same as JSON, one record a line"),
                 ('u', "the same as they stand, secrets included"),
+                ('m', "the marked rows, secrets taken out"),
             ],
         }
     }

@@ -70,7 +70,10 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
             let at = since.hms(cx.zone);
             line.push((Role::Warn, format!("QUIET since {at} ({silent}), {} lines/s before  ", figure(rate))));
         }
-        line.push((Role::Dim, r.format.as_deref().unwrap_or("nothing new yet").to_owned()));
+        line.push((
+            Role::Dim,
+            r.format.as_deref().or_else(|| state.logs.format_of(r.source)).unwrap_or("no row read yet").to_owned(),
+        ));
         if r.unfitting > 0 {
             let share = r.unfitting as f64 * 100.0 / r.seen.max(1) as f64;
             line.push((Role::Warn, format!(", {} of {} lines did not fit ({share:.0} %)", r.unfitting, r.seen)));
@@ -79,9 +82,10 @@ pub fn lines(state: &State, cx: &PaneCx, cursor: usize, height: usize, width: us
             line.push((Role::Warn, format!(", clock corrected by {} (c takes it back)", signed(*by))));
         } else if let Some(s) = state.view.skews.iter().find(|s| s.source == r.source) {
             let word = if s.ahead > 0 { "ahead of" } else { "behind" };
-            let (by, against) = (signed(s.ahead.abs()), history.name(s.against));
-            let said = format!(", clock {by} {word} {against} by {} shared requests (c corrects)", s.shared);
-            line.push((Role::Warn, said));
+            let (by, against) = (s.ahead.unsigned_abs() as f64 / 1e9, history.name(s.against));
+            let said = format!("clock {by:.1} s {word} {against} ({} shared requests), c corrects  ", s.shared);
+            // Before the format: a clock that is off matters more, and is not cut.
+            line.insert(line.len() - 1 - usize::from(r.unfitting > 0), (Role::Warn, said));
         }
         let harmless = state.logs.neutralised_of(r.source);
         if harmless > 0 {
@@ -118,10 +122,9 @@ fn spark(state: &State, cx: &PaneCx, rate: &SourceRate) -> BoxLine {
     out
 }
 
-/// `4.2 s`, `-350 ms`.
+/// `+4.2 s`, `-137.3 s`.
 pub fn signed(nanoseconds: i64) -> String {
-    let sign = if nanoseconds < 0 { "-" } else { "" };
-    format!("{sign}{}", short(std::time::Duration::from_nanos(nanoseconds.unsigned_abs())))
+    format!("{:+.1} s", nanoseconds as f64 / 1e9)
 }
 
 /// `c`: rows of the source under the cursor are placed where its clock would have put them if it were right, or where

@@ -186,7 +186,7 @@ fn columns(state: &State, cx: &PaneCx) -> Vec<BoxLine> {
             Choice::Column(column, name) => line(look.shows(column), name.to_owned(), String::new()),
             Choice::Field(name, rows) => {
                 let on = look.fields.iter().any(|f| *f == name);
-                line(on, name, format!("  field of {rows} of {} rows here", state.logs.rows().len()))
+                line(on, name, format!("  in {rows} of {} rows", state.logs.rows().len()))
             }
         })
         .collect()

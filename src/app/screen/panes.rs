@@ -82,7 +82,7 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
                 1 => names[0].to_owned(),
                 n => format!("{n} sources"),
             };
-            let mut how = state.logs.mode_text();
+            let mut how = state.logs.mode_text(state.view.passing.words().as_deref());
             for (source, by) in &state.view.moved {
                 let name = state.timeline.logs.name(*source);
                 how.push_str(&format!(" · clock of {name} corrected by {}", crate::app::overlays::rates::signed(*by)));

@@ -10,4 +10,4 @@ mod looking;
 mod screens;
 mod sources;
 mod time;
-mod world;
+pub(crate) mod world;

@@ -27,6 +27,8 @@ struct Field {
 /// Widths that fit the resident rows.
 pub struct Columns {
     time: u16,
+    /// 1 where rows without a time of their own are marked by a sign before it.
+    guessed: u16,
     dated: bool,
     source: u16,
     letter: bool,
@@ -58,7 +60,8 @@ impl Columns {
             if width >= 56 && several && look.shows(Column::Source) { longest.min(width / 8).min(16) } else { 0 };
         let severe = rows.iter().any(|r| r.severity.is_some());
         let letter = width >= 8 && severe && look.shows(Column::Severity);
-        let mut columns = Columns { time, dated, source, letter, fields: Vec::new() };
+        let guessed = u16::from(time > 0 && width >= 44 && rows.iter().any(|r| r.time.is_none()));
+        let mut columns = Columns { time, guessed, dated, source, letter, fields: Vec::new() };
         for name in &look.fields {
             let values = || rows.iter().filter_map(|r| r.field(name));
             let longest = values().map(|v| text::width(&v)).max().unwrap_or(0).max(text::width(name)).min(FIELD);
@@ -76,7 +79,7 @@ impl Columns {
     pub fn message(&self) -> u16 {
         let after = |w: u16| if w > 0 { w + 1 } else { 0 };
         let fields: u16 = self.fields.iter().map(|f| f.width + 1).sum();
-        1 + after(self.time) + u16::from(self.letter) * 2 + after(self.source) + fields
+        1 + self.guessed + after(self.time) + u16::from(self.letter) * 2 + after(self.source) + fields
     }
 
     /// Whether columns need their names above them.
@@ -129,6 +132,10 @@ impl Columns {
             let style = if row.time.is_some() && !row.inferred { theme.style(Role::Text) } else { dim };
             let style = if context { dim } else { style };
             let t = self.time_of(view, cx, row, above);
+            if self.guessed > 0 && row.time.is_none() {
+                text::put(buf, x, at.y, 1, "~", dim);
+            }
+            x = (x + self.guessed).min(end);
             let put = if matches!(view.look.times, Times::Ago | Times::Gap) { text::put_right } else { text::put };
             put(buf, x, at.y, self.time.min(end - x), &t, style);
             x += self.time + 1;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::event::{LogAppended, LogEvent};
-use super::quiet::{LastWords, Quiet};
+use super::quiet::{LastWords, Quiet, is_rotated};
 use super::usual::UsualErrors;
 use crate::timeline::counts::{CountSeries, Counts};
 use crate::timeline::{History, Seq, Severity, SourceId, TimeRange, Ts};
@@ -53,6 +53,8 @@ pub struct SourceLines {
     formats: Vec<(Ts, CompactString)>,
     /// When the run that followed it ended: silence from then on says nothing.
     ended: Option<Ts>,
+    /// Whether it is a file that was rotated away: nobody writes it any more.
+    past: bool,
     /// Lines observed since the start.
     pub lines: u64,
     /// Of these, lines that no format knew.
@@ -92,7 +94,8 @@ impl LogsHistory {
     pub fn apply(&mut self, seq: Seq, source: SourceId, observed: Ts, event: &LogEvent) {
         match event {
             LogEvent::Opened(o) => {
-                self.sources.entry(source).or_default();
+                let past = o.path.as_deref().is_some_and(is_rotated);
+                self.sources.entry(source).or_default().past = past;
                 let opened = OpenedAt { source, generation: o.generation, path: o.path.clone() };
                 self.opened.push(observed, observed, seq, opened);
             }
@@ -112,6 +115,12 @@ impl LogsHistory {
             s.counts.add(*second, observed, counts);
             s.words.changed(*second);
         }
+        if s.formats.last().is_none_or(|(_, f)| *f != a.format) {
+            s.formats.push((observed, a.format.clone()));
+            if s.formats.len() > FORMATS {
+                s.formats.remove(0);
+            }
+        }
         if a.seed {
             return;
         }
@@ -119,12 +128,6 @@ impl LogsHistory {
         s.unknown += u64::from(a.unknown);
         self.lines += u64::from(a.lines);
         self.errors += a.counts.iter().map(|(_, c)| c.at_least(Severity::Error)).sum::<u64>();
-        if s.formats.last().is_none_or(|(_, f)| *f != a.format) {
-            s.formats.push((observed, a.format.clone()));
-            if s.formats.len() > FORMATS {
-                s.formats.remove(0);
-            }
-        }
     }
 
     /// The run that followed `source` has ended.
@@ -154,6 +157,7 @@ impl LogsHistory {
                 words: LastWords::default(),
                 formats: s.formats.clone(),
                 ended: s.ended,
+                past: s.past,
                 lines: s.lines,
                 unknown: s.unknown,
             };
@@ -299,8 +303,12 @@ impl SourceLines {
         self.counts.span().map(|s| s.start)
     }
 
-    /// Since when it is quiet at `now`, if it is, and its lines per second before.
+    /// Since when it is quiet at `now`, if it is, and its lines per second before. Never one that said nothing since it
+    /// was opened (it was over before), and no rotated file.
     pub fn quiet(&self, now: Ts) -> Option<(Ts, f64)> {
+        if self.past || self.lines == 0 {
+            return None;
+        }
         self.words.quiet(&self.counts, now)
     }
 }
@@ -314,6 +322,7 @@ fn last_seconds(now: Ts) -> TimeRange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signals::logs::event::LogOpened;
 
     /// `errors` and one hundred other records in each second of `seconds`.
     fn fill(h: &mut LogsHistory, source: u32, seconds: std::ops::Range<i64>, errors: u32) {
@@ -413,5 +422,43 @@ mod tests {
         assert!(h.quiet(Ts::from_secs(600)).is_empty(), "as of before, it still spoke");
         fill(&mut h, 2, 990..999, 0);
         assert!(h.quiet(Ts::from_secs(1_000)).is_empty(), "it speaks again");
+    }
+
+    #[test]
+    fn files_that_were_over_before_the_start_and_rotated_ones_are_not_called_quiet() {
+        let mut h = LogsHistory::default();
+        for (source, path, seed) in [(1, "app.log", false), (2, "old.log", true), (3, "app.log.1", false)] {
+            let opened = LogOpened {
+                generation: 0,
+                path: Some(format!("/var/log/{path}")),
+                file: None,
+                size: 0,
+                head: None,
+                format: None,
+                request_id: Vec::new(),
+            };
+            h.apply(Seq::default(), SourceId(source), Ts::from_secs(0), &LogEvent::Opened(opened));
+            for s in 0..600 {
+                let mut c = Counts::default();
+                c.add(Some(Severity::Info), 10);
+                let a = LogAppended {
+                    generation: 0,
+                    start: s as u64,
+                    end: s as u64 + 1,
+                    lines: 10,
+                    unknown: 0,
+                    counts: vec![(s, c)],
+                    span: None,
+                    format: "text".into(),
+                    bytes: None,
+                    seed,
+                };
+                h.apply(Seq::default(), SourceId(source), Ts::from_secs(s), &LogEvent::Appended(a));
+            }
+        }
+        let quiet: Vec<_> = h.quiet(Ts::from_secs(700)).into_iter().map(|q| q.source).collect();
+        assert_eq!(quiet, [SourceId(1)]);
+        let (_, old) = h.sources().nth(1).expect("the one that was over");
+        assert_eq!(old.format(Ts::from_secs(700)), Some("text"), "how it is read is known at once");
     }
 }

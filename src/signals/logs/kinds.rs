@@ -17,11 +17,17 @@ const WIDTH: usize = 30;
 /// `pool timed out (98 %), KeyError (2 %) of the last 120`: the three most frequent kinds of errors among `rows`;
 /// `newest` says that these are the newest there are, `stands_for` for how many records a row stands. Empty without errors.
 pub fn kinds(rows: &[LogRow], newest: bool, stands_for: impl Fn(&LogRow) -> u64) -> String {
+    let errors = rows.iter().filter(|r| r.severity >= Some(Severity::Error));
+    shares(errors.map(|r| (kind(r), stands_for(r))), newest)
+}
+
+/// The same of kinds that are known already, and how many records each of them stands for.
+pub fn shares(errors: impl Iterator<Item = (String, u64)>, newest: bool) -> String {
     let mut count: BTreeMap<String, u64> = BTreeMap::new();
     let mut all = 0;
-    for row in rows.iter().filter(|r| r.severity >= Some(Severity::Error)) {
-        *count.entry(kind(row)).or_default() += stands_for(row);
-        all += stands_for(row);
+    for (kind, n) in errors {
+        *count.entry(kind).or_default() += n;
+        all += n;
     }
     let mut kinds: Vec<_> = count.into_iter().filter(|(k, _)| !k.is_empty()).collect();
     kinds.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
@@ -36,7 +42,7 @@ pub fn kinds(rows: &[LogRow], newest: bool, stands_for: impl Fn(&LogRow) -> u64)
 }
 
 /// The kind of one error.
-fn kind(row: &LogRow) -> String {
+pub fn kind(row: &LogRow) -> String {
     if let Some(kind) = exception(row) {
         return kind.to_owned();
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::history::LogsHistory;
+use super::row::LogRow;
 use super::store::scan::counted;
 use super::view::{LogView, UNFOLDED};
 use crate::timeline::TimeRange;
@@ -20,8 +21,19 @@ pub enum Line {
     Wrapped(usize, String),
     /// A folded line of it.
     More(usize, String),
+    /// Between two groups of a hit and the rows round it.
+    Break,
     /// Here a source broke, or nothing was logged for long.
     Seam(String),
+}
+
+/// Whether two rows that follow each other on the screen belong to different groups of context: one of them is there
+/// only as context, and it does not stand beside the other in its source.
+fn apart(view: &LogView, above: &LogRow, below: &LogRow) -> bool {
+    let (a, b) = (&above.key, &below.key);
+    let beside =
+        (a.source, a.generation) == (b.source, b.generation) && b.offset <= a.offset + above.raw.len() as u64 + 2;
+    (view.is_context(a) || view.is_context(b)) && !beside
 }
 
 /// What stands on the lines of a body `height` high.
@@ -57,6 +69,9 @@ pub fn lines(history: &LogsHistory, view: &LogView, cx: &PaneCx, height: usize) 
         let silent = before.map_or(Duration::ZERO, |t| row.placed.since(t));
         if silent >= SILENCE && view.shows_all() {
             out.push(Line::Seam(format!("{} without a line", short(silent))));
+        }
+        if i.checked_sub(1).is_some_and(|above| apart(view, &rows[above], row)) {
+            out.push(Line::Break);
         }
         if Some(index) == view.cursor_index() {
             cursor = out.len();

@@ -9,7 +9,6 @@ use super::beside::first_line;
 use super::columns::Columns;
 use super::histogram;
 use super::history::LogsHistory;
-use super::kinds::kinds;
 use super::lines::{Line, lines};
 use super::quiet::Quiet;
 use super::store::scan::counted;
@@ -76,10 +75,19 @@ fn silence(quiet: &Quiet, cx: &PaneCx) -> String {
     format!("{} gone quiet: no line since {since} ({silent}), {} lines/s before", quiet.name, rate(quiet.rate))
 }
 
-/// What the verdict has no room for: sources that went quiet, one line each, while something else is worse.
+/// Lines of [`silences`].
+const SILENCES: usize = 2;
+
+/// What the verdict has no room for: sources that went quiet, one line each for the first two.
 pub fn silences(history: &LogsHistory, cx: &PaneCx) -> Vec<String> {
     let said = usize::from(history.errors_since(cx.now).is_none());
-    history.quiet(cx.now).iter().skip(said).map(|q| silence(q, cx)).collect()
+    let quiet = history.quiet(cx.now);
+    let mut lines: Vec<String> = quiet.iter().skip(said).take(SILENCES).map(|q| silence(q, cx)).collect();
+    let more = quiet.len().saturating_sub(said + SILENCES);
+    if let Some(last) = lines.last_mut().filter(|_| more > 0) {
+        last.push_str(&format!("; and {more} more"));
+    }
+    lines
 }
 
 /// A rate for the eye.
@@ -121,9 +129,10 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
     }
     head(history, view, cx, Rect { height: 1, ..area }, buf);
     let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
-    if histogram::wanted(view, cx, area) {
-        let room = histogram::LINES;
-        histogram::draw(history, view, cx, Rect { height: room, ..body }, buf);
+    let chart = histogram::wanted(view, cx, area).then(|| histogram::Histogram::new(history, view, cx, area.width));
+    if let Some(chart) = chart.flatten() {
+        let room = chart.height();
+        chart.draw(view, cx, Rect { height: room, ..body }, buf);
         body = Rect { y: body.y + room, height: body.height - room, ..body };
     }
     view.measure(area.width, body.height);
@@ -174,6 +183,9 @@ pub fn draw(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf:
                 text::put(buf, at.x + indent, at.y, at.width - indent, &part, style);
                 frame.rows.push(RowSpot { area: at, index: *index });
             }
+            Line::Break => {
+                text::put(buf, at.x + 1, at.y, at.width.saturating_sub(1), "--", cx.theme.style(Role::Dim));
+            }
             Line::Seam(said) => seam(cx, said, at, buf),
         }
     }
@@ -201,7 +213,10 @@ fn reading(view: &LogView) -> String {
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
     if history.errors_since(cx.now).is_some() {
-        let kinds = kinds(view.rows(), view.follows(), |r| view.run(&r.key).map_or(1, |run| run.count));
+        let mut kinds = view.error_kinds(cx.now);
+        if kinds.is_empty() {
+            kinds = super::kinds::kinds(view.rows(), view.follows(), |r| view.run(&r.key).map_or(1, |run| run.count));
+        }
         if !kinds.is_empty() {
             // Which errors comes first; what is usual stands where there is room, and beside the strip anyway.
             let was = usual(history, cx);

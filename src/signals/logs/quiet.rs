@@ -77,3 +77,12 @@ fn before(counts: &CountSeries, last: i64, now: Ts) -> f64 {
     let window = TimeRange::new(Ts::from_secs(from), Ts::from_secs(last + 1) - Duration::from_nanos(1));
     counts.sum(window, now).total() as f64 / (last + 1 - from) as f64
 }
+
+/// `app.log.1`, `app.log-20260101`, `app.log.2.gz`: nobody writes there any more.
+pub fn is_rotated(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let digits = |s: &str, least: usize| s.len() >= least && s.bytes().all(|b| b.is_ascii_digit());
+    [".gz", ".zst", ".xz", ".bz2"].iter().any(|e| name.ends_with(e))
+        || name.rsplit_once('.').is_some_and(|(_, tail)| digits(tail, 1))
+        || name.rsplit_once('-').is_some_and(|(_, tail)| digits(tail, 8))
+}

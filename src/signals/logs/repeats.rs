@@ -1,7 +1,8 @@
 //! Rows that say the same again and again, collapsed into the first of them with a count and a span.
 //!
-//! The same is what differs only in words that hold digits: numbers, IDs, times. Only rows that follow one another
-//! collapse, so that the order stays true. Rows that collapsed are not held; unfolding reads them again.
+//! The same is what differs only in words that hold digits: numbers, IDs, times, in one source. Rows collapse into the
+//! first of them where at most [`REACH`] shown rows lie between, so that lines of other sources do not keep them apart and
+//! nothing collapses into a row that is out of sight. Rows that collapsed are not held; unfolding reads them again.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -15,6 +16,8 @@ pub type Place = (Ts, RowKey);
 
 /// Characters of a message that are compared.
 const COMPARED: usize = 300;
+/// Shown rows that may lie between two that collapse, at most; fewer where fewer are shown at a time.
+pub const REACH: usize = 200;
 /// Unfolded spans remembered.
 const OPEN: usize = 100;
 
@@ -34,7 +37,16 @@ pub struct Repeats {
     pub on: bool,
     runs: BTreeMap<RowKey, Run>,
     hashes: BTreeMap<RowKey, u64>,
-    open: Vec<(Place, Place)>,
+    open: Vec<Opened>,
+}
+
+/// Rows that were unfolded.
+#[derive(Copy, Clone, Debug)]
+struct Opened {
+    first: Place,
+    last: Place,
+    /// Only rows that say this; all of them where it is `None`.
+    said: Option<u64>,
 }
 
 fn place(row: &LogRow) -> Place {
@@ -52,18 +64,29 @@ impl Repeats {
         self.runs.get(&row.key).map_or_else(|| place(row), |r| r.until)
     }
 
-    /// Rows from `first` to `last` do not collapse any more.
-    pub fn unfold(&mut self, first: Place, last: Place) {
-        self.open.push((first, last));
+    /// What has collapsed into `row` does not any more.
+    pub fn unfold(&mut self, row: &LogRow) {
+        let (first, last, said) = (place(row), self.end(row), Some(self.hash(row)));
+        self.open(Opened { first, last, said });
+    }
+
+    /// The row at this place stands for itself from now on.
+    pub fn unfold_at(&mut self, at: Place) {
+        self.open(Opened { first: at, last: at, said: None });
+    }
+
+    fn open(&mut self, opened: Opened) {
+        self.open.push(opened);
         if self.open.len() > OPEN {
             self.open.remove(0);
         }
     }
 
     /// The unfolded span that a row lies in collapses again; whether it lay in one.
-    pub fn fold(&mut self, at: Place) -> bool {
-        let before = self.open.len();
-        self.open.retain(|(first, last)| !(first < last && *first <= at && at <= *last));
+    pub fn fold(&mut self, row: &LogRow) -> bool {
+        let (before, at, said) = (self.open.len(), place(row), self.hash(row));
+        let holds = |o: &Opened| o.first < o.last && o.first <= at && at <= o.last && o.said.is_none_or(|s| s == said);
+        self.open.retain(|o| !holds(o));
         self.open.len() < before
     }
 
@@ -73,26 +96,38 @@ impl Repeats {
         self.hashes.clear();
     }
 
-    /// Collapses `rows`, which are in order.
-    pub fn collapse(&mut self, rows: &mut Vec<LogRow>) {
+    /// Collapses `rows`, which are in order; `shown` of them are seen at a time.
+    pub fn collapse(&mut self, rows: &mut Vec<LogRow>, shown: usize) {
         if !self.on {
             return;
         }
+        let reach = shown.clamp(1, REACH);
+        // Where the row stands that a saying collapses into.
+        let mut firsts: BTreeMap<u64, usize> = BTreeMap::new();
         let mut out: Vec<LogRow> = Vec::with_capacity(rows.len());
         for row in rows.drain(..) {
-            let same = out.last().is_some_and(|first| {
-                !self.is_open(place(first)) && !self.is_open(place(&row)) && self.hash(first) == self.hash(&row)
-            });
-            match out.last().filter(|_| same).map(|first| (first.key, place(first))) {
+            let said = self.hash(&row);
+            if self.is_open(place(&row), said) {
+                firsts.remove(&said);
+                out.push(row);
+                continue;
+            }
+            let first = firsts.get(&said).filter(|i| out.len() - **i <= reach).and_then(|i| out.get(*i));
+            match first.map(|first| (first.key, place(first))) {
                 Some((key, at)) => self.absorb(key, at, &row),
-                None => out.push(row),
+                None => {
+                    firsts.insert(said, out.len());
+                    out.push(row);
+                }
             }
         }
         *rows = out;
         if self.hashes.len() > rows.len() * 2 + 64 {
             let kept: std::collections::BTreeSet<RowKey> = rows.iter().map(|r| r.key).collect();
             self.hashes.retain(|k, _| kept.contains(k));
-            self.runs.retain(|k, _| kept.contains(k));
+            // One that was given up still knows which of these rows are its own when it comes again.
+            let oldest = rows.first().map(place);
+            self.runs.retain(|k, run| kept.contains(k) || Some(run.until) >= oldest);
         }
     }
 
@@ -106,8 +141,8 @@ impl Repeats {
         self.hashes.remove(&row.key);
     }
 
-    fn is_open(&self, at: Place) -> bool {
-        self.open.iter().any(|(first, last)| *first <= at && at <= *last)
+    fn is_open(&self, at: Place, said: u64) -> bool {
+        self.open.iter().any(|o| o.first <= at && at <= o.last && o.said.is_none_or(|s| s == said))
     }
 
     fn hash(&mut self, row: &LogRow) -> u64 {
@@ -173,23 +208,23 @@ mod tests {
     fn neighbours_that_say_the_same_collapse_and_an_older_or_repeated_part_changes_no_count() {
         let mut r = Repeats { on: true, ..Repeats::default() };
         let mut rows = vec![said("start", 1), said("timeout 3", 2), said("timeout 4", 3), said("end", 4)];
-        r.collapse(&mut rows);
+        r.collapse(&mut rows, 20);
         assert_eq!(rows.iter().map(|r| r.message.as_str()).collect::<Vec<_>>(), ["start", "timeout 3", "end"]);
         assert_eq!(r.run(&rows[1].key).map(|r| r.count), Some(2));
         assert!(r.run(&rows[0].key).is_none());
         // The last one comes again with more behind it.
         let mut rows = vec![rows.remove(1), said("timeout 4", 3), said("timeout 5", 5)];
-        r.collapse(&mut rows);
+        r.collapse(&mut rows, 20);
         assert_eq!((rows.len(), r.run(&rows[0].key).map(|r| r.count)), (1, Some(3)));
         // And older ones before it.
         rows.insert(0, said("timeout 1", 0));
-        r.collapse(&mut rows);
+        r.collapse(&mut rows, 20);
         assert_eq!(r.run(&rows[0].key), Some(&Run { count: 4, until: (Ts::from_secs(5), row(5).key) }));
         // Another severity is not the same.
         let mut worse = said("timeout 6", 6);
         worse.severity = Some(crate::timeline::Severity::Error);
         rows.push(worse);
-        r.collapse(&mut rows);
+        r.collapse(&mut rows, 20);
         assert_eq!(rows.len(), 2);
     }
 
@@ -198,14 +233,45 @@ mod tests {
         let mut r = Repeats { on: true, ..Repeats::default() };
         let all = || (0..5).map(|i| said("again", i)).collect::<Vec<_>>();
         let mut rows = all();
-        r.collapse(&mut rows);
-        r.unfold(place(&rows[0]), r.end(&rows[0]));
+        r.collapse(&mut rows, 20);
+        r.unfold(&rows[0].clone());
         r.clear();
         let mut rows = all();
-        r.collapse(&mut rows);
+        r.collapse(&mut rows, 20);
         assert_eq!(rows.len(), 5);
-        assert!(r.fold(place(&rows[2])));
-        r.collapse(&mut rows);
+        assert!(r.fold(&rows[2].clone()));
+        r.collapse(&mut rows, 20);
         assert_eq!(rows.len(), 1);
+    }
+
+    #[test]
+    fn lines_of_one_source_collapse_although_those_of_others_lie_between_and_unfold_in_their_places() {
+        let mut r = Repeats { on: true, ..Repeats::default() };
+        let of = |source: u32, message: &str, i: i64| {
+            let mut row = said(message, i);
+            row.key.source = crate::timeline::SourceId(source);
+            row
+        };
+        let all = || {
+            let pair = |i: i64| [of(1, &format!("timeout {i}"), 2 * i), of(2, &format!("GET /{i} 200"), 2 * i + 1)];
+            (0..5).flat_map(pair).collect::<Vec<_>>()
+        };
+        let mut rows = all();
+        r.collapse(&mut rows, 20);
+        assert_eq!(rows.iter().map(|r| r.message.as_str()).collect::<Vec<_>>(), ["timeout 0", "GET /0 200"]);
+        let run = *r.run(&rows[0].key).expect("a run");
+        assert_eq!((run.count, run.until.0), (5, Ts::from_secs(8)), "first time, count and span");
+        r.unfold(&rows[0].clone());
+        r.clear();
+        let mut rows = all();
+        r.collapse(&mut rows, 20);
+        let shown: Vec<_> = rows.iter().map(|r| r.message.as_str()).collect();
+        assert_eq!(shown, ["timeout 0", "GET /0 200", "timeout 1", "timeout 2", "timeout 3", "timeout 4"]);
+        // Out of sight is out of reach.
+        let mut rows: Vec<_> = (0..30).map(|i| of(1, &"x".repeat(i + 1), i as i64)).collect();
+        rows.insert(0, of(1, "timeout 1", -1));
+        rows.push(of(1, "timeout 2", 40));
+        r.collapse(&mut rows, 20);
+        assert_eq!(rows.len(), 32);
     }
 }

@@ -4,6 +4,7 @@
 //! that new lines never move the line under it. *Following* shows the newest rows as of the playhead.
 
 mod away;
+mod errors;
 mod marked;
 mod passing;
 mod search;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use super::look::Look;
 use super::mutes::{Mute, Mutes};
-use super::repeats::{Place, Repeats, Run};
+use super::repeats::{Place, REACH, Repeats, Run};
 use super::row::{LogRow, RowKey};
 use super::store::{Anchor, Ask, LogArrival, LogQuery, Older, Slot, Upto};
 use crate::timeline::{Filter, SourceId, Ts};
@@ -78,10 +79,15 @@ pub struct LogView {
     pub look: Look,
     search: Search,
     repeats: Repeats,
+    /// The place of the last row that came, collapsed or not, with none missing before it.
+    reach: Option<Place>,
     mutes: Mutes,
     marked: BTreeMap<Place, Marked>,
     passing: passing::Passing,
     away: Away,
+    errors: errors::Errors,
+    /// How the newest row that came of each source was read.
+    formats: BTreeMap<SourceId, &'static str>,
     /// Questions for older rows in a row that all collapsed.
     barren: u32,
     /// Columns for messages and rows for lines, as drawn last.
@@ -116,6 +122,7 @@ impl LogView {
     fn refilter(&mut self, anchor: Anchor) {
         let filter = self.mutes.under(&self.filter);
         self.rows.retain(|r| filter.matches(r));
+        self.errors.clear();
         self.load(anchor);
     }
 
@@ -209,7 +216,8 @@ impl LogView {
             && self.rows.len() - shown.end < height
             && let Some(last) = self.rows.last()
         {
-            let (t, key) = self.repeats.end(last);
+            // Rows of others may lie within what the last one stands for.
+            let (t, key) = self.reach.filter(|r| *r >= place(last)).unwrap_or_else(|| self.repeats.end(last));
             let anchor = Anchor::Row(key, t);
             return Some(self.ask(Purpose::Newer, Ask::Rows { anchor, before: 0, after: 2 * height + 1 }));
         }
@@ -258,6 +266,7 @@ impl LogView {
                 if !*replaced && (a.done || !a.rows.is_empty()) {
                     *replaced = true;
                     self.rows.clear();
+                    self.reach = None;
                     self.repeats.clear();
                 }
                 self.merge(a.rows);
@@ -292,6 +301,7 @@ impl LogView {
                         // More came than is kept: only the newest are of use here …
                         (true, false) => {
                             self.rows.clear();
+                            self.reach = None;
                             self.repeats.clear();
                             self.merge(new);
                             self.at_start = false;
@@ -317,7 +327,12 @@ impl LogView {
 
     fn merge(&mut self, new: Vec<LogRow>) {
         for row in new {
+            self.reach = self.reach.max(Some(place(&row)));
             self.notice(&row);
+            self.errors.came(&row);
+            if row.format != super::store::scan::ABSENT {
+                self.formats.insert(row.key.source, row.format);
+            }
             let at = self.rows.partition_point(|r| place(r) < place(&row));
             match self.rows.get_mut(at) {
                 Some(same) if same.key == row.key => *same = row,
@@ -326,7 +341,8 @@ impl LogView {
         }
         // Neighbours of a hit are wanted one by one.
         if self.context == 0 {
-            self.repeats.collapse(&mut self.rows);
+            let shown = self.height;
+            self.repeats.collapse(&mut self.rows, shown);
         }
     }
 
@@ -336,6 +352,7 @@ impl LogView {
         let shown = self.window(self.height);
         if self.rows.len() - shown.end > keep {
             self.rows.truncate(shown.end + keep);
+            self.reach = self.rows.last().map(place);
             self.at_end = false;
         }
         if shown.start > keep {
@@ -387,8 +404,13 @@ impl LogView {
         match self.cursor {
             Some(cursor) if self.scrolled => {
                 let at = self.rows.partition_point(|r| place(r) < cursor);
-                // A row that has collapsed is where the one stands that stands for it.
-                let held = at.checked_sub(1).filter(|i| self.repeats.end(&self.rows[*i]) >= cursor);
+                if self.rows.get(at).is_some_and(|r| place(r) == cursor) {
+                    return Some(at);
+                }
+                // A row that has collapsed is where the one stands that stands for it: of its source, where it is known.
+                let source = cursor.1.source;
+                let own = |i: &usize| self.rows[*i].key.source == source || i + 1 == at;
+                let held = (0..at).rev().take(REACH).filter(own).find(|i| self.repeats.end(&self.rows[*i]) >= cursor);
                 Some(held.unwrap_or(at).min(last))
             }
             _ => Some(last),
@@ -454,7 +476,7 @@ impl LogView {
     pub fn show(&mut self, row: LogRow) {
         let to = place(&row);
         if self.repeats.on {
-            self.repeats.unfold(to, to);
+            self.repeats.unfold_at(to);
         }
         match self.rows.binary_search_by_key(&to, place) {
             Ok(index) => self.put_cursor(index),
@@ -477,13 +499,14 @@ impl LogView {
 
     /// Shows or hides the folded lines of the row under the cursor, or the rows that have collapsed into it.
     pub fn unfold(&mut self) {
-        let Some((at, key)) = self.selected().map(|r| (place(r), r.key)) else { return };
-        if let Some(run) = self.repeats.run(&key).copied() {
-            self.repeats.unfold(at, run.until);
+        let Some(row) = self.selected().cloned() else { return };
+        let (at, key) = (place(&row), row.key);
+        if self.repeats.run(&key).is_some() {
+            self.repeats.unfold(&row);
             self.scroll(true);
             (self.cursor, self.top) = (Some(at), None);
             self.load(Anchor::Row(key, at.0));
-        } else if self.repeats.fold(at) {
+        } else if self.repeats.fold(&row) {
             self.load(Anchor::Row(key, at.0));
         } else if !self.unfolded.remove(&key) {
             self.unfolded.insert(key);

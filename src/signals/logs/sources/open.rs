@@ -159,6 +159,22 @@ pub fn read_range(file: &File, start: u64, end: u64) -> io::Result<Vec<u8>> {
     Ok(buf)
 }
 
+/// Bytes that are looked at to tell whether a file holds text.
+const SAMPLE: u64 = 8 << 10;
+
+/// Whether a file holds no text: its beginning (its end, where it begins with a hole) has control bytes for more than
+/// three of ten, or for one of twenty with NUL among them. A log with a stray NUL is text.
+pub fn is_binary(file: &File) -> bool {
+    let mut sample = read_range(file, 0, SAMPLE).unwrap_or_default();
+    if sample.iter().all(|b| *b == 0) {
+        let len = file.metadata().map_or(0, |m| m.len());
+        sample = read_range(file, len.saturating_sub(SAMPLE), len).unwrap_or_default();
+    }
+    let control = |b: &&u8| b.is_ascii_control() && !matches!(**b, b'\n' | b'\r' | b'\t' | 0x1b);
+    let (all, control) = (sample.len(), sample.iter().filter(control).count());
+    control * 10 > all * 3 || control * 20 > all && sample.contains(&0)
+}
+
 /// Start of the line that `at` lies in; at most 1 MiB back, else `at` itself.
 pub fn line_start(file: &File, at: u64) -> u64 {
     let mut end = at;
@@ -193,4 +209,45 @@ pub fn first_data(file: &File) -> u64 {
         }
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tail::{Polled, Tail, TailOptions};
+    use super::*;
+
+    #[test]
+    fn a_binary_file_is_said_and_not_shown_and_a_log_with_a_stray_nul_or_a_hole_is_shown() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut n = 88_172_645_463_325_252_u64;
+        let mut random = || {
+            n ^= n << 13;
+            n ^= n >> 7;
+            n ^= n << 17;
+            (n >> 24) as u8
+        };
+        let noise: Vec<u8> = (0..20_000).map(|_| random()).collect();
+        let log = b"2026-03-14T14:00:00Z ERROR pool timed out\n".repeat(200);
+        let stray = [&log[..], b"\0 one\n", &log[..]].concat();
+        let hole = [&vec![0; 20_000][..], &log[..]].concat();
+        let elf = [b"\x7fELF\x02\x01\x01".to_vec(), vec![0; 9], [3, 0, 62, 0].repeat(100)].concat();
+        for (what, binary) in [(noise, true), (elf, true), (log, false), (stray, false), (hole, false), (vec![], false)]
+        {
+            let path = dir.path().join("core.bin");
+            std::fs::write(&path, &what).expect("written");
+            for (format, shown) in [(None, !binary), (Some("text".to_owned()), true)] {
+                let options = TailOptions { format, ..TailOptions::default() };
+                let mut events = 0;
+                let mut tail = Tail::new(&path, options, Arc::default());
+                let polled = tail.poll(Ts::from_secs(1), &mut |_, _| {
+                    events += 1;
+                    true
+                });
+                assert_eq!((polled == Polled::Fine, events > 0), (shown, shown), "{polled:?} {}", what.len());
+                if let Polled::Trouble(why) = polled {
+                    assert!(why.contains("core.bin: binary, not shown"), "{why}");
+                }
+            }
+        }
+    }
 }

@@ -18,7 +18,7 @@ use compact_str::CompactString;
 
 use super::batch::Batcher;
 use super::missed::{Beside, Rate, TICK, born, lost};
-use super::open::{Growth, Open, first_data, line_start, read_range};
+use super::open::{Growth, Open, first_data, is_binary, line_start, read_range};
 use super::seed;
 use crate::signals::logs::event::{LogEvent, LogOpened};
 use crate::signals::logs::store::packed;
@@ -125,6 +125,10 @@ impl Tail {
             }
         }
         let mut trouble = None;
+        // One that was empty at first is known by what comes first.
+        if self.current.as_ref().is_some_and(|cur| cur.lines.end() == 0 && self.is_binary(&cur.file)) {
+            self.current = None;
+        }
         if let Some(cur) = &mut self.current {
             match cur.read(now, emit) {
                 Growth::Fine => {}
@@ -151,12 +155,21 @@ impl Tail {
             };
         }
         match File::open(&self.path).and_then(|f| f.metadata().map(|m| (f, m))) {
+            Ok((file, _)) if self.is_binary(&file) => {
+                let path = self.path.display();
+                Polled::Trouble(format!("{path}: binary, not shown; -c 'strings {path}' shows the text in it"))
+            }
             Ok((file, meta)) => {
                 let seeded = self.looked.is_none() && !self.options.from_start;
                 self.replace(Arc::new(file), &meta, seeded, now, emit)
             }
             Err(e) => Polled::Trouble(self.missing(&e)),
         }
+    }
+
+    /// Whether a file holds no text; one whose format was named is taken at its word.
+    fn is_binary(&self, file: &File) -> bool {
+        self.options.format.is_none() && is_binary(file)
     }
 
     fn missing(&self, e: &io::Error) -> String {

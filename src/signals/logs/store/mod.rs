@@ -48,6 +48,7 @@ use directory::IndexMemory;
 use generation::{Generation, Means};
 use merge::{Merge, Way, at};
 pub use older::Older;
+use query::SLOTS;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs, read_logs_in};
 use scan::Matcher;
@@ -186,7 +187,7 @@ struct Shared {
     known: Mutex<Known>,
     desk: Mutex<Desk>,
     asked: Condvar,
-    newest: [AtomicU64; 5],
+    newest: [AtomicU64; SLOTS],
     closed: AtomicBool,
     deliver: Box<dyn Fn(LogArrival) + Send + Sync>,
     options: StoreOptions,

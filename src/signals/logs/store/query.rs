@@ -25,7 +25,12 @@ pub enum Slot {
     Passed,
     /// How many hits a search has, and how many records are muted.
     Count,
+    /// How many records pass the filter, and how many there are.
+    Passing,
 }
+
+/// How many slots there are.
+pub(super) const SLOTS: usize = Slot::Passing as usize + 1;
 
 /// Where rows are wanted.
 #[derive(Clone, Debug, PartialEq)]

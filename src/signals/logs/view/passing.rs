@@ -45,10 +45,10 @@ pub struct Passed {
 
 impl LogView {
     /// What must be counted for a histogram of `parts` columns over `span`; `None` where there is no filter, where all
-    /// of it is known, and while an answer is awaited. `now` is the playhead.
-    pub fn wants_passed(&mut self, span: TimeRange, parts: usize, now: Ts) -> Option<LogQuery> {
+    /// of it is known, and while an answer is awaited. `now` is the playhead; `always` asks without a filter as well.
+    pub fn wants_passed(&mut self, span: TimeRange, parts: usize, now: Ts, always: bool) -> Option<LogQuery> {
         let filter = self.mutes.under(&self.filter);
-        if filter.is_empty() {
+        if filter.is_empty() && !always {
             self.passing = Passing::default();
             return None;
         }

@@ -94,6 +94,16 @@ impl LogView {
         self.repeats.on
     }
 
+    /// How rows of a source were read, where any came.
+    pub fn format_of(&self, source: crate::timeline::SourceId) -> Option<&'static str> {
+        self.formats.get(&source).copied()
+    }
+
+    /// The kinds of the newest errors among the rows that came, in words; see [`errors`](super::errors).
+    pub fn error_kinds(&self, now: crate::timeline::Ts) -> String {
+        self.errors.words(now)
+    }
+
     /// What has collapsed into a row.
     pub fn run(&self, key: &RowKey) -> Option<&Run> {
         self.repeats.run(key)
@@ -148,15 +158,16 @@ impl LogView {
         own.map(|r| u64::from(self.neutralised(&r.key))).sum()
     }
 
-    /// What the view does, for the pane's title.
-    pub fn mode_text(&self) -> String {
+    /// What the view does, for the pane's title; `passing` says how many records pass the filter.
+    pub fn mode_text(&self, passing: Option<&str>) -> String {
         let mut parts = vec![match (self.scrolled, self.live) {
             (false, true) => "follow".to_owned(),
             (false, false) => "up to the playhead".to_owned(),
             (true, _) => "G follows".to_owned(),
         }];
         if !self.filter.is_empty() {
-            parts.push(self.filter.to_string());
+            let count = passing.map_or(String::new(), |p| format!(" {p}"));
+            parts.push(format!("{}{count}", self.filter));
         }
         parts.extend(self.search_text());
         parts.extend(self.mutes.words());
