@@ -128,6 +128,7 @@ fn logs(state: &mut State, answer: LogArrival) -> Vec<Effect> {
             let now = state.now();
             state.logs.passed(&answer, now);
         }
+        Slot::Kinds => state.logs.kinds_came(&answer),
         Slot::Count => counting::arrive(state, &answer),
         Slot::Passing => counting::passing(state, &answer),
         Slot::Find if answer.request != state.view.requests || !answer.done => {}

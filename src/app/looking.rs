@@ -86,8 +86,21 @@ pub fn toggle_histogram(state: &mut State) -> Vec<Effect> {
     Vec::new()
 }
 
+/// What is to be asked beside the rows of the log pane: each when it is due, and answered by itself.
+pub fn wants(state: &mut State) -> Vec<Box<LogQuery>> {
+    let all = [wants_histogram(state), counting::wants_passing(state), wants_kinds(state)];
+    all.into_iter().flatten().collect()
+}
+
+/// What the verdict of the logs lacks while errors are above their usual rate.
+fn wants_kinds(state: &mut State) -> Option<Box<LogQuery>> {
+    let now = state.now();
+    let since = state.shown().logs.errors_since(now);
+    state.logs.wants_kinds(since, now).map(Box::new)
+}
+
 /// What the histogram of the zoomed logs lacks while a filter is set.
-pub fn wants_histogram(state: &mut State) -> Option<Box<LogQuery>> {
+fn wants_histogram(state: &mut State) -> Option<Box<LogQuery>> {
     let shown = state.logs.look.histogram && state.view.zoom && state.view.focus == Pane::Logs;
     let width = state.view.area.width;
     if !shown {

@@ -1,6 +1,6 @@
 //! The main loop: owns the state, hears signals, keys, answers and the stream, and draws when something changed.
 
-use crate::app::{counting, looking, travel};
+use crate::app::{looking, travel};
 use std::time::{Duration, Instant};
 
 use crossterm::event::{Event as Tty, EventStream};
@@ -263,10 +263,7 @@ impl Loop {
         {
             self.store.ask(query);
         }
-        if let Some(query) = looking::wants_histogram(&mut self.state) {
-            self.store.ask(*query);
-        }
-        if let Some(query) = counting::wants_passing(&mut self.state) {
+        for query in looking::wants(&mut self.state) {
             self.store.ask(*query);
         }
     }

@@ -1,6 +1,6 @@
 //! One frame without a terminal: drawn, its wants met, drawn again, until nothing is missing.
 
-use crate::app::{counting, looking, travel};
+use crate::app::{looking, travel};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -121,11 +121,9 @@ impl Still {
             self.state.view.layout = layout;
             match self.state.logs.wants(rows).filter(|_| rows > 0) {
                 Some(query) => self.ask(query),
-                None => match looking::wants_histogram(&mut self.state)
-                    .or_else(|| counting::wants_passing(&mut self.state))
-                {
-                    Some(query) => self.ask(*query),
-                    None => break,
+                None => match looking::wants(&mut self.state) {
+                    none if none.is_empty() => break,
+                    wanted => wanted.into_iter().for_each(|query| self.ask(*query)),
                 },
             }
         }

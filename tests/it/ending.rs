@@ -73,10 +73,9 @@ async fn a_blocker_is_ended_only_with_the_flag_and_only_after_it_was_typed_and_t
         tty.keys("3z");
         reach(&mut tty, "y", "SQL that ends this session:");
         tty.keys(":kill");
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(!tty.text().contains("--allow-kill"), "{}", tty.text());
+        assert!(!tty.wait_for("no such command").contains("--allow-kill"));
         tty.keys("\x1b");
-        std::thread::sleep(Duration::from_millis(300));
+        tty.wait_gone("no such command");
         tty.keys("q");
         tty.ended();
     });

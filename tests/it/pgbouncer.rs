@@ -95,7 +95,7 @@ async fn a_starved_pool_is_the_verdict_with_how_many_wait_and_for_how_long() {
         clients.push(tokio::spawn(async move { drop(sqlx::raw_sql("SELECT pg_sleep(6)").execute(&mut client).await) }));
     }
     let verdict = seen.verdict("5 waiting").await;
-    assert!(verdict.contains("full 2/2, 5 waiting"), "{verdict}");
+    assert!(verdict.contains("exhausted (2/2, 5 waiting"), "{verdict}");
     let pane = seen.until("the longest wait", |_, pane| pane.contains("oldest 2")).await;
     assert!(pane.contains("wait 5"), "{pane}");
     clients.iter().for_each(tokio::task::JoinHandle::abort);

@@ -56,7 +56,7 @@ pub fn screen(state: &State, theme: &Theme, area: Rect, buf: &mut Buffer) -> Scr
     }
     buf.set_style(area, theme.style(crate::ui::Role::Text));
     let facts = facts::facts(state, area.width);
-    let noted = !state.timeline.incident.is_empty();
+    let noted = state.timeline.incident.has_rows(state.now());
     let places = layout::places(area, state.view.focus, state.view.zoom, summary::wanted(state), noted);
     let cx = PaneCx {
         theme,

@@ -246,9 +246,8 @@ impl World {
             let rows = layout.log_height as usize;
             self.state.view.layout = layout;
             let rows = (rows > 0).then(|| self.state.logs.wants(rows)).flatten().map(Box::new);
-            let histogram = crate::app::looking::wants_histogram(&mut self.state);
-            let passing = crate::app::counting::wants_passing(&mut self.state);
-            let wanted: Vec<_> = rows.into_iter().chain(histogram).chain(passing).map(Effect::AskLogs).collect();
+            let beside = crate::app::looking::wants(&mut self.state);
+            let wanted: Vec<_> = rows.into_iter().chain(beside).map(Effect::AskLogs).collect();
             if wanted.is_empty() {
                 break;
             }

@@ -130,9 +130,9 @@ impl IncidentHistory {
         marks
     }
 
-    /// Whether it has no record at all, at any time.
-    pub fn is_empty(&self) -> bool {
-        self.notes.is_empty() && self.facts.is_empty()
+    /// Whether anything is known at `now`.
+    pub fn has_rows(&self, now: Ts) -> bool {
+        self.notes.values().any(|n| n.visible <= now) || self.facts.values().any(|f| f.visible <= now)
     }
 
     /// Records that no longer fit.

@@ -1,44 +1,33 @@
 //! What kinds of errors there are: the type of exception a record names, else a short template of what it says.
 //!
-//! A template is the same for records that differ only in numbers and IDs. Kinds are shares of the errors at hand, and
-//! it is said how many those are.
+//! A template is the same for records that differ only in numbers and IDs. Kinds are shares of a sample of the newest
+//! errors, and it is said how many those are.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::row::LogRow;
-use crate::timeline::Severity;
 use crate::ui::text;
 
 /// Columns of a template.
 const WIDTH: usize = 30;
 
-/// `pool timed out (98 %), KeyError (2 %) of the last 120`: the three most frequent kinds of errors among `rows`;
-/// `newest` says that these are the newest there are, `stands_for` for how many records a row stands. Empty without errors.
-pub fn kinds(rows: &[LogRow], newest: bool, stands_for: impl Fn(&LogRow) -> u64) -> String {
-    let errors = rows.iter().filter(|r| r.severity >= Some(Severity::Error));
-    shares(errors.map(|r| (kind(r), stands_for(r))), newest)
-}
-
-/// The same of kinds that are known already, and how many records each of them stands for.
-pub fn shares(errors: impl Iterator<Item = (String, u64)>, newest: bool) -> String {
+/// `pool timed out (98 %), KeyError (2 %) of the last 120`: the three most frequent of `kinds`, one for each of the newest
+/// errors. Empty without errors.
+pub fn shares(kinds: impl Iterator<Item = String>) -> String {
     let mut count: BTreeMap<String, u64> = BTreeMap::new();
     let mut all = 0;
-    for (kind, n) in errors {
-        *count.entry(kind).or_default() += n;
-        all += n;
+    for kind in kinds {
+        *count.entry(kind).or_default() += 1;
+        all += 1;
     }
     let mut kinds: Vec<_> = count.into_iter().filter(|(k, _)| !k.is_empty()).collect();
     kinds.sort_by(|(a, n), (b, m)| m.cmp(n).then_with(|| a.cmp(b)));
     // 297 of 299 are not all of them.
     let share = |n: u64| if n == all { 100 } else { (n * 100 / all).max(1) };
     let said: Vec<_> = kinds.iter().take(3).map(|(k, n)| format!("{k} ({} %)", share(*n))).collect();
-    match (said.is_empty(), newest) {
-        (true, _) => String::new(),
-        (false, true) => format!("{} of the last {all}", said.join(", ")),
-        (false, false) => format!("{} of {all} here", said.join(", ")),
-    }
+    if said.is_empty() { String::new() } else { format!("{} of the last {all}", said.join(", ")) }
 }
 
 /// The kind of one error.
@@ -142,7 +131,7 @@ mod tests {
 
     use super::*;
     use crate::signals::logs::row::RowKey;
-    use crate::timeline::Ts;
+    use crate::timeline::{Severity, Ts};
 
     fn error(message: &str, fields: serde_json::Value) -> LogRow {
         LogRow {
@@ -169,7 +158,7 @@ mod tests {
         let pool = serde_json::json!({"error": "pool timed out while waiting for an open connection after 30012 ms"});
         let mut rows = vec![error("request failed", pool); 297];
         rows.extend(vec![error("KeyError: 'user'", serde_json::json!({})); 2]);
-        let said = kinds(&rows, true, |_| 1);
+        let said = shares(rows.iter().map(kind));
         assert_eq!(said, "pool timed out while waiting … (99 %), KeyError (1 %) of the last 299");
     }
 
@@ -179,6 +168,6 @@ mod tests {
             error("request finished", serde_json::json!({"status": 503, "method": "GET", "path": "/orders/17?user=1"})),
             error("request finished", serde_json::json!({"status": 503, "method": "GET", "path": "/orders/18"})),
         ];
-        assert_eq!(kinds(&rows, false, |_| 1), "503 on GET /orders/# (100 %) of 2 here");
+        assert_eq!(shares(rows.iter().map(kind)), "503 on GET /orders/# (100 %) of the last 2");
     }
 }

@@ -209,14 +209,11 @@ fn reading(view: &LogView) -> String {
     }
 }
 
-/// The verdict, with the kinds of errors where resident rows show them, and what is being read.
+/// The verdict, with the kinds of the newest errors, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
-    if history.errors_since(cx.now).is_some() {
-        let mut kinds = view.error_kinds(cx.now);
-        if kinds.is_empty() {
-            kinds = super::kinds::kinds(view.rows(), view.follows(), |r| view.run(&r.key).map_or(1, |run| run.count));
-        }
+    if let Some(since) = history.errors_since(cx.now) {
+        let kinds = view.error_kinds(since, cx.now);
         if !kinds.is_empty() {
             // Which errors comes first; what is usual stands where there is room, and beside the strip anyway.
             let was = usual(history, cx);

@@ -103,6 +103,12 @@ fn view(rows: Vec<LogRow>) -> LogView {
     v
 }
 
+/// What the store says of the kinds of errors.
+fn told(v: &mut LogView, history: &LogsHistory, kinds: &str) {
+    let request = v.wants_kinds(history.errors_since(NOW), NOW).expect("errors").request;
+    v.kinds_came(&LogArrival { request, kinds: kinds.into(), ..LogArrival::default() });
+}
+
 fn outage() -> LogView {
     let id = Some("7f3a2b1c9d8e4f60a1b2c3d4e5f6c210");
     view(vec![
@@ -134,6 +140,7 @@ fn failing_with_a_request_a_search_and_a_seam() {
     let mut v = outage();
     v.set_search("user");
     v.move_by(-2);
+    told(&mut v, &h, "503 GET /orders/# pool timeout af… (33 %), KeyError (33 %), TimeoutError (33 %) of the last 3");
     let facts = Facts { request: Some(RequestId("7f3a2b1c9d8e4f60a1b2c3d4e5f6c210".into())), ..Facts::default() };
     insta::assert_snapshot!(all_sizes(&h, &v, &facts));
 }
@@ -145,7 +152,9 @@ fn flooded_by_one_endless_line_and_wide_characters() {
         row(1, Severity::Fatal, "a-source-with-a-very-long-name", None, &long, 3),
         row(2, Severity::Trace, "api", None, &"日本語のログ".repeat(40), 0),
     ];
-    insta::assert_snapshot!(all_sizes(&history(9_000), &view(rows), &Facts::default()));
+    let (h, mut v) = (history(9_000), view(rows));
+    told(&mut v, &h, "503 xxxxxxxxxxxxxxxxxxxxxxxxxxxxx… (100 %) of the last 1");
+    insta::assert_snapshot!(all_sizes(&h, &v, &Facts::default()));
 }
 
 #[test]

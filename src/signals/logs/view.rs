@@ -122,7 +122,6 @@ impl LogView {
     fn refilter(&mut self, anchor: Anchor) {
         let filter = self.mutes.under(&self.filter);
         self.rows.retain(|r| filter.matches(r));
-        self.errors.clear();
         self.load(anchor);
     }
 
@@ -329,7 +328,6 @@ impl LogView {
         for row in new {
             self.reach = self.reach.max(Some(place(&row)));
             self.notice(&row);
-            self.errors.came(&row);
             if row.format != super::store::scan::ABSENT {
                 self.formats.insert(row.key.source, row.format);
             }

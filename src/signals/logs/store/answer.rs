@@ -10,6 +10,7 @@ use super::older;
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
 use super::scan::{Hit, Matcher};
 use super::top::Counter;
+use crate::signals::logs::kinds::{kind, shares};
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::signals::logs::skew::Spans;
 use crate::timeline::counts::Counts;
@@ -26,6 +27,9 @@ const TOP_BYTES: u64 = 256 << 20;
 const TOP_RECORDS: u64 = 500_000;
 /// What clocks are compared by, at most.
 const SKEW_RECORDS: u64 = 100_000;
+/// Kinds of errors are those of so many, and of no more bytes than these: they are asked for every two seconds.
+const KINDS: usize = 100;
+const KINDS_BYTES: u64 = 16 << 20;
 /// What a count of hits reads at most.
 const COUNT_BYTES: u64 = 1 << 30;
 
@@ -92,6 +96,7 @@ impl Answer<'_> {
             Ask::Span => self.span(),
             Ask::Count { pattern, at } => self.count(pattern.clone(), *at),
             Ask::Skews { range } => self.skews(*range),
+            Ask::Kinds { range } => self.kinds(*range),
             Ask::Passed { range, step } => self.passed(*range, *step),
             Ask::TopValues { range, field, split } => self.top(*range, field, *split),
             Ask::Fields { range } => self.fields(*range),
@@ -295,10 +300,11 @@ impl Answer<'_> {
         Ok(())
     }
 
-    /// Walks a window from its end; `false` from `each` ends it. Gives the share of the window that was walked.
+    /// Walks a window from its end, over `most` bytes at most; `false` from `each` ends it. Gives the share of the window that was walked.
     fn window(
         &mut self,
         range: TimeRange,
+        most: u64,
         mut each: impl FnMut(&Hit) -> bool,
         mut meanwhile: impl FnMut(&Self, f64),
     ) -> Result<(f64, u64, u64), Cancelled> {
@@ -314,7 +320,7 @@ impl Answer<'_> {
                 break;
             }
             let done = range.end.signed_secs(hit.place.0) / len;
-            if !each(&hit) || merge.scanned > TOP_BYTES {
+            if !each(&hit) || merge.scanned > most {
                 share = done;
                 break;
             }
@@ -330,6 +336,7 @@ impl Answer<'_> {
         let counter = std::cell::RefCell::new(Counter::new(field, split));
         let (share, scanned_bytes, total_bytes) = self.window(
             range,
+            TOP_BYTES,
             |hit| {
                 let mut c = counter.borrow_mut();
                 c.add(&hit.row());
@@ -354,6 +361,7 @@ impl Answer<'_> {
         };
         let (share, ..) = self.window(
             range,
+            TOP_BYTES,
             |hit| {
                 columns.borrow_mut().entry(hit.place.0.floor(step)).or_default().add(hit.severity(), 1);
                 true
@@ -368,11 +376,27 @@ impl Answer<'_> {
         Ok(())
     }
 
+    fn kinds(&mut self, range: TimeRange) -> Result<(), Cancelled> {
+        let mut kinds = Vec::new();
+        self.window(
+            range,
+            KINDS_BYTES,
+            |hit| {
+                kinds.push(kind(&hit.row()));
+                kinds.len() < KINDS
+            },
+            |_, _| {},
+        )?;
+        (self.deliver)(LogArrival { kinds: shares(kinds.into_iter()), done: true, ..self.part() });
+        Ok(())
+    }
+
     /// By the times that records say, wherever they are placed.
     fn skews(&mut self, range: TimeRange) -> Result<(), Cancelled> {
         let (mut spans, mut left) = (Spans::default(), SKEW_RECORDS);
         self.window(
             range,
+            TOP_BYTES,
             |hit| {
                 let row = hit.row();
                 if let Some((id, at)) = row.request_id.as_ref().zip(row.time) {
@@ -392,6 +416,7 @@ impl Answer<'_> {
         let mut left = 2_000;
         self.window(
             range,
+            TOP_BYTES,
             |hit| {
                 for (name, _) in hit.row().fields {
                     if names.len() < 1_000 || names.contains_key(name.as_str()) {

@@ -27,10 +27,12 @@ pub enum Slot {
     Count,
     /// How many records pass the filter, and how many there are.
     Passing,
+    /// Kinds of the newest errors.
+    Kinds,
 }
 
 /// How many slots there are.
-pub(super) const SLOTS: usize = Slot::Passing as usize + 1;
+pub(super) const SLOTS: usize = Slot::Kinds as usize + 1;
 
 /// Where rows are wanted.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +103,11 @@ pub enum Ask {
         range: TimeRange,
         /// Length of a column.
         step: Duration,
+    },
+    /// Kinds of the newest errors of a window, a hundred at most, as far back as a few megabytes reach.
+    Kinds {
+        /// Window of placed time.
+        range: TimeRange,
     },
     /// The values of a field.
     TopValues {
@@ -176,6 +183,8 @@ pub struct LogArrival {
     pub count: Option<Count>,
     /// The answer to [`Ask::Passed`]: from where on it was looked, and the columns that are not empty.
     pub passed: Option<(Ts, BTreeMap<Ts, Counts>)>,
+    /// The answer to [`Ask::Kinds`], in words; empty where there is no error.
+    pub kinds: String,
     /// The answer to [`Ask::Skews`].
     pub skews: Vec<Skew>,
 }

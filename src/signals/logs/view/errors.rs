@@ -1,100 +1,100 @@
-//! The newest errors among the rows that came, for the kinds of errors in the verdict: a sample that does not change with
-//! every frame, and does not shrink to the one error that happens to be at hand.
+//! The kinds of the newest errors, for the verdict: a sample that depends on the playhead alone, neither on what was looked
+//! at before nor on which rows are at hand, and that does not change with every frame.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::signals::logs::kinds::{kind, shares};
-use crate::signals::logs::repeats::Place;
-use crate::signals::logs::row::LogRow;
-use crate::timeline::{Severity, Ts};
+use super::LogView;
+use crate::signals::logs::store::{Ask, LogArrival, LogQuery, Slot};
+use crate::timeline::{Filter, Severity, TimeRange, Ts};
 
-/// Errors remembered.
-const MOST: usize = 1_000;
-/// The sample is so many of the newest errors …
-const LAST: usize = 100;
-/// … and all of the last seconds.
-const SPAN: Duration = Duration::from_secs(10);
 /// The words stand for so long.
 const SETTLED: Duration = Duration::from_secs(2);
+/// The sample reaches so far back, however few they are.
+const SPAN: Duration = Duration::from_secs(120);
+/// Words that are older than this are of another time.
+const STALE: Duration = Duration::from_secs(20);
 
-/// Kinds of errors by place.
+/// What is known of kinds of errors.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Errors {
-    kinds: BTreeMap<Place, String>,
-    said: RefCell<Option<(Ts, String)>>,
+    /// The newest words, and up to when they are true.
+    said: Option<(Ts, String)>,
+    /// The question that is out, and up to when it asks.
+    out: Option<(u64, Ts)>,
 }
 
-impl Errors {
-    /// A row came.
-    pub(super) fn came(&mut self, row: &LogRow) {
-        if row.severity < Some(Severity::Error) || self.kinds.contains_key(&(row.placed, row.key)) {
-            return;
+impl LogView {
+    /// What must be asked for the words at `now`, where errors are above their usual rate since `since`; every two
+    /// seconds of `now` at most.
+    pub fn wants_kinds(&mut self, since: Option<Ts>, now: Ts) -> Option<LogQuery> {
+        let Some(since) = since else {
+            self.errors = Errors::default();
+            return None;
+        };
+        let range = TimeRange::new(since.max(now - SPAN), settled(since, now));
+        let known = self.errors.said.as_ref().is_some_and(|(upto, _)| *upto == range.end);
+        if known || self.errors.out.is_some() {
+            return None;
         }
-        self.kinds.insert((row.placed, row.key), kind(row));
-        if self.kinds.len() > MOST {
-            self.kinds.pop_first();
+        self.requests += 1;
+        self.errors.out = Some((self.requests, range.end));
+        Some(LogQuery {
+            request: self.requests,
+            slot: Slot::Kinds,
+            filter: Filter::default(),
+            sources: None,
+            min_severity: Some(Severity::Error),
+            visible_until: self.now,
+            screen: 0,
+            ask: Ask::Kinds { range },
+        })
+    }
+
+    /// Takes in words; stale ones are dropped.
+    pub fn kinds_came(&mut self, answer: &LogArrival) {
+        if let Some((_, upto)) = self.errors.out.take_if(|(request, _)| *request == answer.request) {
+            self.errors.said = Some((upto, answer.kinds.clone()));
         }
     }
 
-    /// Another filter: what it lets through comes anew.
-    pub(super) fn clear(&mut self) {
-        *self = Errors::default();
+    /// `pool timed out (98 %), KeyError (2 %) of the last 100`; the words from a moment ago while newer ones are awaited,
+    /// empty where none are known.
+    pub fn error_kinds(&self, since: Ts, now: Ts) -> &str {
+        let fresh = |upto: Ts| upto <= settled(since, now) && upto > since && now.since(upto) < STALE;
+        self.errors.said.as_ref().filter(|(upto, _)| fresh(*upto)).map_or("", |(_, said)| said)
     }
+}
 
-    /// `pool timed out (98 %), KeyError (2 %) of the last 120`; empty where none is known. It changes every two seconds
-    /// of `now` at most.
-    pub(super) fn words(&self, now: Ts) -> String {
-        let settled = now.floor(SETTLED);
-        if let Some((_, said)) = self.said.borrow().as_ref().filter(|(at, _)| *at == settled) {
-            return said.clone();
-        }
-        let upto = || self.kinds.iter().rev().skip_while(|((at, _), _)| *at > now);
-        let Some(newest) = upto().next().map(|((at, _), _)| *at) else { return String::new() };
-        let sample = upto().enumerate().take_while(|(i, ((at, _), _))| *i < LAST || newest.since(*at) < SPAN);
-        let said = shares(sample.map(|(_, (_, kind))| (kind.clone(), 1)), true);
-        *self.said.borrow_mut() = Some((settled, said.clone()));
-        said
-    }
+/// Up to when a sample goes: whole steps, but for the first moments of trouble.
+fn settled(since: Ts, now: Ts) -> Ts {
+    let step = now.floor(SETTLED);
+    if step > since { step } else { now.floor(SETTLED / 2) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::signals::logs::view::tests::row;
-
-    fn error(i: i64, said: &str) -> LogRow {
-        LogRow { severity: Some(Severity::Error), message: said.into(), ..row(i) }
-    }
 
     #[test]
-    fn kinds_of_errors_stand_for_two_seconds_and_never_for_the_last_error_alone() {
-        let mut errors = Errors::default();
-        for i in 0..150 {
-            errors.came(&error(i, if i % 10 == 0 { "KeyError: x" } else { "pool timed out" }));
-        }
-        let now = Ts::from_secs(148);
-        assert_eq!(errors.words(now), "pool timed out (90 %), KeyError (10 %) of the last 100");
-        // Many of another kind at once: shown when the time has come.
-        for i in 0..500 {
-            errors.came(&error(150 + i / 250, &format!("disk full {i}")).clone_at(i));
-        }
-        assert_eq!(
-            errors.words(now + Duration::from_secs(1)),
-            "pool timed out (90 %), KeyError (10 %) of the last 100"
-        );
-        let later = errors.words(now + Duration::from_secs(4));
-        assert!(later.starts_with("disk full # (98 %)"), "{later}");
-        // A playhead that went back sees what was there.
-        assert!(errors.words(Ts::from_secs(20)).ends_with("of the last 21"));
-    }
-
-    impl LogRow {
-        fn clone_at(&self, i: i64) -> LogRow {
-            let mut row = self.clone();
-            row.key.offset = 1_000 + i as u64;
-            row
-        }
+    fn it_is_asked_once_for_two_seconds_and_words_of_another_time_are_not_shown() {
+        let mut view = LogView::new();
+        let at = |s: i64| Ts::from_secs(s);
+        assert!(view.wants_kinds(None, at(100)).is_none());
+        let asked = view.wants_kinds(Some(at(90)), at(101)).expect("a question");
+        let Ask::Kinds { range } = asked.ask else { panic!("{:?}", asked.ask) };
+        assert_eq!(range, TimeRange::new(at(90), at(100)));
+        assert!(view.wants_kinds(Some(at(90)), at(101)).is_none(), "one at a time");
+        let answer = |request, kinds: &str| LogArrival { request, kinds: kinds.into(), ..LogArrival::default() };
+        view.kinds_came(&answer(asked.request + 7, "of something else"));
+        assert_eq!(view.error_kinds(at(90), at(101)), "");
+        view.kinds_came(&answer(asked.request, "KeyError (100 %)"));
+        assert_eq!(view.error_kinds(at(90), at(101)), "KeyError (100 %)");
+        assert!(view.wants_kinds(Some(at(90)), at(101)).is_none(), "known");
+        // While newer words are awaited these stand; they do not before their time, nor long after, nor for other trouble.
+        assert!(view.wants_kinds(Some(at(90)), at(103)).is_some());
+        assert_eq!(view.error_kinds(at(90), at(103)), "KeyError (100 %)");
+        assert_eq!(view.error_kinds(at(90), at(95)), "");
+        assert_eq!(view.error_kinds(at(90), at(140)), "");
+        assert_eq!(view.error_kinds(at(102), at(103)), "");
     }
 }

@@ -99,11 +99,6 @@ impl LogView {
         self.formats.get(&source).copied()
     }
 
-    /// The kinds of the newest errors among the rows that came, in words; see [`errors`](super::errors).
-    pub fn error_kinds(&self, now: crate::timeline::Ts) -> String {
-        self.errors.words(now)
-    }
-
     /// What has collapsed into a row.
     pub fn run(&self, key: &RowKey) -> Option<&Run> {
         self.repeats.run(key)
