@@ -1,5 +1,6 @@
 //! The command line, and nothing else.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -346,6 +347,47 @@ pub struct CheckArgs {
     pub files: Vec<PathBuf>,
 }
 
+impl Cli {
+    /// Reads a command line. Options before a subcommand count as if they stood behind it.
+    ///
+    /// # Errors
+    /// What is wrong with it, or what help there is, ready to be printed.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(subcommand_first(args.into_iter().collect()))
+    }
+}
+
+/// The subcommand before the options that stand in front of it; without any, the words as they are.
+fn subcommand_first(mut args: Vec<OsString>) -> Vec<OsString> {
+    use clap::CommandFactory as _;
+    let command = Cli::command();
+    let takes_value = |is: &dyn Fn(&clap::Arg) -> bool| {
+        command.get_arguments().find(|a| is(a)).is_some_and(|a| a.get_action().takes_values())
+    };
+    let mut at = 1;
+    while let Some(word) = args.get(at).and_then(|w| w.to_str()) {
+        let value_follows = match word.strip_prefix("--") {
+            Some("" | "version") => break,
+            Some(long) => !long.contains('=') && takes_value(&|a| a.get_long() == Some(long)),
+            None if word == "-V" || word == "-" => break,
+            None if word.starts_with('-') => {
+                let mut letters = word.chars().skip(1);
+                let first = letters.next();
+                letters.next().is_none() && takes_value(&|a| a.get_short() == first)
+            }
+            None => {
+                if at > 1 && command.find_subcommand(word).is_some() {
+                    let subcommand = args.remove(at);
+                    args.insert(1, subcommand);
+                }
+                break;
+            }
+        };
+        at += if value_follows { 2 } else { 1 };
+    }
+    args
+}
+
 /// Names of all subcommands.
 pub fn subcommands() -> Vec<String> {
     use clap::CommandFactory as _;
@@ -383,5 +425,39 @@ mod tests {
         let cli = Cli::parse_from(["warroom", "app.log", "./demo"]);
         assert!(cli.command.is_none());
         assert_eq!(cli.live.files.len(), 2);
+    }
+
+    fn read(words: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::read(["warroom"].iter().chain(words).map(OsString::from))
+    }
+
+    #[test]
+    fn options_before_a_subcommand_are_as_good_as_behind_it() {
+        for line in [
+            ["--config", "w.toml", "check"].as_slice(),
+            &["--config=w.toml", "check"],
+            &["check", "--config", "w.toml"],
+        ] {
+            let Some(Command::Check(args)) = read(line).expect("is read").command else { panic!("{line:?}") };
+            assert_eq!(args.config, Some("w.toml".into()), "{line:?}");
+        }
+        let cli = read(&["--config", "w.toml", "deploy", "api", "2.0.0", "--status", "start"]).expect("is read");
+        let Some(Command::Deploy(args)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!((args.config, args.version.as_str()), (Some("w.toml".into()), "2.0.0"));
+        let cli = read(&["--config", "w.toml", "incident", "list"]).expect("is read");
+        let Some(Command::Incident(args)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(args.log.config, Some("w.toml".into()));
+        // One that the subcommand has not is refused, and no screen opens.
+        let why = read(&["--record", "x", "themes"]).expect_err("is refused").to_string();
+        assert!(why.contains("--record"), "{why}");
+    }
+
+    #[test]
+    fn what_is_the_value_of_an_option_or_a_path_is_no_subcommand() {
+        for line in
+            [["--filter", "check", "app.log"].as_slice(), &["-c", "demo"], &["--", "check"], &["app.log", "check"]]
+        {
+            assert!(read(line).expect("is read").command.is_none(), "{line:?}");
+        }
     }
 }

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use warroom::cli::{Cli, Command, UsageError};
 use warroom::commands::{check, demo, deploy, export, incident, note, query, record, recording, relay, screen, texts};
 use warroom::config::{Config, ConfigError};
 use warroom::runtime::{attach, live, replay};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|e| e.exit());
     // Runs as another user: nothing else of the program is started.
     if let Some(Command::RelayPeer { socket }) = &cli.command {
         return relay::run(socket);
@@ -58,13 +57,24 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Some(Command::Recording(args)) => tokio::task::block_in_place(|| recording::run(args)),
         Some(Command::Query(args)) => query::run(args).await,
         Some(Command::Screen(args)) => tokio::task::block_in_place(|| screen::run(args)),
-        Some(Command::Note(args)) => note::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Note(args)) => {
+            let config = incident_config(&args.log)?;
+            note::run(args, &config).await.map(|()| ExitCode::SUCCESS)
+        }
         Some(Command::Deploy(mut args)) => {
-            args.log = args.log.or(Config::find(None)?.0.deploys.log);
+            if args.log.is_none() {
+                args.log = Config::find(args.config.as_deref())?.0.deploys.log;
+            }
             deploy::run(args).map(|()| ExitCode::SUCCESS)
         }
-        Some(Command::Incident(args)) => incident::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
-        Some(Command::Export(args)) => export::run(args, &incident_config()?).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Incident(args)) => {
+            let config = incident_config(&args.log)?;
+            incident::run(args, &config).await.map(|()| ExitCode::SUCCESS)
+        }
+        Some(Command::Export(args)) => {
+            let config = incident_config(&args.log)?;
+            export::run(args, &config).await.map(|()| ExitCode::SUCCESS)
+        }
         Some(Command::Themes) => texts::themes(),
         Some(Command::Keys) => texts::keys(),
         Some(Command::Check(args)) => check::run(args).await,
@@ -75,6 +85,6 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Where the incident log is, for the commands that write to it without a screen.
-fn incident_config() -> anyhow::Result<warroom::signals::incident::config::IncidentConfig> {
-    Ok(Config::find(None)?.0.incident)
+fn incident_config(args: &note::LogArgs) -> anyhow::Result<warroom::signals::incident::config::IncidentConfig> {
+    Ok(Config::find(args.config.as_deref())?.0.incident)
 }

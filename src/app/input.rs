@@ -1,5 +1,6 @@
 //! Presses, clicks and pastes become actions, or go into what is being typed.
 
+use crate::app::cursor;
 use crate::app::filtering;
 use crate::app::travel;
 use crate::app::update;
@@ -230,10 +231,11 @@ fn click(state: &mut State, x: u16, y: u16) -> Vec<Effect> {
     }
     if let Some((pane, spot)) = state.view.layout.rows.iter().find(|(_, s)| s.area.contains(at)).copied() {
         state.view.focus = pane;
-        return update::put_cursor(state, pane, spot.index);
+        return update::put_cursor(state, spot.index);
     }
     if let Some((pane, _)) = state.view.layout.panes.iter().find(|(_, r)| r.contains(at)) {
         state.view.focus = *pane;
+        cursor::settle(state);
     }
     Vec::new()
 }

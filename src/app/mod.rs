@@ -7,6 +7,7 @@ pub mod commands;
 pub mod compare;
 pub mod complete;
 pub mod counting;
+pub mod cursor;
 pub mod effect;
 pub mod facts;
 pub mod filtering;

@@ -1,6 +1,7 @@
 //! Notes: one key from seeing to noting, changing them later, and coming back to the screen that one was begun on.
 
 use super::action::Action;
+use super::cursor::{self, Cursor};
 use super::effect::{Draft, Effect, NoteChange};
 use super::filtering;
 use super::overlays::Overlay;
@@ -42,7 +43,7 @@ fn before(state: &State) -> Vec<String> {
 /// How the screen stands.
 fn screen_now(state: &State) -> Screen {
     let pane = state.view.focus;
-    let row = (pane != Pane::Logs).then(|| u32::try_from(state.cursor(pane)).ok()).flatten();
+    let row = cursor::focused(state).and_then(|row| u32::try_from(row).ok());
     Screen {
         at: state.now(),
         pane: Some(pane.kind()),
@@ -174,11 +175,12 @@ pub fn reopen(state: &mut State) -> Vec<Effect> {
     if let Some(pane) = screen.pane.and_then(|kind| Pane::ALL.into_iter().find(|p| p.kind() == kind)) {
         state.view.focus = pane;
         if let Some(row) = screen.row {
-            state.view.cursor[pane as usize] = row as usize;
+            state.view.cursor[pane as usize] = Cursor::at(row as usize);
         }
         state.view.zoom = screen.zoom;
     }
     effects.extend(travel::go_to(state, screen.at));
+    cursor::settle(state);
     let at = screen.at.hms(&state.settings.zone);
     let back =
         if state.player.is_replay() { String::new() } else { format!("; {} leads back to live", live_key(state)) };

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use super::arrival::{OfferRow, SavedRow};
 use super::counting::Counting;
+use super::cursor::Cursor;
 use super::effect::Draft;
 use super::keymap::Keymap;
 use super::overlays::Overlay;
@@ -23,7 +24,7 @@ use crate::signals::logs::store::StoreFigures;
 use crate::signals::logs::view::LogView;
 use crate::stream::recorder::RecorderStatus;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
-use crate::ui::{Glyphs, Level};
+use crate::ui::{Glyphs, Level, NOWHERE};
 
 /// All of it. Owned by the main loop.
 #[derive(Clone, Debug)]
@@ -55,8 +56,8 @@ pub struct View {
     pub focus: Pane,
     /// Whether it has the whole screen.
     pub zoom: bool,
-    /// Row under the cursor, per pane.
-    pub cursor: [usize; 6],
+    /// The cursor of each pane; that of the logs is the log view's own.
+    pub cursor: [Cursor; 6],
     /// The one filter.
     pub filter: Filter,
     /// Terms that are switched off for now.
@@ -190,7 +191,10 @@ impl State {
             player,
             logs: LogView::new(),
             // The incident pane begins at its newest row.
-            view: View { cursor: [0, 0, 0, 0, 0, usize::MAX], ..View::default() },
+            view: View {
+                cursor: std::array::from_fn(|i| Cursor::at(if i == Pane::Incident as usize { NOWHERE } else { 0 })),
+                ..View::default()
+            },
             settings,
             unsaved: Vec::new(),
             running: Vec::new(),
@@ -206,10 +210,5 @@ impl State {
     /// A line for the bottom of the screen.
     pub fn say(&mut self, level: Level, text: impl Into<String>) {
         self.view.message = Some((level, text.into(), self.player.clock));
-    }
-
-    /// The row under the cursor of a pane.
-    pub fn cursor(&self, pane: Pane) -> usize {
-        self.view.cursor[pane as usize]
     }
 }

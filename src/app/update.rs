@@ -9,11 +9,11 @@ use super::overlays::pick::{Pick, Picking};
 use super::overlays::{MenuKind, Overlay, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, counting, facts, filtering, looking, notes, over, screen, travel};
+use super::{commands, counting, cursor, facts, filtering, looking, notes, over, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
-use crate::ui::{Level, PaneCx, Selected, Theme};
+use crate::ui::{Level, NOWHERE, PaneCx, Selected, Theme};
 
 /// Does what the user wants. Total: every action does something sensible in every state.
 pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
@@ -157,20 +157,18 @@ fn menu(state: &mut State, kind: MenuKind) -> Vec<Effect> {
 
 fn focus(state: &mut State, pane: Pane) -> Vec<Effect> {
     state.view.focus = pane;
+    cursor::settle(state);
     Vec::new()
 }
 
 // --- moving
 
 fn move_by(state: &mut State, by: isize) -> Vec<Effect> {
-    let pane = state.view.focus;
-    if pane == Pane::Logs {
+    if state.view.focus == Pane::Logs {
         state.logs.move_by(by);
         return Vec::new();
     }
-    let total = state.view.layout.totals[pane as usize];
-    let cursor = &mut state.view.cursor[pane as usize];
-    *cursor = (*cursor as isize).saturating_add(by).clamp(0, total.saturating_sub(1) as isize) as usize;
+    cursor::move_by(state, by);
     Vec::new()
 }
 
@@ -187,17 +185,20 @@ fn end(state: &mut State) -> Vec<Effect> {
     move_by(state, isize::MAX / 2)
 }
 
-/// The cursor of a pane goes to a row that was clicked.
-pub fn put_cursor(state: &mut State, pane: Pane, index: usize) -> Vec<Effect> {
-    if pane == Pane::Logs {
+/// The cursor of the focused pane goes to a row that was clicked.
+pub fn put_cursor(state: &mut State, index: usize) -> Vec<Effect> {
+    if state.view.focus == Pane::Logs {
         state.logs.select_index(index);
     } else {
-        state.view.cursor[pane as usize] = index;
+        cursor::put(state, index);
     }
     Vec::new()
 }
 
 // --- looking, copying, leaving
+
+/// Nothing is done to the row that has come into the place of another.
+const GONE: &str = "the row that the cursor was on has gone: j and k go to another";
 
 /// The row under the cursor of the focused pane.
 pub fn selected(state: &State) -> Option<Selected> {
@@ -217,10 +218,10 @@ pub(super) fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) 
         facts: &facts,
         focused: true,
         zoomed: state.view.zoom,
-        cursor: state.cursor(pane),
+        cursor: NOWHERE,
         live: state.player.is_live(),
     };
-    ask(&cx, pane)
+    ask(&PaneCx { cursor: cursor::row(state, &cx, pane), ..cx }, pane)
 }
 
 /// Opens the row; one that stands for a database nobody is connected to leads to the ways to connect.
@@ -235,7 +236,12 @@ fn open(state: &mut State) -> Vec<Effect> {
     if state.view.focus == Pane::Incident {
         return notes::reopen(state);
     }
-    let Some(selected) = selected(state) else { return Vec::new() };
+    let Some(selected) = selected(state) else {
+        if cursor::is_lost(state) {
+            state.say(Level::Warn, GONE);
+        }
+        return Vec::new();
+    };
     let row = state.logs.selected().filter(|_| state.view.focus == Pane::Logs);
     let detail = Detail::new(selected, row);
     overlay(state, Overlay::Detail(Box::new(detail)))
@@ -249,15 +255,16 @@ fn explain(state: &mut State) -> Vec<Effect> {
     }
     let ask = |cx: &PaneCx, pane| match pane {
         Pane::Database => database::pane::explainable(&state.timeline.database, cx),
-        _ => None,
+        _ => Err("no statement is selected: 3 goes to the database, j and k to a statement".to_owned()),
     };
     match with_pane(state, ask) {
-        Some(wanted) => {
+        Ok(wanted) => {
             state.say(Level::Calm, "asking for the plan …");
             vec![Effect::Explain(wanted)]
         }
-        None => {
-            state.say(Level::Warn, "no statement is selected: 3 goes to the database, j and k to a statement");
+        Err(why) => {
+            let why = if cursor::is_lost(state) { GONE.to_owned() } else { why };
+            state.say(Level::Warn, why);
             Vec::new()
         }
     }
@@ -284,7 +291,11 @@ fn end_session(state: &mut State) -> Vec<Effect> {
     match ending {
         Some(ending) => overlay(state, Overlay::End { line: Line::new("", &[]), ending: Box::new(ending) }),
         None => {
-            state.say(Level::Warn, "no session is selected: 3 goes to the database, j and k to a session");
+            let why = match cursor::is_lost(state) {
+                true => GONE,
+                false => "no session is selected: 3 goes to the database, j and k to a session",
+            };
+            state.say(Level::Warn, why);
             Vec::new()
         }
     }
@@ -353,6 +364,10 @@ pub fn copy(state: &mut State, what: char) -> Vec<Effect> {
     };
     match text {
         Some(text) => vec![Effect::Copy { what: name, text }],
+        None if name == "row" && cursor::is_lost(state) => {
+            state.say(Level::Warn, GONE);
+            Vec::new()
+        }
         None => {
             state.say(Level::Warn, format!("there is no {name} here to copy"));
             Vec::new()

@@ -49,7 +49,11 @@ pub struct DeployArgs {
     /// When it was done, such as 14:02 or -5m [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
-    /// The deploy log [default: /var/log/deploys.jsonl if it can be written to, else deploys.jsonl in the state folder]
+    /// Configuration file, whose [deploys] log is written to
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The deploy log [default: the configured one, else /var/log/deploys.jsonl if it can be written to, else
+    /// deploys.jsonl in the state folder]
     #[arg(long, value_name = "PATH", env = "WARROOM_DEPLOY_LOG")]
     pub log: Option<PathBuf>,
 }

@@ -46,6 +46,9 @@ pub struct LogArgs {
     /// The incident log [default: incident.path, /var/lib/warroom or the user's state folder]
     #[arg(long, global = true, value_name = "PATH")]
     pub log: Option<PathBuf>,
+    /// Configuration file
+    #[arg(long, global = true, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Who writes [default: incident.author, else the login name]
     #[arg(long, global = true, value_name = "NAME")]
     pub author: Option<String>,
@@ -175,7 +178,7 @@ mod tests {
     fn a_log_in_a_folder_that_is_not_there_is_refused_and_not_made() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("warroom-demo-*/incident.sqlite");
-        let args = LogArgs { log: Some(log.clone()), author: None };
+        let args = LogArgs { log: Some(log.clone()), ..LogArgs::default() };
         let e = args.store(&IncidentConfig::default()).unwrap_err().to_string();
         assert!(e.contains("there is no folder"), "{e}");
         assert!(!log.parent().unwrap().exists());

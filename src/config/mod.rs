@@ -120,11 +120,12 @@ impl Config {
         Ok(config)
     }
 
-    /// The file given, else the first that exists of [`places`], else the defaults. Returns where it came from.
+    /// The file given, else that of `WARROOM_CONFIG`, else the first that exists of [`places`], else the defaults. Returns
+    /// where it came from.
     pub fn find(given: Option<&Path>) -> Result<(Config, Option<PathBuf>), ConfigError> {
         let path = match given {
             Some(p) => Some(p.to_owned()),
-            None => places().into_iter().find(|p| p.exists()),
+            None => named().or_else(|| places().into_iter().find(|p| p.exists())),
         };
         let Some(path) = path else { return Ok((Config::default(), None)) };
         let text = std::fs::read_to_string(&path)
@@ -186,6 +187,11 @@ pub fn places() -> Vec<PathBuf> {
     }
     places.push(PathBuf::from("/etc/warroom/config.toml"));
     places
+}
+
+/// The file that the environment names.
+fn named() -> Option<PathBuf> {
+    std::env::var_os("WARROOM_CONFIG").filter(|v| !v.is_empty()).map(PathBuf::from)
 }
 
 /// The user's state folder: recordings saved on the way out, drafts.

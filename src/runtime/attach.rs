@@ -5,11 +5,14 @@
 use crate::app::travel;
 use std::io::{Read, Write};
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use jiff::tz::TimeZone;
 use tokio::sync::{RwLock, mpsc};
 
 use super::discovery::Offers;
@@ -31,9 +34,10 @@ use crate::signals::{Event, Roots};
 use crate::stream::queue;
 use crate::stream::recorder::{self, Recorder};
 use crate::stream::recording::{Frame, Reader};
-use crate::timeline::SourceKind;
 use crate::timeline::source::Declaration;
+use crate::timeline::{SourceKind, Ts};
 use crate::ui::Level;
+use crate::ui::text::clean;
 
 fn name(uid: u32, pid: u32) -> String {
     format!("warroom-{uid}-{pid}")
@@ -82,6 +86,41 @@ fn running(uid: u32) -> Vec<u32> {
     pids
 }
 
+/// One that can be attached to, so that it is known again: `4121  anna  since 14:02  warroom record -o night.wr`.
+fn told(pid: u32) -> String {
+    let process = Path::new("/proc").join(pid.to_string());
+    let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
+    let words: Vec<_> = line.split(|b| *b == 0).filter(|w| !w.is_empty()).map(String::from_utf8_lossy).collect();
+    let words =
+        words.iter().enumerate().map(|(i, w)| if i == 0 { w.rsplit('/').next().unwrap_or(w) } else { w.as_ref() });
+    let words = clean(&words.collect::<Vec<_>>().join(" ")).into_owned();
+    let about = std::fs::metadata(&process).ok();
+    let user = about.as_ref().and_then(|m| user_name(m.uid())).unwrap_or_else(|| "?".into());
+    // The folder of a process bears the time it was first looked at by somebody; its start stands in `stat`.
+    let zone = TimeZone::system();
+    let since = started(&process).map_or("?".into(), |t| t.date_hms(&zone));
+    format!("{pid:>7}  {user}  since {since}  {}", if words.is_empty() { "?" } else { &words })
+}
+
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let of = |l: &str| {
+        let mut parts = l.split(':');
+        let name = parts.next()?.to_owned();
+        (parts.nth(1)? == uid.to_string()).then_some(name)
+    };
+    users.lines().find_map(of).or_else(|| Some(uid.to_string()))
+}
+
+/// When a process began: ticks since the kernel's start, of which there are a hundred a second for programs.
+fn started(process: &Path) -> Option<Ts> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    let ticks: i64 = stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()?;
+    let boot = std::fs::read_to_string("/proc/stat").ok()?;
+    let boot: i64 = boot.lines().find_map(|l| l.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(Ts::from_secs(boot + ticks / 100))
+}
+
 /// `warroom attach`.
 pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let uid = rustix::process::getuid().as_raw();
@@ -92,7 +131,10 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         (None, []) => anyhow::bail!(
             "no warroom of this user runs on this box; start one with `warroom`, or `warroom record -o FILE`"
         ),
-        (None, many) => anyhow::bail!("several run: {many:?}; name one: warroom attach {}", many[0]),
+        (None, many) => {
+            let told: String = many.iter().map(|pid| format!("\n  {}", told(*pid))).collect();
+            anyhow::bail!("several run; name one: warroom attach {}{told}", many[0])
+        }
     };
     let address = SocketAddr::from_abstract_name(name(uid, pid))?;
     let stream = UnixStream::connect_addr(&address).with_context(|| format!("cannot attach to process {pid}"))?;

@@ -79,6 +79,16 @@ pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
             format!("there is no file {file:?}; did you mean `warroom {meant}`? For a file that comes later: ./{file}");
         return Err(UsageError(text).into());
     }
+    let names = crate::cli::subcommands();
+    let is_name = |f: &&std::path::PathBuf| !f.exists() && f.to_str().is_some_and(|w| names.iter().any(|n| n == w));
+    if let Some(name) = args.files.iter().find(is_name) {
+        let name = name.display();
+        let text = format!(
+            "{name} is a subcommand and comes first: `warroom {name}`; there is no file of that name. \
+             For a file that comes later: ./{name}"
+        );
+        return Err(UsageError(text).into());
+    }
     let discover = args.files.is_empty() && args.commands.is_empty() && config.names_no_source();
     let filter = parse_filter(args.filter.as_deref())?;
     run(Live {

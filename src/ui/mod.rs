@@ -9,5 +9,5 @@ pub mod theme;
 pub mod widgets;
 
 pub use glyphs::Glyphs;
-pub use pane::{Glance, Level, PaneCx, PaneFrame, RowSpot, Selected, Verdict};
+pub use pane::{Glance, Level, NOWHERE, PaneCx, PaneFrame, RowKey, RowSpot, Selected, Verdict};
 pub use theme::{ColorDepth, Role, Theme, ThemeError};

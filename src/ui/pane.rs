@@ -1,9 +1,11 @@
 //! What a pane is handed and what it gives back.
 //!
-//! Every slice's `pane.rs` has the same four functions, each taking its own history and a [`PaneCx`]:
+//! Every slice's `pane.rs` has the same functions, each taking its own history and a [`PaneCx`]:
 //! `verdict` (one line that says what is so), `glance` (the pane when it is hidden), `draw`, and `select` (the row under
-//! the cursor, as evidence for a note). All are pure.
+//! the cursor, as evidence for a note); and `keys`, what each row stands for, so that the cursor stays on its row while the
+//! order changes. All are pure.
 
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
@@ -28,11 +30,31 @@ pub struct PaneCx<'a> {
     pub focused: bool,
     /// Whether it has the whole screen.
     pub zoomed: bool,
-    /// Row under the cursor, counted from 0 over all rows of the pane.
+    /// Row under the cursor, counted from 0 over all rows of the pane; one beyond the last, as [`NOWHERE`], is none.
     pub cursor: usize,
     /// Whether the playhead follows the clock.
     pub live: bool,
 }
+
+/// The cursor of a pane whose row has gone.
+pub const NOWHERE: usize = usize::MAX;
+
+impl PaneCx<'_> {
+    /// The row under the cursor, if it is one of `total`.
+    pub fn row(&self, total: usize) -> Option<usize> {
+        Some(self.cursor).filter(|row| *row < total)
+    }
+
+    /// The first row to draw in `lines` lines, so that the one under the cursor is seen.
+    pub fn top(&self, total: usize, lines: usize) -> usize {
+        self.row(total).map_or(0, |row| (row + 1).saturating_sub(lines))
+    }
+}
+
+/// What a row stands for, whatever its place in the list: `session 3 4121 …`. Two rows of one pane that have the same key
+/// stand for the same thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowKey(pub CompactString);
 
 /// How bad something is; decides the role a verdict is drawn in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -15,7 +15,7 @@ pub struct Palette {
     pub fits: Vec<Action>,
     /// The one under the cursor.
     pub cursor: usize,
-    /// Left out: what this run does not allow.
+    /// What this run does not allow: found by its whole name alone, and then it says what it needs.
     pub without: Option<Action>,
 }
 
@@ -30,7 +30,8 @@ impl Palette {
     /// The text changed.
     pub fn refit(&mut self) {
         self.fit();
-        let without = self.without;
+        let asked = Action::named(self.line.text().split(' ').next().unwrap_or(""));
+        let without = self.without.filter(|a| asked != Some(*a));
         self.fits.retain(|a| Some(*a) != without);
     }
 

@@ -61,9 +61,14 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             typing(cx, area, buf, out, "write to: ", line, "a path; never overwritten");
         }
         Some(Overlay::Palette(p)) => {
-            let hint = p
-                .chosen()
-                .map_or("no such command; ^U clears, Esc leaves".to_owned(), |(a, _)| a.row().sentence.to_owned());
+            let hint = match p.chosen() {
+                None => "no such command; ^U clears, Esc leaves".to_owned(),
+                Some((a, _)) if p.without == Some(a) => {
+                    let y = state.settings.keymap.key_of(Action::CopyRow).map(|k| k.to_string()).unwrap_or_default();
+                    format!("needs --allow-kill; {y} copies the SQL that would do it")
+                }
+                Some((a, _)) => a.row().sentence.to_owned(),
+            };
             typing(cx, area, buf, out, ":", &p.line, &hint);
         }
         Some(Overlay::Confirm { line, name, command, .. }) => {

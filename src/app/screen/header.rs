@@ -42,7 +42,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
     let name = if state.settings.demo { "warroom demo".to_owned() } else { "warroom".to_owned() };
     parts.push((name, if live { Role::Header } else { Role::HeaderPast }));
-    if let Some(incident) = incident::pane::header(&state.shown().incident, cx) {
+    let before: usize = parts.iter().map(|(part, _)| text::width(part) + 2).sum();
+    let room = usize::from(right.saturating_sub(area.left() + 2)).saturating_sub(before);
+    if let Some(incident) = incident::pane::header(&state.shown().incident, cx, room) {
         parts.push((incident, if live { Role::Header } else { Role::HeaderPast }));
     } else {
         let host = state.shown().host_at(cx.now).0;

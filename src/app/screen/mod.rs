@@ -7,7 +7,7 @@ mod header;
 pub mod layout;
 mod overlay;
 mod panes;
-pub use panes::select;
+pub use panes::{keys, select};
 mod strip;
 mod summary;
 
@@ -28,8 +28,6 @@ pub struct ScreenLayout {
     pub panes: Vec<(Pane, Rect)>,
     /// Rows of panes that can be selected.
     pub rows: Vec<(Pane, RowSpot)>,
-    /// Rows in all, per pane.
-    pub totals: [usize; 6],
     /// The strip and the span it shows.
     pub strip: Option<(Rect, TimeRange)>,
     /// Key hints that can be clicked.

@@ -5,11 +5,12 @@ use ratatui::layout::Rect;
 
 use super::ScreenLayout;
 use super::layout::Places;
+use crate::app::cursor;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::{database, deploys, health, host, incident, logs};
 use crate::timeline::facts::MarkKind;
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, text};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, Selected, text};
 
 /// Draws all panes that have a place.
 pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: &mut ScreenLayout) {
@@ -18,7 +19,7 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: 
         if area.is_empty() {
             continue;
         }
-        let cx = PaneCx { focused: state.view.focus == pane, cursor: state.cursor(pane), ..*cx };
+        let cx = PaneCx { focused: state.view.focus == pane, cursor: cursor::row(state, cx, pane), ..*cx };
         title(state, &cx, pane, area, buf);
         let mut body = Rect { y: area.y + 1, height: area.height - 1, ..area };
         if area.x > 0 && area.height > 0 {
@@ -39,7 +40,6 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer, out: 
             out.log_height = state.logs.drawn_lines();
         }
         out.panes.push((pane, body));
-        out.totals[pane as usize] = frame.total;
         out.rows.extend(frame.rows.into_iter().map(|spot| (pane, spot)));
     }
 }
@@ -54,7 +54,8 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
     let name = format!(" {} {} ", pane.number(), pane.name());
     let role = if cx.focused { Role::TitleFocused } else { Role::Title };
     x += text::put(buf, x, area.y, area.right().saturating_sub(x), &name, cx.theme.style(role)) + 1;
-    let detail = detail(state, cx, pane);
+    let room = usize::from(area.right().saturating_sub(x + 3));
+    let detail = detail(state, cx, pane, room);
     if !detail.is_empty() && x < area.right() {
         text::put(
             buf,
@@ -67,7 +68,7 @@ fn title(state: &State, cx: &PaneCx, pane: Pane, area: Rect, buf: &mut Buffer) {
     }
 }
 
-fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
+fn detail(state: &State, cx: &PaneCx, pane: Pane, room: usize) -> String {
     let mut names: Vec<&str> = Vec::new();
     for source in state.shown().sources.values().filter(|s| s.decl.kind == pane.kind()) {
         // A log that several runs followed is one.
@@ -100,7 +101,7 @@ fn detail(state: &State, cx: &PaneCx, pane: Pane) -> String {
         Pane::Deploys if names.len() > 2 => format!("{} sources", names.len()),
         Pane::Deploys => names.join(", "),
         Pane::Health => String::new(),
-        Pane::Incident => incident::pane::header(&state.shown().incident, cx).unwrap_or_default(),
+        Pane::Incident => incident::pane::header(&state.shown().incident, cx, room).unwrap_or_default(),
     }
 }
 
@@ -189,5 +190,18 @@ pub fn select(state: &State, cx: &PaneCx, pane: Pane) -> Option<Selected> {
         Pane::Deploys => deploys::pane::select(&t.deploys, cx),
         Pane::Health => health::pane::select(&t.health, cx),
         Pane::Incident => incident::pane::select(&t.incident, cx),
+    }
+}
+
+/// What the rows of a pane stand for, in the order they are drawn in; the log pane keeps its cursor itself.
+pub fn keys(state: &State, cx: &PaneCx, pane: Pane) -> Vec<RowKey> {
+    let t = state.shown();
+    match pane {
+        Pane::Logs => Vec::new(),
+        Pane::Host => host::pane::keys(t.host_at(cx.now).1, cx),
+        Pane::Database => database::pane::keys(&t.database, cx),
+        Pane::Deploys => deploys::pane::keys(&t.deploys, cx),
+        Pane::Health => health::pane::keys(&t.health, cx),
+        Pane::Incident => incident::pane::keys(&t.incident, cx),
     }
 }

@@ -4,13 +4,16 @@ use super::world::{World, outage, t, two_requests};
 use crate::app::action::{ACTIONS, Action};
 use crate::app::arrival::{Arrival, OfferRow};
 use crate::app::arrive::arrive;
+use crate::app::cursor;
 use crate::app::effect::Effect;
 use crate::app::input::Input;
 use crate::app::pane::Pane;
 use crate::app::update::update;
 use crate::config::discover::Consent;
 use crate::signals::Event;
-use crate::signals::database::event::{Activity, DatabaseEvent, ServerInfo, Session, TitledServer, Titles};
+use crate::signals::database::event::{
+    Activity, DatabaseEvent, LineRef, ServerInfo, Session, SlowStatement, TitledServer, Titles,
+};
 use crate::signals::database::plan;
 use crate::signals::deploys::config::Rollback;
 use crate::timeline::{SourceId, SourceKind, SourceState};
@@ -98,6 +101,11 @@ fn the_palette_finds_a_command_by_letters_runs_it_with_its_argument_and_remember
     w.press("enter");
     assert!(w.bottom().starts_with(":no such thing at all"), "what was typed stays: {}", w.bottom());
     assert!(w.bottom().contains("no such command"), "{}", w.bottom());
+    w.press("esc :");
+    w.write("kill");
+    assert!(w.bottom().contains("needs --allow-kill; y copies the SQL"), "{}", w.bottom());
+    w.press("enter");
+    assert!(w.bottom().contains("--allow-kill"), "{}", w.bottom());
 }
 
 #[test]
@@ -138,11 +146,11 @@ fn a_rollback_asks_for_the_name_and_runs_only_when_it_is_typed() {
 fn numbers_and_tab_focus_panes_and_the_cursor_of_each_stays_where_it_was() {
     let mut w = outage();
     w.press("4 j");
-    assert_eq!((w.state.view.focus, w.state.cursor(Pane::Deploys)), (Pane::Deploys, 1));
+    assert_eq!((w.state.view.focus, cursor::focused(&w.state)), (Pane::Deploys, Some(1)));
     w.press("2 j j j 4");
-    assert_eq!(w.state.cursor(Pane::Deploys), 1);
+    assert_eq!(cursor::focused(&w.state), Some(1));
     w.press("j j j j j j j j");
-    assert_eq!(w.state.cursor(Pane::Deploys), 1, "there are two rows");
+    assert_eq!(cursor::focused(&w.state), Some(1), "there are two rows");
     w.press("tab tab tab");
     assert_eq!(w.state.view.focus, Pane::Logs);
     w.press("backtab");
@@ -272,6 +280,87 @@ fn a_failing_source_is_said_once_and_no_advice_with_it() {
             assert!(!text.contains(advice), "{text}");
         }
     }
+}
+
+fn slow_statement(w: &mut World, at: &str, statement: &str, fingerprint: u64, ms: f64) {
+    let from = LineRef { source: SourceId(3), name: "api".into(), generation: 0, offset: 0 };
+    let slow =
+        SlowStatement { duration_ms: ms, statement: statement.into(), fingerprint, from, ..SlowStatement::default() };
+    w.event(SourceId(7), t(at), Event::Database(DatabaseEvent::SlowStatement(slow)));
+}
+
+#[test]
+fn the_cursor_stays_on_its_statement_while_the_order_changes_and_x_says_why_there_is_no_plan() {
+    let mut w = World::live("14:00:00").sized(80, 24);
+    w.source(t("13:59:50"), SourceId(7), SourceKind::Database, "api", "app.log");
+    slow_statement(&mut w, "13:59:56", "SELECT a FROM first", 1, 4_000.0);
+    slow_statement(&mut w, "13:59:56", "SELECT b FROM second", 2, 2_000.0);
+    w.press("3 j");
+    let marked = |w: &mut World| {
+        let text = w.text();
+        let line = text.lines().find(|l| l.starts_with('▌')).unwrap_or_else(|| panic!("no cursor in\n{text}"));
+        line.split_once("SELECT ").map(|(_, s)| s.trim().to_owned())
+    };
+    assert_eq!(marked(&mut w).as_deref(), Some("b FROM second"));
+    for i in 0..10 {
+        slow_statement(
+            &mut w,
+            &format!("14:00:{i:02}"),
+            "SELECT b FROM second",
+            2,
+            if i % 2 == 0 { 9_000.0 } else { 1.0 },
+        );
+        slow_statement(
+            &mut w,
+            &format!("14:00:{i:02}"),
+            "SELECT a FROM first",
+            1,
+            if i % 3 == 0 { 20_000.0 } else { 1.0 },
+        );
+        w.tick(t(&format!("14:00:{i:02}")));
+        assert_eq!(marked(&mut w).as_deref(), Some("b FROM second"), "at second {i}");
+        assert_eq!(super::super::update::selected(&w.state).expect("a row").text.contains("second"), true);
+    }
+    assert!(w.press("x").is_empty());
+    assert!(w.bottom().contains("no server to ask: the log of api told of this statement"), "{}", w.bottom());
+}
+
+#[test]
+fn the_sql_that_ends_a_session_is_never_that_of_another_which_took_its_row() {
+    let mut w = World::live("14:00:00").sized(160, 45);
+    let session = |pid: i32, blocked_by: Vec<i32>| Session {
+        pid,
+        state: Some(if blocked_by.is_empty() { "idle in transaction" } else { "active" }.into()),
+        backend_start: Some(t("13:00:00")),
+        query_age_ms: Some(3_000),
+        wait: (!blocked_by.is_empty()).then(|| "Lock:tuple".into()),
+        blocked_by,
+        ..Session::default()
+    };
+    let look = |sessions| Event::Database(DatabaseEvent::Activity(Activity { sessions, ..Activity::default() }));
+    let id = SourceId(7);
+    w.source(t("13:59:50"), id, SourceKind::Database, "orders", "postgres://db-1/shop");
+    let info = ServerInfo { name: "orders".into(), engine: "postgres".into(), ..ServerInfo::default() };
+    w.event(id, t("13:59:58"), Event::Database(DatabaseEvent::ServerInfo(info)));
+    w.event(id, t("13:59:59"), look(vec![session(41, vec![]), session(42, vec![41])]));
+    w.press("3 j");
+    // Others come above it.
+    let two = vec![session(31, vec![]), session(32, vec![31]), session(33, vec![31])];
+    let mut all = two.clone();
+    all.extend([session(41, vec![]), session(42, vec![41])]);
+    w.event(id, t("14:00:01"), look(all));
+    w.tick(t("14:00:01"));
+    let effects = w.press("y");
+    let [Effect::Copy { text, .. }] = &effects[..] else { panic!("{effects:?} {}", w.text()) };
+    assert!(text.contains("pid = 41 AND"), "{text}");
+    // It has ended: no other takes its place.
+    w.event(id, t("14:00:03"), look(two));
+    w.tick(t("14:00:03"));
+    assert!(w.press("y").is_empty(), "{}", w.text());
+    assert!(w.bottom().contains("has gone: j and k go to another"), "{}", w.bottom());
+    w.press("j");
+    let effects = w.press("y");
+    assert!(matches!(&effects[..], [Effect::Copy { text, .. }] if text.contains("pid = 31 AND")), "{effects:?}");
 }
 
 #[test]

@@ -8,14 +8,16 @@ mod select;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use self::rows::{Piece, Row};
+use self::rows::{Picked, Piece, Row};
 use super::ending::{Ending, How};
 use super::history::{DatabaseHistory, Seen, Server};
 use super::plan::Wanted;
-use super::verdict as conclusions;
+use super::slow::SlowRow;
+use super::verdict::{self as conclusions, Now};
+use crate::timeline::SourceId;
 use crate::timeline::time::short;
 use crate::ui::text::{put, width};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, RowSpot, Selected, Verdict};
 
 /// What is so, in one line.
 pub fn verdict(history: &DatabaseHistory, cx: &PaneCx) -> Verdict {
@@ -49,7 +51,7 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
         text += &format!(" blocked {}", root.blocked);
     } else if let Some(holder) = now.holders.first() {
         text += &format!(" blocked {}", holder.waiting.len());
-    } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
+    } else if let Some(row) = now.slow.iter().find(|r| r.is_slow()) {
         let slow = format!(" slow {}", conclusions::millis(row.typical_ms()));
         return Glance::new(now.verdict.level, text + &slow).short(short);
     }
@@ -82,7 +84,9 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
 pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
     let area = area.intersection(buf.area);
     let now = conclusions::now(history, cx);
-    let rows = rows::rows(history, &now, cx, area.width);
+    // The first column is the cursor's.
+    let inside = Rect { x: area.x.saturating_add(1), width: area.width.saturating_sub(1), ..area };
+    let rows = rows::rows(history, &now, cx, inside.width);
     let total = rows.iter().filter(|r| r.selects.is_some()).count();
     let mut frame = PaneFrame { rows: Vec::new(), total };
     if area.is_empty() {
@@ -94,14 +98,19 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
         Level::Warn => Role::Warn,
         Level::Bad => Role::Bad,
     };
-    put(buf, area.x, area.y, area.width, &now.verdict.text, cx.theme.style(role));
+    put(buf, inside.x, inside.y, inside.width, &now.verdict.text, cx.theme.style(role));
     let height = usize::from(area.height) - 1;
-    let from = scroll(&rows, cx, height);
+    let at = cx.row(total).filter(|_| cx.focused);
+    let from = scroll(&rows, at, height);
     let mut index = rows[..from].iter().filter(|r| r.selects.is_some()).count();
     for (row, y) in rows[from..].iter().take(height).zip(area.y + 1..) {
         let line = Rect { y, height: 1, ..area };
-        let selected = row.selects.is_some() && cx.focused && index == cx.cursor;
-        draw_row(row, selected, cx, line, buf);
+        let selected = row.selects.is_some() && at == Some(index);
+        if selected {
+            buf.set_style(line, cx.theme.style(Role::Cursor));
+            put(buf, line.x, y, 1, cx.glyphs.cursor, cx.theme.style(Role::Cursor));
+        }
+        draw_row(row, selected, cx, Rect { y, height: 1, ..inside }, buf);
         if row.selects.is_some() {
             frame.rows.push(RowSpot { area: line, index });
             index += 1;
@@ -118,18 +127,13 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
 }
 
 /// First row to draw, so that the one under the cursor is seen.
-fn scroll(rows: &[Row], cx: &PaneCx, height: usize) -> usize {
-    if !cx.focused {
-        return 0;
-    }
-    let at = rows.iter().enumerate().filter(|(_, r)| r.selects.is_some()).nth(cx.cursor).map_or(0, |(i, _)| i);
+fn scroll(rows: &[Row], cursor: Option<usize>, height: usize) -> usize {
+    let Some(cursor) = cursor else { return 0 };
+    let at = rows.iter().enumerate().filter(|(_, r)| r.selects.is_some()).nth(cursor).map_or(0, |(i, _)| i);
     (at + 1).saturating_sub(height.max(1)).min(rows.len())
 }
 
 fn draw_row(row: &Row, selected: bool, cx: &PaneCx, line: Rect, buf: &mut Buffer) {
-    if selected {
-        buf.set_style(line, cx.theme.style(Role::Cursor));
-    }
     let mut x = line.x;
     for Piece { text, role, width: w } in &row.pieces {
         if x >= line.right() {
@@ -153,62 +157,99 @@ fn dim(area: Rect, cx: &PaneCx, buf: &mut Buffer) {
     buf.set_style(area, cx.theme.style(Role::Dim));
 }
 
+/// What the rows stand for: a statement by its shape, a session by its server, number and start.
+pub fn keys(history: &DatabaseHistory, cx: &PaneCx) -> Vec<RowKey> {
+    let now = conclusions::now(history, cx);
+    let rows = rows::rows(history, &now, cx, 0);
+    rows.into_iter().filter_map(|r| r.selects).map(|p| select::key(&p, history, &now)).collect()
+}
+
+/// What the row under the cursor stands for.
+fn picked(history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Option<Picked> {
+    rows::rows(history, now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)
+}
+
+/// The number of the server that is shown.
+fn shown(history: &DatabaseHistory, now: &Now) -> Option<SourceId> {
+    let (server, _) = now.server?;
+    history.servers.iter().find(|(_, s)| std::ptr::eq(*s, server)).map(|(id, _)| *id)
+}
+
 /// Whether the row under the cursor stands for a server of this box that could be connected to; its port where it is
 /// known.
 pub fn connectable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Option<u16>> {
     let now = conclusions::now(history, cx);
-    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let picked = picked(history, &now, cx)?;
     match picked {
-        rows::Picked::Outside(i) => now.outside.get(i).map(|s| s.port),
+        Picked::Outside(i) => now.outside.get(i).map(|s| s.port),
         _ => None,
     }
 }
 
 /// The statement under the cursor, and the server to ask for its plan.
-pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Wanted> {
+///
+/// # Errors
+/// Why there is nothing to ask, or nobody, in words for the user.
+pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Result<Wanted, String> {
     let now = conclusions::now(history, cx);
-    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
-    let shown = || {
-        let (server, _) = now.server?;
-        history.servers.iter().find(|(_, s)| std::ptr::eq(*s, server)).map(|(id, _)| *id)
+    let Some(picked) = picked(history, &now, cx) else {
+        return Err("no statement is listed here, and so there is nothing to explain".into());
     };
-    if let rows::Picked::Slow(i) = picked {
-        let row = now.slow.get(i)?;
-        let statement = row.statement.as_ref()?;
-        // The server whose counters know it, or that runs it.
-        let knows = |id| row.queryid.is_some_and(|q| history.text(id, q, cx.now).is_some());
-        let runs = |s: &Server| {
-            s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
-        };
-        let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
-        let source = of.or_else(shown).or_else(|| now.files.first().map(|f| f.source))?;
-        // What runs now has its values, and so has what a log line told; counters know its shape only.
-        let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
-            l.sessions.iter().find(|s| {
-                s.session.is_active()
-                    && (s.statement.fingerprint == statement.fingerprint
-                        || row.queryid.is_some() && s.session.queryid == row.queryid)
-            })
-        });
-        let told = || history.slow.upto(cx.now).filter(|e| e.value.statement.fingerprint == row.key).last();
-        let (text, db) = match running {
-            Some(s) => (s.statement.text.clone(), s.session.db.to_string()),
-            None => (told().map_or(&statement.text, |e| &e.value.statement.text).clone(), String::new()),
-        };
-        return Some(Wanted { source, statement: text, db, queryid: row.queryid, run: false });
+    match picked {
+        Picked::Slow(i) => now.slow.get(i).ok_or_else(String::new).and_then(|row| of_row(row, history, &now, cx)),
+        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(_) => {
+            let running = select::seen(&picked, &now).filter(|s| !s.statement.text.is_empty());
+            let Some((seen, source)) = running.zip(shown(history, &now)) else {
+                return Err("the statement of this session is not visible, and so it cannot be explained".into());
+            };
+            let (statement, db, queryid) =
+                (seen.statement.text.clone(), seen.session.db.to_string(), seen.session.queryid);
+            Ok(Wanted { source, statement, db, queryid, run: false })
+        }
+        _ => Err("this row is no statement: j and k go to one".into()),
     }
-    let seen = select::seen(&picked, &now)?;
-    let (statement, db, queryid) = (seen.statement.text.clone(), seen.session.db.to_string(), seen.session.queryid);
-    (!statement.is_empty()).then(|| shown().map(|source| Wanted { source, statement, db, queryid, run: false }))?
+}
+
+fn of_row(row: &SlowRow, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Result<Wanted, String> {
+    let Some(statement) = row.statement.as_ref() else {
+        return Err("the text of this statement is not known, only its number: there is nothing to explain".into());
+    };
+    // The server whose counters know it, or that runs it.
+    let knows = |id| row.queryid.is_some_and(|q| history.text(id, q, cx.now).is_some());
+    let runs = |s: &Server| {
+        s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
+    };
+    let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
+    let Some(source) = of.or_else(|| shown(history, now)).or_else(|| now.files.first().map(|f| f.source)) else {
+        let from = row.line.as_ref().map(|l| format!(" of {}", l.name)).unwrap_or_default();
+        let logged = if row.planned { "; Enter shows the plan that was logged" } else { "" };
+        return Err(format!(
+            "no server to ask: the log{from} told of this statement, and no database is connected{logged}"
+        ));
+    };
+    // What runs now has its values, and so has what a log line told; counters know its shape only.
+    let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
+        l.sessions.iter().find(|s| {
+            s.session.is_active()
+                && (s.statement.fingerprint == statement.fingerprint
+                    || row.queryid.is_some() && s.session.queryid == row.queryid)
+        })
+    });
+    let told = || history.slow.upto(cx.now).filter(|e| e.value.statement.fingerprint == row.key).last();
+    let (text, db) = match running {
+        Some(s) => (s.statement.text.clone(), s.session.db.to_string()),
+        None => (told().map_or(&statement.text, |e| &e.value.statement.text).clone(), String::new()),
+    };
+    Ok(Wanted { source, statement: text, db, queryid: row.queryid, run: false })
 }
 
 /// The session under the cursor, for ending it or its statement: it must be a session of a client, on the server that is
 /// shown, and not a prepared transaction.
 pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
     let now = conclusions::now(history, cx);
-    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let picked = picked(history, &now, cx)?;
     let (server, look) = now.server?;
-    let source = history.servers.iter().find(|(_, s)| std::ptr::eq(*s, server)).map(|(id, _)| *id)?;
+    let source = shown(history, &now)?;
     let running = |i: usize| {
         let row = now.slow.get(i)?;
         let same = |s: &&Seen| {
@@ -217,7 +258,7 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
         look.sessions.iter().filter(same).max_by_key(|s| s.session.query_age_ms)
     };
     let seen = match picked {
-        rows::Picked::Slow(i) => running(i)?,
+        Picked::Slow(i) => running(i)?,
         _ => select::seen(&picked, &now)?,
     };
     let d = &seen.session;
@@ -245,7 +286,7 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
 /// same session. To be copied, never run by us.
 pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
     let now = conclusions::now(history, cx);
-    let picked = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let picked = picked(history, &now, cx)?;
     let engine = now.server.and_then(|(s, _)| Some(s.info.latest(cx.now)?.value.engine.clone()))?;
     select::terminate(select::seen(&picked, &now)?, &engine)
 }
@@ -253,7 +294,7 @@ pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
 /// The row under the cursor.
 pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
     let now = conclusions::now(history, cx);
-    let row = rows::rows(history, &now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)?;
+    let row = picked(history, &now, cx)?;
     Some(select::selected(&row, history, &now, cx))
 }
 

@@ -22,6 +22,10 @@ const SETTLE: Duration = Duration::from_secs(2);
 const BASELINE: (Duration, Duration) = (Duration::from_secs(1_800), Duration::from_secs(120));
 /// What a line told of stays in the list for so long, dim once it is older than a minute.
 const STAYS: Duration = Duration::from_secs(300);
+/// What takes so long is slow, in milliseconds.
+const SLOW_MS: f64 = 1_000.0;
+/// What ended within this time says how long it takes now.
+const LATELY: Duration = Duration::from_secs(15);
 /// Rows of the list.
 const ROWS: usize = 50;
 
@@ -94,8 +98,10 @@ pub struct SlowRow {
     pub line: Option<LineRef>,
     /// When the newest fact of it is placed.
     pub at: Ts,
-    /// Nothing was heard of it in the last minute: its figures are of before.
+    /// Nothing was heard of it in the last minute, or for much longer than it used to be called: its figures are of before.
     pub past: bool,
+    /// Calls that ended in the last seconds, and milliseconds they took together.
+    lately: (u64, f64),
     rank: (bool, f64),
     first: Ts,
     durations: Vec<f64>,
@@ -127,6 +133,7 @@ impl SlowRow {
             line: None,
             at: Ts::MIN,
             past: false,
+            lately: (0, 0.0),
             rank: (false, 0.0),
             first: Ts::MAX,
             durations: Vec::new(),
@@ -144,6 +151,19 @@ impl SlowRow {
         ended.max(self.oldest_ms as f64)
     }
 
+    /// How long it takes now, as far as calls ended in the last seconds: what a minute is the worse for may be over.
+    fn present_ms(&self) -> f64 {
+        match self.lately {
+            (0, _) => self.typical_ms(),
+            (n, ms) => self.typical_ms().min((ms / n as f64).max(self.oldest_ms as f64)),
+        }
+    }
+
+    /// Whether it is slow now, and not only was.
+    pub fn is_slow(&self) -> bool {
+        !self.past && self.present_ms() >= SLOW_MS
+    }
+
     /// Its text in one line; without one, the server's number.
     pub fn title(&self) -> String {
         match (&self.statement, self.queryid) {
@@ -155,7 +175,14 @@ impl SlowRow {
 
     /// Whether it has become much slower than it was.
     pub fn worse(&self) -> bool {
-        self.baseline_ms.is_some_and(|b| self.typical_ms() >= 100.0 && self.typical_ms() >= 4.0 * b.max(1.0))
+        let ms = self.present_ms();
+        self.baseline_ms.is_some_and(|b| ms >= 100.0 && ms >= 4.0 * b.max(1.0))
+    }
+
+    /// Whether it has not been called for much longer than it used to be: thrice the usual gap, and 15 s at least.
+    fn is_over(&self, now: Ts) -> bool {
+        let gap = 60.0 / self.calls.max(1) as f64;
+        self.running == 0 && self.calls > 1 && now.signed_secs(self.at) > (3.0 * gap).max(LATELY.as_secs_f64())
     }
 
     fn saw(&mut self, at: Ts, statement: Option<&Arc<Statement>>) {
@@ -195,6 +222,7 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
     lines(history, now, settled, ask, &mut rows);
     running(history, now, settled, ask, &mut rows);
     past(history, now, ask, &mut rows);
+    rows.values_mut().for_each(|r| r.past |= r.is_over(now));
     let total =
         |basis| rows.values().filter(|r| r.basis == basis && !r.new && !r.past).map(|r| r.total_ms).sum::<f64>();
     let (counted, told) = (total(Basis::Counters), total(Basis::Lines));
@@ -243,6 +271,9 @@ fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mu
                 row.new |= d.new;
                 row.calls += d.calls;
                 row.total_ms += d.total_ms;
+                if now.since(e.at) < LATELY {
+                    row.lately = (row.lately.0 + d.calls, row.lately.1 + d.total_ms);
+                }
                 row.max_ms = row.max_ms.max(d.max_ms);
                 *row.rows.get_or_insert(0) += d.rows;
                 row.p95_ms = d.p95_ms.or(row.p95_ms);
@@ -329,6 +360,9 @@ fn told(
         row.basis = Basis::Lines;
         row.calls += 1;
         row.total_ms += s.duration_ms;
+        if now.since(e.at) < LATELY {
+            row.lately = (row.lately.0 + 1, row.lately.1 + s.duration_ms);
+        }
         row.max_ms = row.max_ms.max(s.duration_ms);
         row.first = row.first.min(e.at);
         row.durations.push(s.duration_ms);

@@ -18,8 +18,8 @@ use crate::ui::{Level, PaneCx, Verdict};
 
 /// An open transaction in which nothing happens is a leak from here on, and a grave one from there on.
 const LEAK_MS: (u64, u64) = (10_000, 60_000);
-/// A statement is slow from here on, in milliseconds.
-const SLOW_MS: f64 = 1_000.0;
+/// So soon after a caller got no connection, a pool that has some again still counts as a worry.
+const JUST_NOW: Duration = Duration::from_secs(15);
 /// Seconds a replica may be behind before it is said, and before it is grave.
 const BEHIND_S: (u64, u64) = (30, 300);
 /// Share of the server's slots in use.
@@ -193,14 +193,18 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(v) = troubles::hurting(&now.troubles) {
         return v;
     }
+    let mut recovered = None;
     if let Some((p, last)) = now.pools.iter().find_map(|p| Some((p, p.last_timeout?))) {
         let usage = if p.stale || p.used.is_none() { p.name.to_string() } else { p.usage() };
         let ago = t.since(last).as_secs();
         let lost = callers(p.timeouts);
         let text = format!("pool {usage} recovered {ago} s ago; {lost} got no connection in 60 s");
-        return Verdict::new(Level::Warn, text);
+        recovered = Some(Verdict::new(if t.since(last) < JUST_NOW { Level::Warn } else { Level::Calm }, text));
     }
-    if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.typical_ms() >= SLOW_MS || r.worse())) {
+    if let Some(v) = recovered.take_if(|v| v.level > Level::Calm) {
+        return v;
+    }
+    if let Some(row) = now.slow.iter().find(|r| !r.past && !r.new && (r.is_slow() || r.worse())) {
         return Verdict::new(Level::Warn, slow_text(row));
     }
     if let Some(v) = files::verdict(&now.files) {
@@ -209,7 +213,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(v) = troubles::small(&now.troubles) {
         return v;
     }
-    calm(now, look)
+    recovered.unwrap_or_else(|| calm(now, look))
 }
 
 /// `blocked by pid 4121: 3 sessions wait for ShareLock on transaction 741, longest 12 s`, from the server's log.
@@ -228,7 +232,7 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     if let Some(holder) = now.holders.first() {
         return Some(waits_for(holder));
     }
-    let slow = now.slow.iter().find(|r| !r.past && r.typical_ms() >= SLOW_MS);
+    let slow = now.slow.iter().find(|r| r.is_slow());
     let Some(look) = look else {
         return slow.map(slow_text);
     };

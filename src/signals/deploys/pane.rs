@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use compact_str::format_compact;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -13,7 +14,7 @@ use super::words;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::timeline::{SourceKind, Ts};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, text};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, RowSpot, Selected, Verdict, text};
 
 /// A change older than this explains nothing that begins now.
 const RECENT: Duration = Duration::from_secs(2 * 3_600);
@@ -205,8 +206,8 @@ pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer)
         .filter(|t| *t <= cx.now)
         .and_then(|t| history.suspect(&rows, t))
         .map(|(r, lag)| (r.seq, lag));
-    let cursor = cx.cursor.min(rows.len() - 1);
-    let top = (cursor + 1).saturating_sub(lines);
+    let cursor = cx.row(rows.len());
+    let top = cx.top(rows.len(), lines);
     let shown = &rows[top..rows.len().min(top + lines)];
     let when: Vec<String> = shown.iter().map(|r| when(r.at, cx, area.width)).collect();
     let column = when.iter().map(|w| text::width(w)).max().unwrap_or(0);
@@ -215,7 +216,7 @@ pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer)
         let index = top + line;
         let lag = suspect.filter(|(seq, _)| *seq == row.seq).map(|(_, lag)| lag);
         draw_row(row, rows::ran(&rows, index), lag, &format!("{when:>column$}"), cx, spot, buf);
-        if cx.focused && index == cursor {
+        if cx.focused && Some(index) == cursor {
             buf.set_style(spot, cx.theme.style(Role::Cursor));
             text::put(buf, spot.x, spot.y, 1, cx.glyphs.cursor, cx.theme.style(Role::Cursor));
         }
@@ -336,10 +337,15 @@ fn more<'a>(row: &Row<'a>) -> Vec<(&'static str, &'a str)> {
     known.into_iter().flatten().collect()
 }
 
+/// What the rows stand for: the change, or the first of those that are one row.
+pub fn keys(history: &DeploysHistory, cx: &PaneCx) -> Vec<RowKey> {
+    history.rows(cx.now).iter().map(|r| RowKey(format_compact!("{} {}", r.change.service, r.seq))).collect()
+}
+
 /// The row under the cursor.
 pub fn select(history: &DeploysHistory, cx: &PaneCx) -> Option<Selected> {
     let rows = history.rows(cx.now);
-    let row = rows.get(cx.cursor.min(rows.len().checked_sub(1)?))?;
+    let row = rows.get(cx.cursor)?;
     let c = row.change;
     let mut fields: Vec<(String, String)> =
         vec![("kind".into(), c.kind.name().into()), ("service".into(), c.service.clone())];

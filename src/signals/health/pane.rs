@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use super::history::{HealthHistory, ProbeHistory, ProbeState};
 use crate::timeline::time::short;
 use crate::timeline::{SourceKind, TimeRange, Ts};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict, text};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, RowSpot, Selected, Verdict, text};
 
 /// A certificate that ends within this is worth a look.
 const ENDING: Duration = Duration::from_secs(14 * 86_400);
@@ -20,6 +20,8 @@ const SLOWER: f64 = 3.0;
 const SLOWER_BY: f64 = 50.0;
 /// Turns within half an hour that make a flapping probe.
 const FLAPS: usize = 4;
+/// One that has answered without a break for so long is well, however often it turned before.
+const TRUSTED: Duration = Duration::from_secs(30);
 /// The chart's window when no other is given.
 const WINDOW: Duration = Duration::from_secs(600);
 /// Longest name in the glance, in characters.
@@ -52,10 +54,11 @@ fn judge(history: &HealthHistory, states: &[ProbeState<'_>], cx: &PaneCx) -> Ver
     let failing: Vec<_> = fresh.iter().filter(|s| !s.probe.ok).collect();
     let silent = all - fresh.len();
     let unheard = if silent > 0 { format!("; {silent} not heard of") } else { String::new() };
-    if let Some(worst) = failing.iter().min_by_key(|s| s.since) {
+    // What broke last is news; what has been broken for longer is known.
+    if let Some(newest) = failing.iter().rev().max_by_key(|s| s.since) {
         let more = if failing.len() > 1 { format!(" and {} more", failing.len() - 1) } else { String::new() };
-        let (n, long) = (failing.len(), short(cx.now.since(worst.since)));
-        let (name, why) = (&worst.probe.name, worst.probe.reason());
+        let (n, long) = (failing.len(), short(cx.now.since(newest.since)));
+        let (name, why) = (&newest.probe.name, newest.probe.reason());
         return Verdict::new(Level::Bad, format!("{n} of {all} failing: {name} {why} for {long}{more}{unheard}"));
     }
     if silent > 0 {
@@ -63,8 +66,14 @@ fn judge(history: &HealthHistory, states: &[ProbeState<'_>], cx: &PaneCx) -> Ver
         let who = if silent == all { "no".to_owned() } else { format!("{silent} of {all} without a") };
         return Verdict::new(Level::Unknown, format!("{who} result for {}", short(age)));
     }
-    if let Some(s) = fresh.iter().filter(|s| s.flaps >= FLAPS).max_by_key(|s| s.flaps) {
-        return Verdict::new(Level::Warn, format!("{} turned {} times in 30 m, now answers", s.probe.name, s.flaps));
+    let flapped = fresh.iter().filter(|s| s.flaps >= FLAPS).max_by_key(|s| s.since);
+    let flapped = flapped.map(|s| {
+        let long = cx.now.since(s.since);
+        let text = format!("{} turned {} times in 30 m, answers for {}", s.probe.name, s.flaps, short(long));
+        Verdict::new(if long < TRUSTED { Level::Warn } else { Level::Calm }, text)
+    });
+    if let Some(v) = flapped.as_ref().filter(|v| v.level == Level::Warn) {
+        return v.clone();
     }
     let slow = fresh.iter().filter_map(|s| Some((s, slower(history.probe(&s.probe.name)?, s, cx.now)?)));
     if let Some((s, before)) = slow.max_by(|a, b| a.0.probe.latency_ms.total_cmp(&b.0.probe.latency_ms)) {
@@ -75,6 +84,9 @@ fn judge(history: &HealthHistory, states: &[ProbeState<'_>], cx: &PaneCx) -> Ver
     if let Some((ends, s)) = ending.filter(|(t, _)| t.since(cx.now) < ENDING).min_by_key(|(t, _)| *t) {
         let text = format!("certificate of {} ends in {}", s.probe.name, short(ends.since(cx.now)));
         return Verdict::new(Level::Warn, text);
+    }
+    if let Some(v) = flapped {
+        return v;
     }
     let slowest = fresh.iter().max_by(|a, b| a.probe.latency_ms.total_cmp(&b.probe.latency_ms));
     let Some(s) = slowest else { return Verdict::new(Level::Unknown, "nothing probed") };
@@ -119,9 +131,10 @@ fn millis(ms: f64) -> String {
 pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
     let states = history.states(cx.now);
     let level = judge(history, &states, cx).level;
-    let mut failing = states.iter().filter(|s| !s.probe.ok && !s.stale());
+    let failing = states.iter().filter(|s| !s.probe.ok && !s.stale());
+    let more = failing.clone().count().saturating_sub(1);
     let mut short = None;
-    let text = match (states.len(), failing.next()) {
+    let text = match (states.len(), failing.rev().max_by_key(|s| s.since)) {
         (0, _) => "health -".into(),
         (all, None) if level == Level::Unknown => format!("health ? of {all}"),
         (all, None) => format!("health {all} {}", cx.glyphs.ok),
@@ -130,7 +143,7 @@ pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
             let name = first.probe.name.split_whitespace().next().unwrap_or("health");
             let name: String = text::clean(name).chars().take(GLANCE).collect();
             let status = first.probe.status.map(|s| format!(" {s}")).unwrap_or_default();
-            let more = match failing.count() {
+            let more = match more {
                 0 => String::new(),
                 n => format!(" +{n}"),
             };
@@ -171,8 +184,8 @@ pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) 
         }
         return frame;
     }
-    let cursor = cx.cursor.min(states.len() - 1);
-    let top = (cursor + 1).saturating_sub(lines);
+    let cursor = cx.row(states.len());
+    let top = cx.top(states.len(), lines);
     let shown = &states[top..states.len().min(top + lines)];
     let name = states.iter().map(|s| text::width(&text::clean(&s.probe.name))).max().unwrap_or(0).min(NAME);
     // In a narrow pane the name gives way to what is wrong.
@@ -180,7 +193,7 @@ pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) 
     for (line, state) in shown.iter().enumerate() {
         let spot = Rect { y: area.y + 1 + line as u16, height: 1, ..area };
         draw_row(history, state, name as u16, cx, spot, buf);
-        if cx.focused && top + line == cursor {
+        if cx.focused && Some(top + line) == cursor {
             buf.set_style(spot, cx.theme.style(Role::Cursor));
             text::put(buf, spot.x, spot.y, 1, cx.glyphs.cursor, cx.theme.style(Role::Cursor));
         }
@@ -274,7 +287,8 @@ fn asides(state: &ProbeState<'_>, cx: &PaneCx) -> Vec<(String, Role)> {
         all.push((format!("again since {}", state.since.hms(cx.zone)), Role::Dim));
     }
     if state.flaps >= FLAPS {
-        all.push((format!("turned {} times in 30 m", state.flaps), Role::Warn));
+        let well = state.probe.ok && cx.now.since(state.since) >= TRUSTED;
+        all.push((format!("turned {} times in 30 m", state.flaps), if well { Role::Dim } else { Role::Warn }));
     }
     if let Some(left) = state.probe.tls_expires.map(|t| t.since(cx.now)).filter(|left| *left < ENDING) {
         all.push((format!("certificate ends in {}", short(left)), Role::Warn));
@@ -306,10 +320,15 @@ fn spark(probe: &ProbeHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     }
 }
 
+/// What the rows stand for.
+pub fn keys(history: &HealthHistory, cx: &PaneCx) -> Vec<RowKey> {
+    history.states(cx.now).iter().map(|s| RowKey(s.probe.name.as_str().into())).collect()
+}
+
 /// The row under the cursor.
 pub fn select(history: &HealthHistory, cx: &PaneCx) -> Option<Selected> {
     let states = history.states(cx.now);
-    let state = states.get(cx.cursor.min(states.len().checked_sub(1)?))?;
+    let state = states.get(cx.cursor)?;
     let p = state.probe;
     let (words, _) = said(state, None, cx);
     let mut fields: Vec<(String, String)> = vec![

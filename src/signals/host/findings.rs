@@ -29,6 +29,11 @@ const OOM_STAYS: Duration = Duration::from_secs(15 * 60);
 /// A sample older than this is stale: the source has missed several.
 pub const STALE: Duration = Duration::from_secs(5);
 
+/// A shortage that is neither clear nor over for so long is none.
+const SETTLES: Duration = Duration::from_secs(120);
+/// Where there is no pressure, the CPU is busy or not over this time.
+const BUSY_OVER: Duration = Duration::from_secs(10);
+
 /// Everything that deviates at `now`, worst first, then in the order in which it should be looked at.
 pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
     let mut out = Vec::new();
@@ -40,7 +45,7 @@ pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
     }
     let mounts = h.mounts(now);
     if let Some(e) = h.latest(now).filter(|e| now.since(e.at) <= STALE) {
-        figures(&e.value, &mut add);
+        figures(&e.value, cpu_short(h, now), &mut add);
     }
     for m in &mounts {
         if let Some((bad, text)) = mount(h, m, now, zone) {
@@ -82,7 +87,32 @@ fn oom(kills: &[&Entry<OomKill>], now: Ts) -> Option<String> {
     Some(text)
 }
 
-fn figures(s: &HostSample, add: &mut impl FnMut(bool, &'static str, String)) {
+/// Whether work waits for a CPU. Pressure, which the kernel takes over ten seconds, decides: how busy the CPU is in one
+/// second does not. Short from 40 % on until below 25 %; where there is no pressure, by the load of the last minute while
+/// the CPU is busy. What the samples of the last minutes say is all that counts, so that a seek comes to the same.
+fn cpu_short(h: &HostHistory, now: Ts) -> bool {
+    let decides = |s: &HostSample| {
+        let load = s.load_1_5_15[0] / s.cores().max(1) as f32;
+        let (on, off) = match s.pressure {
+            Some(p) => (p.cpu_some_pct >= 40.0, p.cpu_some_pct < 25.0),
+            None => (load >= 2.0, load < 1.5),
+        };
+        (on || off).then_some(on)
+    };
+    let lately = h.samples(now).take_while(|e| now.since(e.at) <= SETTLES);
+    let short = lately.filter_map(|e| decides(&e.value)).next().unwrap_or(false);
+    let has_pressure = h.latest(now).is_some_and(|e| e.value.pressure.is_some());
+    // A load that waits for disks is no shortage of CPU.
+    let busy = || {
+        let last = h.samples(now).take_while(|e| now.since(e.at) <= BUSY_OVER);
+        let (sum, n) =
+            last.fold((0.0, 0.0f32), |(sum, n), e| (sum + e.value.cpu.busy_pct() + e.value.cpu.steal_pct, n + 1.0));
+        n > 0.0 && sum / n >= 70.0
+    };
+    short && (has_pressure || busy())
+}
+
+fn figures(s: &HostSample, short: bool, add: &mut impl FnMut(bool, &'static str, String)) {
     let (used, total, of_container) = s.memory_used_of();
     let share = if total == 0 { 0.0 } else { used as f64 / total as f64 * 100.0 };
     let psi = s.pressure.unwrap_or_default();
@@ -118,11 +148,7 @@ fn figures(s: &HostSample, add: &mut impl FnMut(bool, &'static str, String)) {
         add(hit >= 30.0, "cpu", text);
     }
     let cores = s.cores().max(1) as f32;
-    let waited = match s.pressure {
-        Some(p) => p.cpu_some_pct >= 40.0,
-        None => s.load_1_5_15[0] >= 2.0 * cores,
-    };
-    if waited && s.cpu.busy_pct() + s.cpu.steal_pct >= 85.0 {
+    if short {
         let load = format!("load {} on {cores} cores", s.load_1_5_15[0]);
         let text = match s.pressure {
             Some(p) => format!("CPU short: {} %, psi cpu {} %, {load}", pct(s.cpu.busy_pct()), pct(p.cpu_some_pct)),

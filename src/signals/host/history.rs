@@ -172,6 +172,11 @@ impl HostHistory {
         self.samples.latest(now)
     }
 
+    /// Samples as of `now`, newest first.
+    pub fn samples(&self, now: Ts) -> impl Iterator<Item = &Entry<HostSample>> {
+        self.samples.upto(now)
+    }
+
     /// The newest process table as of `now`, and when it was taken.
     pub fn processes(&self, now: Ts) -> Option<(Ts, ProcessTable)> {
         self.processes.as_of(now)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use compact_str::format_compact;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -14,8 +15,8 @@ use super::kinds;
 use crate::timeline::Ts;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
-use crate::ui::text::{put, width};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowSpot, Selected, Verdict};
+use crate::ui::text::{fit, put, width};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, RowSpot, Selected, Verdict};
 
 /// From this width on there are two columns.
 const TWO_COLUMNS: u16 = 100;
@@ -74,11 +75,22 @@ pub fn glance(history: &IncidentHistory, cx: &PaneCx) -> Glance {
     }
 }
 
-/// For the header of the screen: `checkout · SEV2 · investigating 31 m`; `None` when no incident is open.
-pub fn header(history: &IncidentHistory, cx: &PaneCx) -> Option<String> {
+/// For the header of the screen: `checkout · SEV2 · investigating 31 m`; `None` when no incident is open. In less than its
+/// room the word loses its tail, then the title, never the figure: `checkout · SEV2 · invest… 31 m`.
+pub fn header(history: &IncidentHistory, cx: &PaneCx, room: usize) -> Option<String> {
     let now = history.current(cx.now)?;
     let i = &now.incident;
-    Some(format!("{} · {} · {} {}", i.title, i.severity_word(), i.status, age(now.elapsed)))
+    let (status, long) = (i.status.to_string(), age(now.elapsed));
+    let whole = |title: &str, status: &str| format!("{title} · {} · {status} {long}", i.severity_word());
+    let over = |text: &str| width(text).saturating_sub(room);
+    let cut = |text: &str, over: usize, least: usize| {
+        let to = width(text).saturating_sub(over).max(least.min(width(text)));
+        fit(text, to, cx.glyphs.ellipsis).into_owned()
+    };
+    let text = whole(&i.title, &status);
+    let status = cut(&status, over(&text), 6);
+    let text = whole(&i.title, &status);
+    Some(whole(&cut(&i.title, over(&text), 4), &status))
 }
 
 /// How long something has been so. An incident is not measured in milliseconds.
@@ -128,8 +140,7 @@ fn rows<'a>(ledger: &'a Ledger<'a>) -> Vec<Row<'a>> {
     rows
 }
 
-/// Draws the pane below its title; the verdict is its first line. The cursor counts rows from the oldest; one beyond the
-/// end means the newest.
+/// Draws the pane below its title; the verdict is its first line. The cursor counts rows from the oldest.
 pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
     let area = area.intersection(buf.area);
     if area.is_empty() {
@@ -142,7 +153,7 @@ pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
         Level::Warn => Role::Warn,
         Level::Bad => Role::Bad,
     });
-    put(buf, area.x, area.y, area.width, &said.text, style);
+    put(buf, area.x + 1, area.y, area.width - 1, &said.text, style);
 
     let ledger = history.ledger(cx.now);
     let rows = rows(&ledger);
@@ -156,16 +167,15 @@ pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
     let columns = if body.width >= TWO_COLUMNS && rows.len() > usize::from(body.height) { 2 } else { 1 };
     let (height, column_width) = (usize::from(body.height), body.width / columns);
     let room = height * usize::from(columns);
-    let last = rows.len() - 1;
-    let cursor = cx.cursor.min(last);
+    let cursor = cx.row(rows.len());
     // The newest rows, unless the cursor is above them.
     let newest = rows.len().saturating_sub(room);
-    let first = if cx.focused { newest.min(cursor) } else { newest };
+    let first = if cx.focused { cursor.map_or(newest, |row| newest.min(row)) } else { newest };
     for (slot, (index, row)) in rows.iter().enumerate().skip(first).take(room).enumerate() {
         let x = body.x + (slot / height) as u16 * column_width;
         let gutter = u16::from(columns == 2 && slot < height); // a gap to the second column
         let spot = Rect { x, y: body.y + (slot % height) as u16, width: column_width - gutter, height: 1 };
-        let under = cx.focused && index == cursor;
+        let under = cx.focused && Some(index) == cursor;
         draw_row(row, cx, spot, buf, authors, past, under);
         frame.rows.push(RowSpot { area: spot, index });
     }
@@ -180,7 +190,9 @@ fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool,
     let refuted = matches!(row, Row::Note(n) if n.hypothesis() == Some(HypothesisState::Refuted));
     let text = cx.theme.style(if past || refuted { Role::Dim } else { Role::Text });
     let dim = cx.theme.style(Role::Dim);
+    // The first column is the cursor's.
     let mut rest = Rest { x: spot.x, y: spot.y, left: spot.width };
+    rest.gap(1);
     rest.put(buf, &row.at().hms(cx.zone), dim);
     rest.gap(1);
     let (sign, words, tail) = match row {
@@ -214,6 +226,7 @@ fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool,
     }
     if under {
         buf.set_style(spot, cx.theme.style(Role::Cursor));
+        put(buf, spot.x, spot.y, spot.width.min(1), cx.glyphs.cursor, cx.theme.style(Role::Cursor));
     }
 }
 
@@ -250,7 +263,7 @@ impl Rest {
 pub fn note_of(history: &IncidentHistory, cx: &PaneCx) -> Option<RecordId> {
     let ledger = history.ledger(cx.now);
     let rows = rows(&ledger);
-    match rows.get(cx.cursor.min(rows.len().checked_sub(1)?))? {
+    match rows.get(cx.cursor)? {
         Row::Note(n) => Some(n.note.root()),
         Row::Milestone(_) => None,
     }
@@ -261,7 +274,7 @@ pub fn note_of(history: &IncidentHistory, cx: &PaneCx) -> Option<RecordId> {
 pub fn screen_of(history: &IncidentHistory, cx: &PaneCx) -> Option<Screen> {
     let ledger = history.ledger(cx.now);
     let rows = rows(&ledger);
-    match rows.get(cx.cursor.min(rows.len().checked_sub(1)?))? {
+    match rows.get(cx.cursor)? {
         Row::Milestone(m) => Some(Screen { at: m.at, ..Screen::default() }),
         Row::Note(n) => Some(n.note.screen.clone().or(n.first.screen.clone()).unwrap_or_else(|| {
             let e = n.note.evidence.first();
@@ -285,11 +298,21 @@ pub fn open_hypotheses(history: &IncidentHistory, cx: &PaneCx) -> Option<String>
     })
 }
 
+/// What the rows stand for: a note through all its versions, a milestone by its name.
+pub fn keys(history: &IncidentHistory, cx: &PaneCx) -> Vec<RowKey> {
+    let ledger = history.ledger(cx.now);
+    let key = |row: &Row| match row {
+        Row::Note(n) => format_compact!("{}", n.note.root()),
+        Row::Milestone(m) => format_compact!("{} {}", m.incident, m.milestone),
+    };
+    rows(&ledger).iter().map(|r| RowKey(key(r))).collect()
+}
+
 /// The row under the cursor.
 pub fn select(history: &IncidentHistory, cx: &PaneCx) -> Option<Selected> {
     let ledger = history.ledger(cx.now);
     let rows = rows(&ledger);
-    let row = rows.get(cx.cursor.min(rows.len().checked_sub(1)?))?;
+    let row = rows.get(cx.cursor)?;
     Some(match row {
         Row::Milestone(m) => Selected {
             at: Some(m.at),

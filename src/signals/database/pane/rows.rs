@@ -96,7 +96,9 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
         let pieces = vec![say(format!("{}  ", f.name), Role::Dim), say(f.told(), role)];
         out.push(row(Some(Picked::File(i)), pieces));
     }
-    for (i, s) in now.outside.iter().enumerate() {
+    // Beside a server that tells of itself the others come last, under a heading of their own.
+    let apart = now.server.is_some() && now.stale.is_none();
+    for (i, s) in now.outside.iter().enumerate().filter(|_| !apart) {
         outside(s, i, now, cx, &mut out);
     }
     let mut waiting = Vec::new();
@@ -122,6 +124,12 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
             let text = format!("{} more sessions not listed", look.figures.unlisted);
             out.push(row(None, vec![say(text, Role::Dim)]));
         }
+    }
+    if apart && !now.outside.is_empty() {
+        out.push(row(None, vec![say("not connected to, as the titles of their processes tell:", Role::Dim)]));
+    }
+    for (i, s) in now.outside.iter().enumerate().filter(|_| apart) {
+        outside(s, i, now, cx, &mut out);
     }
     let unread = history.unread(cx.now);
     if unread > 0 {
@@ -427,6 +435,7 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
     // An estimate says that it is one.
     let guess = if r.basis == Basis::Counters && r.p95_ms.is_some() && r.oldest_ms as f64 <= ms { "~" } else { "" };
     let rate = match (r.calls, r.running) {
+        _ if r.past && cx.now.since(r.at).as_secs() < 60 => format!("{} s ago", cx.now.since(r.at).as_secs()),
         _ if r.past => format!("{} m ago", cx.now.since(r.at).as_secs() / 60),
         (0, n) => format!("run {n}"),
         _ if r.new => "new".into(),

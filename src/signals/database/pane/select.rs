@@ -1,11 +1,13 @@
 //! A row as evidence: one line of text, and everything known of it as fields.
 
+use compact_str::format_compact;
+
 use super::rows::Picked;
 use crate::signals::database::event::{LineRef, Told, What};
 use crate::signals::database::history::{DatabaseHistory, Seen};
 use crate::signals::database::slow::Basis;
 use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of, waits_for};
-use crate::ui::{PaneCx, Selected};
+use crate::ui::{PaneCx, RowKey, Selected};
 
 #[derive(Default)]
 struct Fields(Vec<(String, String)>);
@@ -227,6 +229,42 @@ pub fn seen<'a>(picked: &Picked, now: &Now<'a>) -> Option<&'a Seen> {
         Picked::Leak(pid) => now.server?.1.sessions.iter().find(|s| s.session.pid == *pid),
         _ => None,
     }
+}
+
+/// What a row stands for, whatever its place.
+pub fn key(picked: &Picked, history: &DatabaseHistory, now: &Now) -> RowKey {
+    let server = super::shown(history, now).map_or(0, |id| id.0);
+    let session = |s: &Seen| match s.session.pid {
+        // Prepared transactions have no number but a name.
+        0 => format_compact!("{server} {}", s.statement.text),
+        pid => format_compact!("{server} session {pid} {:?}", s.session.backend_start),
+    };
+    let key = match picked {
+        Picked::Pool(i) => now.pools.get(*i).map(|p| format_compact!("{} pool {}", p.source.0, p.name)),
+        Picked::Server => Some(format_compact!("{server} server")),
+        Picked::Slow(i) => now.slow.get(*i).map(|r| format_compact!("statement {:x}", r.key)),
+        Picked::Root(i) if now.roots.get(*i).is_some_and(|r| r.seen.is_none()) => {
+            now.roots.get(*i).map(|r| format_compact!("{server} session {}", r.pid))
+        }
+        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(_) => seen(picked, now).map(session),
+        Picked::Outside(i) => now.outside.get(*i).map(|s| format_compact!("outside {}", s.pid)),
+        Picked::File(i) => now.files.get(*i).map(|f| format_compact!("{} file", f.source.0)),
+        Picked::Holder(i) => now.holders.get(*i).map(|h| format_compact!("{} logged {}", h.source.0, h.pid)),
+        Picked::Waits(i, j) => {
+            let holder = now.holders.get(*i);
+            holder.and_then(|h| Some(format_compact!("{} logged {}", h.source.0, h.waiting.get(*j)?.told.pid)))
+        }
+        Picked::Trouble(i) => now.troubles.get(*i).map(|t| {
+            // Its text counts on; what it is of does not change.
+            let of = t.newest.map(|n| (n.from.source.0, n.user.as_str(), n.db.as_str()));
+            format_compact!("trouble {:?} {of:?}", t.kind)
+        }),
+        Picked::Group(i, j) => now.outside.get(*i).and_then(|s| {
+            let g = s.groups.get(*j)?;
+            Some(format_compact!("outside {} {} {} {} {}", s.pid, g.state, g.user, g.db, g.client))
+        }),
+    };
+    RowKey(key.unwrap_or_default())
 }
 
 /// SQL that ends a session, guarded so that it cannot hit a later one with the same number.

@@ -335,8 +335,7 @@ fn a_source_that_has_only_failed_says_why_where_advice_would_stand() {
         failed: true,
     };
     let failing = Facts { troubles: vec![trouble], ..Facts::default() };
-    let first =
-        |h: &DatabaseHistory, facts: &Facts| picture(h, facts, 12).lines().next().unwrap().trim_end().to_owned();
+    let first = |h: &DatabaseHistory, facts: &Facts| picture(h, facts, 12).lines().next().unwrap().trim().to_owned();
     let said = first(&DatabaseHistory::default(), &failing);
     assert_eq!(said, "orders: postgres://db-1/orders: password authentication failed; check user and password (12 s)");
     // Also when the same server can be seen from outside, which is told below.
@@ -355,4 +354,44 @@ fn picture(h: &DatabaseHistory, facts: &Facts, t: i64) -> String {
 /// The first rows below the verdict, as they are drawn.
 pub(super) fn first_rows(h: &DatabaseHistory, facts: &Facts, t: i64, n: usize) -> Vec<String> {
     picture(h, facts, t).lines().skip(1).take(n).map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect()
+}
+
+#[test]
+fn after_the_rollback_what_is_no_longer_called_and_a_pool_that_has_recovered_are_no_alarm() {
+    let mut events = Vec::new();
+    for t in 0..60 {
+        let timeouts = if (20..40).contains(&t) { 3 } else { 0 };
+        let figures = PoolFigures {
+            pool: "main".into(),
+            used: Some(if (20..40).contains(&t) { 20 } else { 0 }),
+            idle: Some(0),
+            max: Some(20),
+            waiting: Some(0),
+            timeouts: Some(timeouts),
+            ..PoolFigures::default()
+        };
+        events.push((t, DatabaseEvent::PoolFigures(figures)));
+        if (20..40).contains(&t) {
+            events.push((t, slow("SELECT * FROM orders WHERE user_id = 7", 1_400.0 + t as f64, "x")));
+        }
+    }
+    let (h, theme, facts) = (history(events), Theme::monochrome(), Facts::default());
+    let at = |t| glance(&h, &cx(&theme, &facts, t));
+    assert!(at(39).level > Level::Calm && at(39).text.contains("slow 1.4 s"), "{:?}", at(39));
+    assert_eq!(
+        (at(59).level, at(59).text.as_str()),
+        (Level::Calm, "pool 0/20"),
+        "{}",
+        verdict(&h, &cx(&theme, &facts, 59)).text
+    );
+}
+
+#[test]
+fn process_titles_of_another_server_stand_below_the_connected_one_under_a_heading() {
+    let local = DatabaseEvent::ServerInfo(ServerInfo { local_port: Some(5433), ..ServerInfo::default() });
+    let h = history(vec![(0, local), (1, look(vec![session(7, "active", 12, &[], "SELECT 1")], 3)), (2, titled())]);
+    let text = picture(&h, &Facts::default(), 3);
+    let line = |what: &str| text.lines().position(|l| l.contains(what)).unwrap_or_else(|| panic!("{what} in\n{text}"));
+    assert!(line("slots") < line("SELECT 1") && line("SELECT 1") < line("not connected to"), "{text}");
+    assert!(line("not connected to") < line("UPDATE waiting"), "{text}");
 }

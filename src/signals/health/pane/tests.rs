@@ -110,12 +110,22 @@ fn what_fails_stands_first_with_its_reason_and_since_when() {
 }
 
 #[test]
+fn of_several_that_fail_the_one_that_broke_last_is_named() {
+    let mut s = Scene::at("14:03:22");
+    s.every5("api", "13:54:00", "14:03:00", |_| good(12.0));
+    s.every5("api", "14:03:05", "14:03:20", |_| status(503));
+    s.every5("redis", "13:54:00", "14:03:20", |_| error("connection refused"));
+    assert_eq!(s.verdict(), (Level::Bad, "2 of 2 failing: api 503 for 17 s and 1 more".into()));
+    assert_eq!(s.with(glance).text, "api ✕ 503 +1");
+}
+
+#[test]
 fn a_reason_that_changed_does_not_claim_the_whole_time() {
     let mut s = Scene::at("14:03:22");
     s.every5("api", "14:00:00", "14:00:55", |_| good(12.0));
     s.every5("api", "14:01:00", "14:01:55", |_| error("no answer in 2.0 s"));
     s.every5("api", "14:02:00", "14:03:20", |_| status(503));
-    let text = s.with(select).unwrap().text;
+    let text = s.with(|h, cx| select(h, &PaneCx { cursor: 0, ..*cx })).unwrap().text;
     assert_eq!(text, "api: 503, failing since 14:01:00 (2 m)");
 }
 
@@ -143,7 +153,12 @@ fn slowness_flapping_and_an_ending_certificate_are_worth_a_look() {
 
     let mut s = Scene::at("14:03:22");
     s.every5("a", "14:00:00", "14:03:20", |i| if i % 4 == 1 { status(502) } else { good(9.0) });
-    assert_eq!(s.verdict(), (Level::Warn, "a turned 20 times in 30 m, now answers".into()));
+    assert_eq!(s.verdict(), (Level::Warn, "a turned 20 times in 30 m, answers for 12 s".into()));
+    // Well for a while: still told, and no longer an alarm.
+    s.now = t("14:04:00");
+    s.every5("a", "14:03:25", "14:03:55", |_| good(9.0));
+    assert_eq!(s.verdict(), (Level::Calm, "a turned 20 times in 30 m, answers for 50 s".into()));
+    assert_eq!(s.with(glance).level, Level::Calm);
 
     let mut s = Scene::at("14:03:22");
     let ends = s.now + Duration::from_secs(5 * 86_400);

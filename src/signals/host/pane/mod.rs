@@ -16,7 +16,7 @@ use super::history::HostHistory;
 use crate::timeline::time::short;
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::text::{put, width};
-use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, Selected, Verdict};
+use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, Selected, Verdict};
 use rows::Rows;
 
 /// What is so, in one line.
@@ -108,6 +108,11 @@ pub fn draw(history: &HostHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) ->
     let rest = Rect { y: below.y + used, height: below.height - used, ..below };
     table::draw(&rows, cx, rest, buf, &mut frame);
     frame
+}
+
+/// What the rows stand for: a process by its number and start, a unit by its name.
+pub fn keys(history: &HostHistory, cx: &PaneCx) -> Vec<RowKey> {
+    Rows::new(history, cx).keys()
 }
 
 /// The row under the cursor.

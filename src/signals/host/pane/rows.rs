@@ -1,11 +1,13 @@
 //! The rows that can be selected, in one order for drawing and for selecting.
 
+use compact_str::format_compact;
+
 use super::super::amount::bytes;
 use super::super::event::{ProcessRow, ProcessTable, UnitUse};
 use super::super::findings::STALE;
 use super::super::history::HostHistory;
 use crate::timeline::Ts;
-use crate::ui::{PaneCx, Selected};
+use crate::ui::{PaneCx, RowKey, Selected};
 
 /// One row.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -54,6 +56,14 @@ impl Rows {
             None => self.by_cpu.get(index).copied(),
             Some(i) => self.by_memory.get(i).copied(),
         }
+    }
+
+    pub(super) fn keys(&self) -> Vec<RowKey> {
+        let key = |row: &Row| match row {
+            Row::Unit(i) => self.table.units.get(*i).map(|u| format_compact!("unit {}", u.unit)),
+            Row::Process(i, _) => self.table.rows.get(*i).map(|p| format_compact!("pid {} {}", p.pid, p.started_s)),
+        };
+        self.by_cpu.iter().chain(&self.by_memory).map(|row| RowKey(key(row).unwrap_or_default())).collect()
     }
 
     pub(super) fn select(&self, index: usize) -> Option<Selected> {

@@ -30,7 +30,7 @@ pub(super) fn draw(rows: &Rows, cx: &PaneCx, area: Rect, buf: &mut Buffer, frame
     } else {
         // Narrow and zoomed: the second list comes below the first as the cursor moves on.
         let first = rows.by_cpu.len();
-        if cx.cursor < first || rows.by_memory.is_empty() {
+        if cx.row(rows.len()).is_none_or(|row| row < first) || rows.by_memory.is_empty() {
             list(rows, &rows.by_cpu, 0, "by CPU", cx, area, buf, frame);
         } else {
             list(rows, &rows.by_memory, first, "by memory", cx, area, buf, frame);
@@ -51,7 +51,7 @@ fn list(
 ) {
     let dim = cx.theme.style(Role::Dim);
     let t = &rows.table;
-    let mut head = format!("{:>7} {:>5} {:>5} ", "PID", "%CORE", "MEM");
+    let mut head = format!("{:>8} {:>5} {:>5} ", "PID", "%CORE", "MEM");
     if area.width >= USER {
         head.push_str(&format!("{:<9}", "USER"));
     }
@@ -86,6 +86,9 @@ fn list(
             buf.set_style(spot, style);
         }
         draw_row(rows, *row, spot, style, cx, buf);
+        if selected {
+            put(buf, spot.x, spot.y, spot.width.min(1), cx.glyphs.cursor, style);
+        }
         frame.rows.push(RowSpot { area: spot, index: offset + i });
     }
 }
@@ -102,7 +105,7 @@ fn draw_row(rows: &Rows, row: Row, area: Rect, style: Style, cx: &PaneCx, buf: &
     match row {
         Row::Unit(i) => {
             let Some(u) = rows.table.units.get(i) else { return };
-            cell("", 7, style);
+            cell("", 8, style);
             cell(&format!("{:>5}", cpu(Some(u.cpu_pct_of_one_core))), 5, style);
             cell(&format!("{:>5}", bytes(u.rss_bytes)), 5, style);
             let name = format!("{}  {} processes", u.unit, u.processes);
@@ -110,7 +113,7 @@ fn draw_row(rows: &Rows, row: Row, area: Rect, style: Style, cx: &PaneCx, buf: &
         }
         Row::Process(i, below) => {
             let Some(p) = rows.table.rows.get(i) else { return };
-            cell(&format!("{:>7}", p.pid), 7, style);
+            cell(&format!("{:>8}", p.pid), 8, style);
             cell(&format!("{:>5}", cpu(p.cpu_pct_of_one_core)), 5, style);
             cell(&format!("{:>5}", bytes(p.rss_bytes)), 5, style);
             if area.width >= USER {

@@ -190,6 +190,32 @@ fn a_busy_machine_that_is_not_short_is_calm() {
 }
 
 #[test]
+fn pressure_decides_that_the_cpu_is_short_and_the_verdict_does_not_flip_with_every_second() {
+    let mut s = Scene::new();
+    let second = |s: &mut Scene, i: i64, busy: f32, psi: f32| {
+        let mut x = sample(busy);
+        x.load_1_5_15 = [6.5, 3.0, 1.0];
+        x.pressure = Some(Pressure { cpu_some_pct: psi, ..Pressure::default() });
+        s.at(T0 + i, HostEvent::Sample(Box::new(x)));
+        s.now = T0 + i;
+        s.verdict().text.split(':').next().unwrap_or_default().to_owned()
+    };
+    for (i, busy) in [79.0, 92.0, 60.0, 99.0].into_iter().enumerate() {
+        assert_eq!(second(&mut s, i as i64, busy, 76.0), "CPU short", "{busy} % busy");
+    }
+    // Round the threshold it stays what it was, until it is clearly over.
+    for (i, psi, said) in [
+        (5, 38.0, "CPU short"),
+        (6, 30.0, "CPU short"),
+        (7, 24.0, "busy but not short"),
+        (8, 38.0, "busy but not short"),
+        (9, 41.0, "CPU short"),
+    ] {
+        assert_eq!(second(&mut s, i, 90.0, psi), said, "psi {psi}");
+    }
+}
+
+#[test]
 fn what_fails_comes_first_and_the_worst_leads() {
     let s = failing();
     let v = s.verdict();

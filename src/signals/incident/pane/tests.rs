@@ -84,7 +84,7 @@ fn flooded_it_shows_the_newest_and_the_cursor_goes_back_to_the_oldest() {
         events.push(IncidentEvent::Note(note(i + 2, 1, &text, at(14, 0, i as i64))));
     }
     let h = history(&events);
-    insta::assert_snapshot!(screens(&h, &PaneCx { focused: true, cursor: usize::MAX, ..cx.at(at(14, 10, 0)) }));
+    insta::assert_snapshot!(screens(&h, &PaneCx { focused: true, cursor: 199, ..cx.at(at(14, 10, 0)) }));
     let mut buf = Buffer::empty(Rect::new(0, 0, 60, 4));
     let top = draw(&h, &PaneCx { focused: true, cursor: 0, ..cx.at(at(14, 10, 0)) }, buf.area, &mut buf);
     assert_eq!(top.rows.iter().map(|r| r.index).collect::<Vec<_>>(), [0, 1, 2]);
@@ -118,7 +118,9 @@ fn the_verdict_tells_severity_status_elapsed_hypotheses_and_the_age_of_the_last_
 fn the_selected_note_comes_with_its_evidence() {
     let cx = Cx::new();
     let h = history(&outage());
-    let cx = PaneCx { cursor: usize::MAX, ..cx.at(at(14, 20, 30)) };
+    let mut buf = Buffer::empty(Rect::new(0, 0, 60, 4));
+    let last = draw(&h, &cx.at(at(14, 20, 30)), buf.area, &mut buf).total - 1;
+    let cx = PaneCx { cursor: last, ..cx.at(at(14, 20, 30)) };
     let s = select(&h, &cx).unwrap();
     assert_eq!((s.at, s.text.as_str()), (Some(at(14, 1, 10)), "? 1.4.2 dropped the index on orders(user_id)"));
     assert_eq!(s.request_id.unwrap().0, "7f3a09bc4411c210");
@@ -139,5 +141,18 @@ fn it_draws_in_any_rectangle() {
             draw(&h, &cx.at(at(15, 0, 0)), Rect::new(0, 0, w, height), &mut buf);
             draw(&h, &cx.at(at(15, 0, 0)), Rect::new(3, 2, 50, 50), &mut buf);
         }
+    }
+}
+
+#[test]
+fn in_a_narrow_header_words_lose_their_tail_and_the_figure_stays() {
+    let cx = Cx::new();
+    let h = history(&[opened(1, "checkout fails", Some(IncidentSeverity::Sev2), at(14, 0, 0))]);
+    let said = |room| header(&h, &cx.at(at(14, 12, 0)), room).unwrap();
+    assert_eq!(said(80), "checkout fails · SEV2 · investigating 12 m");
+    assert_eq!(said(38), "checkout fails · SEV2 · investig… 12 m");
+    assert_eq!(said(32), "checkout f… · SEV2 · inves… 12 m");
+    for room in 0..60 {
+        assert!(said(room).ends_with(" 12 m"), "{}", said(room));
     }
 }

@@ -330,7 +330,7 @@ fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
                 enrich::text(p, "span_id", span);
                 continue;
             }
-            let name = if memchr::memchr(b'-', id).is_some() {
+            let name = if memchr::memchr(b'-', id).is_some() || !matches!(id.len(), 16 | 32) {
                 "request_id"
             } else if !has(p, "trace_id") {
                 "trace_id"
@@ -366,7 +366,7 @@ fn named(word: &[u8], bracketed: bool, p: &mut Parsed) {
     }
 }
 
-/// A trace or request ID by its shape: 16 or 32 hexadecimal digits, or a UUID.
+/// A trace or request ID by its shape: 16 or 32 hexadecimal digits, a UUID, or what is cut from one.
 fn is_id(word: &[u8]) -> bool {
     let word = word.trim_ascii();
     let hex = |w: &[u8]| w.iter().all(u8::is_ascii_hexdigit);
@@ -374,8 +374,22 @@ fn is_id(word: &[u8]) -> bool {
         16 | 32 => hex(word) && word.iter().any(u8::is_ascii_digit),
         49 => word[32] == b'-' && hex(&word[..32]) && hex(&word[33..]),
         36 => [8, 13, 18, 23].iter().all(|i| word[*i] == b'-') && word.split(|c| *c == b'-').all(hex),
+        8..=64 => is_short_id(word),
         _ => false,
     }
+}
+
+/// `23cdb2b8-8565`, `9f3a77c1`: groups of hexadecimal digits that begin with one of at least eight, letters and digits
+/// mixed. Process numbers and dates have no letters, threads and classes others than these, addresses of threads no dash
+/// and the beginning of the stack's.
+fn is_short_id(word: &[u8]) -> bool {
+    let mut groups = word.split(|c| *c == b'-');
+    let first = groups.next().unwrap_or_default();
+    let hex = |w: &[u8]| !w.is_empty() && w.iter().all(u8::is_ascii_hexdigit);
+    let digits = word.iter().filter(|c| c.is_ascii_digit()).count();
+    let letters = word.iter().filter(|c| c.is_ascii_alphabetic()).count();
+    let is_address = word.len() == 12 && word[..2].eq_ignore_ascii_case(b"7f");
+    first.len() >= 8 && hex(first) && groups.all(hex) && digits >= 2 && letters >= 1 && !is_address
 }
 
 /// `o.e.n.Node`, `app::db`: a dotted name, but no number, no address and no file.
@@ -540,4 +554,49 @@ fn loggers(line: &[u8], l: &Layout, p: &mut Parsed) -> usize {
         return at;
     }
     at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(line: &str) -> Option<String> {
+        let cx = super::super::fixtures::cx();
+        Stamped.parse(line.as_bytes(), &cx).and_then(|p| p.request_id).map(|i| i.0.to_string())
+    }
+
+    #[test]
+    fn a_request_id_in_brackets_is_the_rows_own() {
+        let at = "2026-11-21 17:05:01.123";
+        for (rest, want) in [
+            ("ERROR [http-nio-3] com.shop.orders.OrderController - [23cdb2b8-8565] order failed", "23cdb2b8-8565"),
+            ("[http-nio-3] [9f3a77c1] ERROR c.s.OrderController - order failed", "9f3a77c1"),
+            ("[23cdb2b8-8565] [http-nio-8080-exec-3] INFO c.s.Api : paid", "23cdb2b8-8565"),
+            ("ERROR [550e8400-e29b-41d4-a716-446655440000] c.s.Api - no", "550e8400-e29b-41d4-a716-446655440000"),
+        ] {
+            assert_eq!(id(&format!("{at} {rest}")).as_deref(), Some(want), "{rest}");
+        }
+    }
+
+    #[test]
+    fn threads_classes_process_numbers_dates_and_addresses_in_brackets_are_no_request_ids() {
+        for word in [
+            "http-nio-8080-exec-3",
+            "main",
+            "pool-1-thread-12",
+            "ForkJoinPool.commonPool-worker-7",
+            "com.shop.orders.OrderController",
+            "12345678",
+            "2026-11-21",
+            "20261121-1705",
+            "deadbeef",
+            "feedface-cafe",
+            "7f3b2c1d4700",
+            "1.4.2-rc1",
+            "10.0.0.4",
+            "worker-1a2b",
+        ] {
+            assert_eq!(id(&format!("2026-11-21 17:05:01.123 ERROR [{word}] c.s.Api - order failed")), None, "{word}");
+        }
+    }
 }
