@@ -263,7 +263,7 @@ fn asked(bencher: Bencher, part: &Part) {
                 black_box(t.incident.current(now));
             }
             IncidentHeader => {
-                black_box(incident::pane::header(&t.incident, &cx));
+                black_box(incident::pane::header(&t.incident, &cx, 60));
             }
             OomKills => {
                 black_box(t.host.oom_kills(window, now).count());

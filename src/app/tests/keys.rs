@@ -319,10 +319,10 @@ fn the_cursor_stays_on_its_statement_while_the_order_changes_and_x_says_why_ther
         );
         w.tick(t(&format!("14:00:{i:02}")));
         assert_eq!(marked(&mut w).as_deref(), Some("b FROM second"), "at second {i}");
-        assert_eq!(super::super::update::selected(&w.state).expect("a row").text.contains("second"), true);
+        assert!(super::super::update::selected(&w.state).expect("a row").text.contains("second"), "at second {i}");
     }
     assert!(w.press("x").is_empty());
-    assert!(w.bottom().contains("no server to ask: the log of api told of this statement"), "{}", w.bottom());
+    assert!(w.bottom().contains("no server to ask: only the log of api tells of this statement"), "{}", w.bottom());
 }
 
 #[test]

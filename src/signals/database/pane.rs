@@ -222,10 +222,8 @@ fn of_row(row: &SlowRow, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> R
     let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
     let Some(source) = of.or_else(|| shown(history, now)).or_else(|| now.files.first().map(|f| f.source)) else {
         let from = row.line.as_ref().map(|l| format!(" of {}", l.name)).unwrap_or_default();
-        let logged = if row.planned { "; Enter shows the plan that was logged" } else { "" };
-        return Err(format!(
-            "no server to ask: the log{from} told of this statement, and no database is connected{logged}"
-        ));
+        let logged = if row.planned { "; Enter shows the plan it told" } else { "" };
+        return Err(format!("no server to ask: only the log{from} tells of this statement{logged}"));
     };
     // What runs now has its values, and so has what a log line told; counters know its shape only.
     let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {

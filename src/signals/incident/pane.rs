@@ -90,7 +90,12 @@ pub fn header(history: &IncidentHistory, cx: &PaneCx, room: usize) -> Option<Str
     let text = whole(&i.title, &status);
     let status = cut(&status, over(&text), 6);
     let text = whole(&i.title, &status);
-    Some(whole(&cut(&i.title, over(&text), 4), &status))
+    let text = whole(&cut(&i.title, over(&text), 4), &status);
+    if over(&text) == 0 {
+        return Some(text);
+    }
+    let bare = format!("{} · {long}", i.severity_word());
+    Some(if over(&bare) == 0 { bare } else { long })
 }
 
 /// How long something has been so. An incident is not measured in milliseconds.
