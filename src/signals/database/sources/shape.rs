@@ -45,6 +45,10 @@ pub fn shape(mut sessions: Vec<Session>) -> Activity {
         idle += usize::from(sits);
         !sits || idle <= IDLE
     });
+    for s in sessions.iter_mut().filter(|s| s.state.as_deref() == Some("idle")) {
+        // Of what it did last only the text is of interest; when, tells `state_age_ms`.
+        (s.query_start, s.query_age_ms) = (None, None);
+    }
     let left_out = all - sessions.len();
     let unlisted = left_out + sessions.len().saturating_sub(SESSIONS);
     let unlisted = unlisted as u32;
