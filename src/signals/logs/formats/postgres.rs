@@ -200,7 +200,7 @@ fn prefix(text: &str, p: &mut Parsed) {
 /// Whether a word right behind `user@database` is what an application calls itself: no address, command, state or
 /// number.
 fn is_name(word: &str) -> bool {
-    word != "local" && word.contains(|c: char| c.is_lowercase()) && !word.contains(['.', ':', '/'])
+    !matches!(word, "local" | "unknown") && word.contains(|c: char| c.is_lowercase()) && !word.contains(['.', ':', '/'])
 }
 
 /// Digits up to the end, or to one of `ends`.
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(of("[1241] shop@orders/api "), both("orders", "api"));
         assert_eq!(of("[1241] shop@orders checkout "), both("orders", "checkout"));
         assert_eq!(of("[1241] shop@orders/ "), both("orders", ""));
-        for other in ["10.0.0.9(4711)", "[local]", "SELECT", "00000", "3/12", "42P01", "db-1.shop:5432"] {
+        for other in ["10.0.0.9(4711)", "[local]", "[unknown]", "SELECT", "00000", "3/12", "42P01", "db-1.shop:5432"] {
             assert_eq!(of(&format!("[1241] shop@orders {other} ")), both("orders", ""), "{other}");
         }
     }
