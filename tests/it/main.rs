@@ -6,6 +6,7 @@ mod demo;
 mod demo_backend;
 mod deploys;
 mod ending;
+mod evidence;
 mod explain;
 mod failover;
 mod faults;
