@@ -10,6 +10,7 @@ mod explain;
 mod failover;
 mod faults;
 mod following;
+mod gather;
 mod health;
 mod host;
 mod incident;
