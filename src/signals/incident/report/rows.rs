@@ -12,6 +12,9 @@ use crate::timeline::Ts;
 /// The machines' account ends with their last sample, a note may be written a moment later.
 const LATE: Duration = Duration::from_secs(5);
 
+/// A milestone that was written down later than this after its time was given that time by hand.
+const SAID: Duration = Duration::from_secs(10);
+
 /// One line of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
@@ -45,7 +48,9 @@ pub fn rows(r: &Report) -> Vec<Row> {
     rows.push(row(i.opened_at, words(opened), r.who(&i.opened_by), log()));
     for m in i.milestones.values() {
         let row = row(m.at, vec![Piece::Strong(m.milestone.word().into())], r.who(&m.by), log());
-        rows.push(Row { visible: written(m.at, m.entered_at), ..row });
+        // One that was set for a time gone by is about that time.
+        let visible = if m.entered_at.since(m.at) < SAID { written(m.at, m.entered_at) } else { m.at };
+        rows.push(Row { visible, ..row });
     }
     for c in &i.changes {
         let mut what = Vec::new();

@@ -222,3 +222,19 @@ impl From<StoreError> for Trouble {
         Trouble::Local(e)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_that_is_not_where_it_should_be_is_said_by_name_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = IncidentStore::open(dir.path().join("a.db"));
+        let mut shared =
+            Shared::new("postgres://ops@127.0.0.1:1/ops", local).password_env(Some("WARROOM_HAS_NO_SUCH".into()));
+        let said = shared.exchange().await.unwrap_err().to_string();
+        assert!(said.contains("the environment has no WARROOM_HAS_NO_SUCH; export it"), "{said}");
+        assert!(said.contains("notes are kept in") && !said.contains("ops@"), "{said}");
+    }
+}
