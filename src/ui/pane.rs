@@ -70,6 +70,21 @@ pub struct Glance {
     pub level: Level,
     /// A few words.
     pub text: String,
+    /// The same where room is short: what matters most of it, whole.
+    pub short: String,
+}
+
+impl Glance {
+    /// A fact of any level that has no shorter form.
+    pub fn new(level: Level, text: impl Into<String>) -> Glance {
+        let text = text.into();
+        Glance { level, short: text.clone(), text }
+    }
+
+    /// The same with a form for where room is short.
+    pub fn short(self, short: impl Into<String>) -> Glance {
+        Glance { short: short.into(), ..self }
+    }
 }
 
 /// Where a row landed on the screen.

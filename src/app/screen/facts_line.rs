@@ -24,7 +24,7 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
         hidden.sort_by_key(|(p, g)| (std::cmp::Reverse(g.level), *p));
     }
     let rule = format!(" {} ", cx.glyphs.rule.1);
-    let mut shown: Vec<(String, Role, String)> = hidden
+    let mut shown: Vec<Fact> = hidden
         .iter()
         .map(|(pane, fact)| {
             let role = match fact.level {
@@ -33,7 +33,7 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
                 Level::Warn => Role::Warn,
                 Level::Bad => Role::Bad,
             };
-            (format!("{} ", pane.number()), role, fact.text.clone())
+            Fact { number: format!("{} ", pane.number()), role, text: fact.text.clone(), short: fact.short.clone() }
         })
         .collect();
     let room = area.width.saturating_sub(2) as usize;
@@ -41,22 +41,31 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
     if needed(&shown) > room && shown.len() > 1 && !fails {
         // The header tells of the incident as well, though not of a log of it that cannot be read.
         let incident = format!("{} ", Pane::Incident.number());
-        shown.retain(|(number, ..)| *number != incident);
+        shown.retain(|f| f.number != incident);
     }
     fit(&mut shown, room, cx.glyphs.ellipsis);
     let mut x = area.left() + 1;
-    for (i, (number, role, fact)) in shown.iter().enumerate() {
+    for (i, fact) in shown.iter().enumerate() {
+        let style = cx.theme.style(fact.role);
         let room = |x: u16| area.right().saturating_sub(x);
         if i > 0 {
             x += text::put(buf, x, area.y, room(x), &rule, cx.theme.style(Role::Rule));
         }
-        x += text::put(buf, x, area.y, room(x), number, cx.theme.style(Role::Key));
-        x += text::put(buf, x, area.y, room(x), fact, cx.theme.style(*role));
-        x += text::put(buf, x, area.y, room(x), mark(*role), cx.theme.style(*role));
+        x += text::put(buf, x, area.y, room(x), &fact.number, cx.theme.style(Role::Key));
+        x += text::put(buf, x, area.y, room(x), &fact.text, style);
+        x += text::put(buf, x, area.y, room(x), mark(fact.role), style);
     }
     if hidden.is_empty() {
         text::put(buf, x, area.y, area.width.saturating_sub(2), "nothing else deviates", cx.theme.style(Role::Dim));
     }
+}
+
+/// What is said of one pane.
+struct Fact {
+    number: String,
+    role: Role,
+    text: String,
+    short: String,
 }
 
 /// Behind what deviates, so that it is not the colour alone that says so; never cut.
@@ -65,32 +74,35 @@ fn mark(role: Role) -> &'static str {
 }
 
 /// Columns that they take with their marks and the rules between them.
-fn needed(facts: &[(String, Role, String)]) -> usize {
-    let widths = facts.iter().map(|(n, role, f)| text::width(n) + text::width(f) + mark(*role).len());
+fn needed(facts: &[Fact]) -> usize {
+    let widths = facts.iter().map(|f| text::width(&f.number) + text::width(&f.text) + mark(f.role).len());
     widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
 }
 
-/// What deviates stays: calm facts leave first, from the right; then the longest ones are cut.
-fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
-    while needed(facts) > room {
-        // What says nothing first, then what is well.
-        let nothing = facts.iter().rposition(|(_, role, _)| matches!(role, Role::Dim));
-        let calm = nothing.or_else(|| facts.iter().rposition(|(_, role, _)| matches!(role, Role::Text)));
-        match calm {
-            Some(i) if facts.len() > 1 => {
-                facts.remove(i);
-            }
-            _ => break,
+/// What deviates stays: what says nothing leaves first, then facts are said shortly, those of which that saves most first;
+/// then calm ones leave, from the right; then the longest are cut.
+fn fit(facts: &mut Vec<Fact>, room: usize, ellipsis: &str) {
+    let leave = |facts: &mut Vec<Fact>, which: Role| {
+        while needed(facts) > room && facts.len() > 1 {
+            let Some(i) = facts.iter().rposition(|f| f.role == which) else { return };
+            facts.remove(i);
         }
+    };
+    leave(facts, Role::Dim);
+    while needed(facts) > room {
+        let saves = |f: &Fact| text::width(&f.text).saturating_sub(text::width(&f.short));
+        let Some(longest) = facts.iter_mut().rev().filter(|f| saves(f) > 0).max_by_key(|f| saves(f)) else { break };
+        longest.text = longest.short.clone();
     }
+    leave(facts, Role::Text);
     let mut over = needed(facts).saturating_sub(room);
     while over > 0 {
-        let Some(longest) = facts.iter_mut().max_by_key(|(_, _, f)| text::width(f)) else { return };
-        let width = text::width(&longest.2);
+        let Some(longest) = facts.iter_mut().max_by_key(|f| text::width(&f.text)) else { return };
+        let width = text::width(&longest.text);
         if width <= 6 {
             return;
         }
-        longest.2 = text::fit(&longest.2, width - 1, ellipsis).into_owned();
+        longest.text = text::fit(&longest.text, width - 1, ellipsis).into_owned();
         over -= 1;
     }
 }
@@ -99,16 +111,35 @@ fn fit(facts: &mut Vec<(String, Role, String)>, room: usize, ellipsis: &str) {
 mod tests {
     use super::*;
 
+    fn fact(role: Role, text: &str, short: &str) -> Fact {
+        Fact { number: "5 ".into(), role, text: text.into(), short: short.into() }
+    }
+
+    fn said(facts: &[Fact]) -> Vec<&str> {
+        facts.iter().map(|f| f.text.as_str()).collect()
+    }
+
     #[test]
     fn what_fails_is_never_pushed_off_the_line_by_what_is_well() {
-        let fact = |role, text: &str| ("5 ".to_owned(), role, text.to_owned());
         let mut facts = vec![
-            fact(Role::Text, "host 20 % 1.3G/24G"),
-            fact(Role::Bad, "pool 10/10 wait 60"),
-            fact(Role::Text, "deploys 1.4.2 20 s ago"),
-            fact(Role::Bad, "health 1 of 3"),
+            fact(Role::Text, "host 20 % 1.3G/24G", "host 20 %"),
+            fact(Role::Bad, "pool 10/10 wait 60", "pool 10/10 wait 60"),
+            fact(Role::Text, "deploys 1.4.2 20 s ago", "deploys 1.4.2 20 s"),
+            fact(Role::Bad, "health 1 of 3", "health 1 of 3"),
         ];
         fit(&mut facts, 50, "…");
-        assert_eq!(facts.iter().map(|f| f.2.as_str()).collect::<Vec<_>>(), ["pool 10/10 wait 60", "health 1 of 3"]);
+        assert_eq!(said(&facts), ["pool 10/10 wait 60", "health 1 of 3"]);
+    }
+
+    #[test]
+    fn all_that_deviates_stands_whole_in_eighty_columns() {
+        let mut facts = vec![
+            fact(Role::Bad, "host 100 % 3.2G/24G cpu", "host 100 % cpu"),
+            fact(Role::Bad, "pool 10/10 wait 34 slow 719 ms", "pool 10/10 wait 34"),
+            fact(Role::Bad, "▲1.4.2 18 s ago", "▲1.4.2 18 s"),
+            fact(Role::Bad, "api ✕ 503", "api ✕"),
+        ];
+        fit(&mut facts, 78, "…");
+        assert_eq!(said(&facts), ["host 100 % cpu", "pool 10/10 wait 34", "▲1.4.2 18 s", "api ✕ 503"]);
     }
 }

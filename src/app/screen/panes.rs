@@ -174,7 +174,7 @@ pub fn glance(state: &State, cx: &PaneCx, pane: Pane) -> Glance {
     // One that has nothing to tell but its failure is bad by itself, and shows as little why.
     if failed && (glance.level < Level::Warn || glance.text.ends_with('-')) {
         let text = format!("{} {}", glance.text, cx.glyphs.fail);
-        glance = Glance { level: glance.level.max(Level::Warn), text };
+        glance = Glance::new(glance.level.max(Level::Warn), text);
     }
     glance
 }

@@ -36,22 +36,24 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
             let tx: u32 = now.outside.iter().map(|s| s.counts.idle_in_tx + s.counts.aborted).sum();
             if tx > 0 { format!("db {n} seen, {tx} idle in tx") } else { format!("db {n} seen") }
         }
-        (None, None) if history.is_silent(cx.now) => return Glance { level: Level::Unknown, text: "db -".into() },
+        (None, None) if history.is_silent(cx.now) => return Glance::new(Level::Unknown, "db -"),
         (None, None) => "db".into(),
     };
     if let Some(n) = now.pools.first().and_then(|p| p.waiting).filter(|n| *n > 0) {
         text += &format!(" wait {n}");
     }
+    let short = text.clone();
     if history.refused(cx.now).is_some() {
-        text = "db refuses".into();
+        return Glance::new(now.verdict.level, "db refuses");
     } else if let Some(root) = now.roots.first() {
         text += &format!(" blocked {}", root.blocked);
     } else if let Some(holder) = now.holders.first() {
         text += &format!(" blocked {}", holder.waiting.len());
     } else if let Some(row) = now.slow.first().filter(|r| !r.past && r.typical_ms() >= 1_000.0) {
-        text += &format!(" slow {}", conclusions::millis(row.typical_ms()));
+        let slow = format!(" slow {}", conclusions::millis(row.typical_ms()));
+        return Glance::new(now.verdict.level, text + &slow).short(short);
     }
-    Glance { level: now.verdict.level, text }
+    Glance::new(now.verdict.level, text)
 }
 
 /// What belongs into the pane's title: the server's name and what looking at it costs.

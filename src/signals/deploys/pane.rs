@@ -129,18 +129,23 @@ pub fn glance(history: &DeploysHistory, cx: &PaneCx) -> Glance {
     let last = rows.iter().find(|r| r.change.kind.sets_version()).or(rows.first());
     // What came after the suspect, a rollback above all, is the news.
     let newer = last.filter(|l| suspect.is_some_and(|s| l.at > s.at));
-    let text = match newer.or(suspect).or(last) {
+    let (what, when) = match newer.or(suspect).or(last) {
         Some(r) if r.change.kind == ChangeKind::Rollback && !r.change.version.is_empty() => {
-            format!("{}back to {} {}", glyph(r, cx).0, cut(&r.change.version, cx), ago(r.at, cx))
+            (format!("{}back to {}", glyph(r, cx).0, cut(&r.change.version, cx)), ago(r.at, cx))
         }
         Some(r) => {
             let what = if r.change.version.is_empty() { &r.change.service } else { &r.change.version };
-            format!("{}{} {}", glyph(r, cx).0, cut(what, cx), ago(r.at, cx))
+            (format!("{}{}", glyph(r, cx).0, cut(what, cx)), ago(r.at, cx))
         }
-        None if level == Level::Calm => "no change".into(),
-        None => "deploys -".into(),
+        None if level == Level::Calm => ("no change".into(), String::new()),
+        None => ("deploys -".into(), String::new()),
     };
-    Glance { level, text: text::clean(&text).into_owned() }
+    let what = text::clean(&what).into_owned();
+    if when.is_empty() {
+        return Glance::new(level, what);
+    }
+    let short = format!("{what} {}", when.trim_end_matches(" ago"));
+    Glance { level, text: format!("{what} {when}"), short }
 }
 
 /// A long version, such as a digest, cut for the line that all panes share.

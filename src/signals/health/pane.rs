@@ -120,6 +120,7 @@ pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
     let states = history.states(cx.now);
     let level = judge(history, &states, cx).level;
     let mut failing = states.iter().filter(|s| !s.probe.ok && !s.stale());
+    let mut short = None;
     let text = match (states.len(), failing.next()) {
         (0, _) => "health -".into(),
         (all, None) if level == Level::Unknown => format!("health ? of {all}"),
@@ -133,10 +134,12 @@ pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
                 0 => String::new(),
                 n => format!(" +{n}"),
             };
+            short = Some(format!("{name} {}", cx.glyphs.fail));
             format!("{name} {}{status}{more}", cx.glyphs.fail)
         }
     };
-    Glance { level, text }
+    let short = short.unwrap_or_else(|| text.clone());
+    Glance { level, text, short }
 }
 
 fn role(level: Level) -> Role {

@@ -63,13 +63,13 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
 /// The pane in a few words, for when it is hidden.
 pub fn glance(history: &IncidentHistory, cx: &PaneCx) -> Glance {
     match history.current(cx.now) {
-        None => Glance { level: Level::Calm, text: "no incident".into() },
+        None => Glance::new(Level::Calm, "no incident"),
         Some(n) => {
             let mut text = format!("{} {} {}", n.incident.severity_word(), n.incident.status, short(n.elapsed));
             if !n.open_hypotheses.is_empty() {
                 text.push_str(&format!(" {}?", n.open_hypotheses.len()));
             }
-            Glance { level: level(&n.incident), text }
+            Glance::new(level(&n.incident), text)
         }
     }
 }

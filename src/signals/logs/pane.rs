@@ -102,7 +102,7 @@ pub(super) fn rate(n: f64) -> String {
 /// The pane in a few words, for when it is hidden.
 pub fn glance(history: &LogsHistory, cx: &PaneCx) -> Glance {
     if history.sources().next().is_none() {
-        return Glance { level: Level::Unknown, text: "logs -".into() };
+        return Glance::new(Level::Unknown, "logs -");
     }
     let quiet = history.quiet(cx.now);
     let gone = match quiet.as_slice() {
@@ -113,10 +113,11 @@ pub fn glance(history: &LogsHistory, cx: &PaneCx) -> Glance {
     match (history.errors_since(cx.now), gone.is_empty()) {
         (Some(_), still) => {
             let also = if still { String::new() } else { format!(", {gone}") };
-            Glance { level: Level::Bad, text: format!("logs {} err/s{also}", rate(history.error_rate(cx.now))) }
+            let rate = rate(history.error_rate(cx.now));
+            Glance::new(Level::Bad, format!("logs {rate} err/s{also}")).short(format!("err {rate}/s"))
         }
-        (None, false) => Glance { level: Level::Warn, text: format!("logs {gone}") },
-        (None, true) => Glance { level: Level::Calm, text: format!("logs {}/s", rate(history.line_rate(cx.now))) },
+        (None, false) => Glance::new(Level::Warn, format!("logs {gone}")),
+        (None, true) => Glance::new(Level::Calm, format!("logs {}/s", rate(history.line_rate(cx.now)))),
     }
 }
 

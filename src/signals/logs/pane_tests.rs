@@ -106,7 +106,7 @@ fn view(rows: Vec<LogRow>) -> LogView {
 /// What the store says of the kinds of errors.
 fn told(v: &mut LogView, history: &LogsHistory, kinds: &str) {
     let request = v.wants_kinds(history.errors_since(NOW), NOW).expect("errors").request;
-    v.kinds_came(&LogArrival { request, kinds: kinds.into(), ..LogArrival::default() });
+    v.kinds_came(&LogArrival { request, kinds: kinds.into(), done: true, ..LogArrival::default() });
 }
 
 fn outage() -> LogView {

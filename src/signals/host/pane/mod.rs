@@ -59,15 +59,14 @@ fn sentences(history: &HostHistory, cx: &PaneCx) -> (Level, Vec<String>) {
 
 /// The pane in a few words, for when it is hidden: `host 71 % 5.1/8.0G`.
 pub fn glance(history: &HostHistory, cx: &PaneCx) -> Glance {
-    let Some(e) = history.latest(cx.now) else { return Glance { level: Level::Unknown, text: "host -".into() } };
+    let Some(e) = history.latest(cx.now) else { return Glance::new(Level::Unknown, "host -") };
     let v = verdict(history, cx);
     let (used, total, _) = e.value.memory_used_of();
-    let mut text = format!("host {} % {}/{}", pct(e.value.cpu.busy_pct()), bytes(used), bytes(total));
-    if let Some(f) = findings(history, cx.now, cx.zone).first() {
-        // How bad it is, is said by the level.
-        text.push_str(&format!(" {}", f.about));
-    }
-    Glance { level: v.level, text }
+    let cpu = pct(e.value.cpu.busy_pct());
+    // How bad it is, is said by the level.
+    let about = findings(history, cx.now, cx.zone).first().map(|f| format!(" {}", f.about)).unwrap_or_default();
+    Glance::new(v.level, format!("host {cpu} % {}/{}{about}", bytes(used), bytes(total)))
+        .short(format!("host {cpu} %{about}"))
 }
 
 /// The span that small charts show: the same as everywhere, or the last five minutes.

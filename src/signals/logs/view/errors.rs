@@ -50,8 +50,11 @@ impl LogView {
         })
     }
 
-    /// Takes in words; stale ones are dropped.
+    /// Takes in words; stale ones are dropped, and so are parts that only tell progress.
     pub fn kinds_came(&mut self, answer: &LogArrival) {
+        if !answer.done {
+            return;
+        }
         if let Some((_, upto)) = self.errors.out.take_if(|(request, _)| *request == answer.request) {
             self.errors.said = Some((upto, answer.kinds.clone()));
         }
@@ -84,9 +87,11 @@ mod tests {
         let Ask::Kinds { range } = asked.ask else { panic!("{:?}", asked.ask) };
         assert_eq!(range, TimeRange::new(at(90), at(100)));
         assert!(view.wants_kinds(Some(at(90)), at(101)).is_none(), "one at a time");
-        let answer = |request, kinds: &str| LogArrival { request, kinds: kinds.into(), ..LogArrival::default() };
+        let answer =
+            |request, kinds: &str| LogArrival { request, kinds: kinds.into(), done: true, ..LogArrival::default() };
         view.kinds_came(&answer(asked.request + 7, "of something else"));
-        assert_eq!(view.error_kinds(at(90), at(101)), "");
+        view.kinds_came(&LogArrival { request: asked.request, ..LogArrival::default() });
+        assert_eq!(view.error_kinds(at(90), at(101)), "", "progress");
         view.kinds_came(&answer(asked.request, "KeyError (100 %)"));
         assert_eq!(view.error_kinds(at(90), at(101)), "KeyError (100 %)");
         assert!(view.wants_kinds(Some(at(90)), at(101)).is_none(), "known");
