@@ -180,5 +180,5 @@ fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Ve
     };
     state.say(level, text.clone());
     let what: String = ending.what.chars().take(400).collect();
-    notes::save(state, &format!("! {text} ({what})"), None)
+    notes::save(state, &format!("! {text} ({what})"))
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::bursts::{inputs, marks_pastes};
 use super::effects::Shell;
+use super::hangup::hangup;
 use super::pace::Pace;
 use super::past::Loader;
 use super::signals::Signals;
@@ -85,6 +86,7 @@ impl Loop {
     pub async fn run(&mut self) -> anyhow::Result<Ending> {
         let mut keys = EventStream::new();
         let mut cont = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        let mut hangup = std::pin::pin!(hangup());
         let drained = self.terminal.drained.clone();
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
@@ -111,6 +113,7 @@ impl Loop {
                 _ = self.signals.term.recv() => Turn::Term,
                 _ = self.signals.int.recv() => Turn::Term,
                 _ = self.signals.hup.recv() => Turn::Lost,
+                () = &mut hangup => Turn::Lost,
                 _ = cont.recv() => Turn::Continue,
                 event = keys.next() => Turn::Tty(event),
                 Some(answer) = self.answers.recv() => Turn::Answer(answer),
@@ -272,9 +275,9 @@ impl Loop {
 
     fn ask_for_rows(&mut self) {
         let height = self.state.view.layout.log_height as usize;
-        if height > 0
-            && let Some(query) = self.state.logs.wants(height)
-        {
+        if height == 0 {
+            self.state.logs.hidden();
+        } else if let Some(query) = self.state.logs.wants(height) {
             self.store.ask(query);
         }
         for query in looking::wants(&mut self.state) {

@@ -179,6 +179,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let offers = Offers::default();
     let sources = session.configured(&live.config, &roots, &live.files, &live.commands);
     session.add(sources);
+    offers.said(&live.config, &live.files, &live.commands);
     if live.discover {
         let (offers, supervisor, to) = (offers.clone(), session.supervisor.clone(), answers_to.clone());
         let config = live.config.clone();
