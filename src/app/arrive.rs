@@ -92,6 +92,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
             }
             state.windows.arrive(slot, for_, window.ok());
         }
+        Arrival::EarlyWindow { slot, for_, window } => state.windows.arrive_early(slot, for_, window),
         Arrival::Recordings(rows) => recordings(state, rows),
         Arrival::DraftFound(text) => {
             state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");

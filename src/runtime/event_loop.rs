@@ -29,7 +29,7 @@ use crate::signals::logs::store::LogStore;
 use crate::signals::source::StreamClock;
 use crate::stream::order::Batch;
 use crate::stream::queue;
-use crate::timeline::{TimeRange, time_text};
+use crate::timeline::{TimeRange, Ts, time_text};
 use crate::ui::{Level, Theme};
 
 /// How the loop ended.
@@ -240,14 +240,28 @@ impl Loop {
                 // Whoever stands at the end goes on with it, and the rows with him.
                 travel::follow_playhead(&mut self.state);
             }
+            self.go_early(end);
         }
     }
 
-    /// All of the recording is read: a time asked for on the command line can be gone to.
+    /// A time asked for on the command line that stands for itself can be gone to as soon as it has been read.
+    fn go_early(&mut self, end: Ts) {
+        let asked = self.state.view.go_when_loaded.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        // What was seen in that second comes a moment behind it.
+        if asked.is_some_and(|at| Ts::from_jiff(at) + Duration::from_secs(2) < end) {
+            self.go_as_asked();
+        }
+    }
+
+    /// All of the recording is read.
     fn loaded(&mut self) {
         self.stream = None;
         self.state.own.loading = None;
         self.state.player.growing = false;
+        self.go_as_asked();
+    }
+
+    fn go_as_asked(&mut self) {
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());
