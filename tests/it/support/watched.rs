@@ -97,9 +97,9 @@ impl Watched {
     /// The pane's first row below the bars: what the eye falls on after the verdict.
     pub fn first_row(&self) -> String {
         let pane = self.pane();
-        let row =
-            pane.lines().skip(1).find(|l| !l.trim().is_empty() && !l.starts_with("slots ") && !l.starts_with("used "));
-        row.unwrap_or_default().trim_end().to_owned()
+        let mut rows = pane.lines().skip(1).map(str::trim);
+        let row = rows.find(|l| !l.is_empty() && !l.starts_with("slots ") && !l.starts_with("used "));
+        row.unwrap_or_default().to_owned()
     }
 
     /// Asks the pane about the row that has `words`.
