@@ -11,6 +11,7 @@ mod explain;
 mod failover;
 mod faults;
 mod following;
+mod gather;
 mod health;
 mod host;
 mod incident;

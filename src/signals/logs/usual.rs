@@ -7,8 +7,9 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use crate::timeline::counts::Counts;
+use crate::timeline::counts::{Cell, Counts};
 use crate::timeline::{Severity, Ts};
 
 /// Seconds looked back on, and kept.
@@ -24,7 +25,7 @@ const SHARE: f64 = 0.1;
 
 /// Errors and all records of one second that were observed in the same second.
 #[derive(Copy, Clone, Debug)]
-struct Cell {
+struct Second {
     seen: i64,
     errors: u32,
     all: u32,
@@ -33,7 +34,7 @@ struct Cell {
 /// Errors by second of event time.
 #[derive(Clone, Debug, Default)]
 pub struct UsualErrors {
-    seconds: BTreeMap<i64, Vec<Cell>>,
+    seconds: BTreeMap<i64, Cell<Second>>,
     /// The last look: several are asked for in a frame, and what is visible changes by the second only.
     looked: RefCell<Option<Looked>>,
 }
@@ -73,10 +74,15 @@ impl UsualErrors {
         if self.looked.get_mut().as_ref().is_some_and(|l| seen < l.at) {
             *self.looked.get_mut() = None;
         }
-        let cells = self.seconds.entry(second).or_default();
-        match cells.iter_mut().find(|c| c.seen == seen) {
-            Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
-            None => cells.push(Cell { seen, errors, all }),
+        let new = Second { seen, errors, all };
+        match self.seconds.entry(second) {
+            Entry::Vacant(v) => {
+                v.insert(Cell::new(new));
+            }
+            Entry::Occupied(mut o) => match o.get_mut().find_mut(|c| c.seen == seen) {
+                Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
+                None => o.get_mut().push(new),
+            },
         }
         if self.seconds.len() > LOOK as usize * 2 {
             self.seconds.pop_first();
