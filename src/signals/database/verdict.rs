@@ -53,11 +53,9 @@ pub struct Now<'a> {
 /// Works out everything at the playhead.
 pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
     let t = cx.now;
-    let server = history
-        .servers
-        .values()
-        .filter_map(|s| Some((s, s.look(t)?)))
-        .max_by_key(|(_, l)| (!l.is_old(t), l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients));
+    let server = history.servers.values().filter_map(|s| Some((s, s.look(t)?))).max_by_key(|(_, l)| {
+        (!l.is_old(t), l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients)
+    });
     let stale = server.and_then(|(_, look)| look.is_old(t).then(|| t.since(look.at)));
     let ask = Ask {
         request: cx.facts.request.as_ref(),
