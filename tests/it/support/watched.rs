@@ -138,7 +138,7 @@ impl Watched {
     /// Until the verdict, the pane's first line, has `words`.
     pub async fn verdict(&mut self, words: &str) -> String {
         let pane = self.until(words, |_, pane| pane.lines().next().is_some_and(|v| v.contains(words))).await;
-        pane.lines().next().unwrap_or_default().to_owned()
+        pane.lines().next().unwrap_or_default().trim().to_owned()
     }
 
     /// Until the source says of itself that it sees less than it should, in these words.
