@@ -190,7 +190,7 @@ async fn a_slow_log_tells_the_database_pane_what_was_written_before_the_start_an
             tty.wait_for("SELECT SLEEP(0.3), 'before;")
         });
         let first = text.lines().find(|l| l.contains("SLEEP(0.3)")).unwrap_or_default();
-        assert!(first.trim_start().starts_with("30") && first.contains(" ms "), "{text}");
+        assert!(first.trim_start_matches(['▌', ' ']).starts_with("30") && first.contains(" ms "), "{text}");
         run(&mut conn, "SELECT SLEEP(0.4) AS after_it /* request_id:req-72 */").await;
         tokio::task::block_in_place(|| {
             tty.wait_for("after_it");
