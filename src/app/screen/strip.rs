@@ -43,7 +43,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     out.strip = Some((chart, window));
     if rate > 0 {
         let f = cx.facts;
-        let logs = &state.timeline.logs;
+        let logs = &state.shown().logs;
         let uncounted = logs.counted().is_none_or(|c| cx.now < c.start);
         let stage = logs.outage(cx.now).map(|e| e.stage);
         let over = stage == Some(Stage::Calming);

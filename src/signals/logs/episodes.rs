@@ -234,7 +234,8 @@ impl Walk {
         self.heard * 2 < self.stretches
     }
 
-    /// Whether trouble begins. Which second it began in must not depend on second `t` itself: it may be half there.
+    /// Whether trouble begins, and which second it began in. That must not depend much on second `t` itself: it may be
+    /// half there yet.
     fn rises(&mut self, t: i64, before: (Second, Second)) {
         let (ten, minute) = (self.sum(t, 10), self.sum(t, 60));
         let broad = |n: i64| (t - n + 1..=t).filter(|s| self.at(*s).errors > 0).count();
@@ -255,21 +256,24 @@ impl Walk {
         let (measure, reach) = match limits {
             _ if few && before.errors * 10 > before.all => (Measure::Share, 60),
             (_, Some(slow)) if older as f64 > slow / 2.0 => (Measure::Errors(slow / 120.0), 60),
-            // Usual failures right before a steep rise are not its beginning.
-            (Some(fast), _) => {
-                let peak = (t - 20..t).map(|s| self.at(s).errors).max().unwrap_or(0);
-                (Measure::Errors((peak as f64 / 8.0).max(fast / 20.0)), 20)
-            }
+            (Some(fast), _) => (Measure::Errors(fast / 20.0), 20),
             (None, _) => (Measure::Share, 60),
         };
-        // Back to where the most errors beyond the measure lie behind it.
+        // Back to where the most errors beyond the measure lie behind it; usual failures somewhat before a steep rise are
+        // not its beginning.
+        let peak = (t - reach + 1..=t).map(|s| self.at(s).errors).max().unwrap_or(0) as f64;
+        let steep = if reach == 20 { peak / 8.0 } else { 0.0 };
         let (mut since, mut beyond, mut highest) = (t, 0.0, f64::MIN);
         for s in (t - reach + 1..=t).rev() {
             let second = self.at(s);
-            beyond += second.errors as f64 - measure.of(second.all);
+            beyond += second.errors as f64 - measure.of(second.all).max(steep);
             if beyond > highest {
                 (since, highest) = (s, beyond);
             }
+        }
+        let above = |s: i64| self.at(s).errors as f64 > measure.of(self.at(s).all);
+        while since > t - reach + 1 && above(since - 1) {
+            since -= 1;
         }
         let last = (since..=t).rev().find(|s| self.at(*s).errors > 0).unwrap_or(t);
         let (usual, most) = (self.ten.rate(), self.ten.most());
@@ -277,10 +281,6 @@ impl Walk {
             calm.spoil(since);
         }
         let limit = limits.0.unwrap_or(f64::MAX);
-        let measure = match measure {
-            Measure::Errors(n) => Measure::Errors(n.min(limit / 20.0)),
-            Measure::Share => measure,
-        };
         let (beyond, highest, calm, heard) = (0.0, 0.0, 0, 0);
         self.open = Some(Open { since, last, measure, limit, most, usual, beyond, highest, calm, heard });
     }
