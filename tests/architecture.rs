@@ -70,7 +70,9 @@ fn rules() -> Vec<Rule> {
         Rule {
             part: "the log store",
             files: |f| in_part(f, "store"),
-            may: |f, u| is(u, "timeline") || own(f, u, &["formats", "store", "row", "event", "config", "skew"]),
+            may: |f, u| {
+                is(u, "timeline") || own(f, u, &["formats", "store", "row", "event", "config", "skew", "kinds"])
+            },
         },
         Rule {
             part: "app",

@@ -108,6 +108,15 @@ pub enum Arrival {
         /// It.
         window: Result<Box<Window>, String>,
     },
+    /// The first part of a window that is being loaded.
+    EarlyWindow {
+        /// For the playhead (0) or the pinned instant (1).
+        slot: usize,
+        /// What was asked for: the playheads that the whole window will be right for.
+        for_: (Ts, Ts),
+        /// It, with the playheads it is right for itself.
+        window: Box<Window>,
+    },
     /// Recordings that earlier runs left behind, newest first.
     Recordings(Vec<SavedRow>),
     /// Records of the incident log that came on no stream: while a recording is replayed.

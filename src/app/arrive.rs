@@ -92,6 +92,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
             }
             state.windows.arrive(slot, for_, window.ok());
         }
+        Arrival::EarlyWindow { slot, for_, window } => state.windows.arrive_early(slot, for_, window),
         Arrival::Recordings(rows) => recordings(state, rows),
         Arrival::DraftFound(text) => {
             state.say(Level::Warn, "an unfinished note of an earlier run is back; Enter saves it, Esc drops it");
@@ -179,5 +180,5 @@ fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Ve
     };
     state.say(level, text.clone());
     let what: String = ending.what.chars().take(400).collect();
-    notes::save(state, &format!("! {text} ({what})"), None)
+    notes::save(state, &format!("! {text} ({what})"))
 }

@@ -19,7 +19,9 @@ use crate::ui::{Level, Selected};
 
 /// Opens the note line with the selected row as evidence. Touches nothing else: the tail goes on.
 pub fn begin(state: &mut State, text: &str) -> Vec<Effect> {
-    let writing = Writing::new(text, &before(state), update::selected(state), Some(screen_now(state)));
+    let (selected, chosen) = cited(state);
+    let mut writing = Writing::new(text, &before(state), selected, Some(screen_now(state)));
+    writing.chosen = chosen;
     state.view.overlays.push(Overlay::Note(Box::new(writing)));
     Vec::new()
 }
@@ -33,6 +35,16 @@ pub fn rewrite(state: &mut State, note: RecordId) -> Vec<Effect> {
     writing.edits = Some(note);
     state.view.overlays.push(Overlay::Note(Box::new(writing)));
     Vec::new()
+}
+
+/// The row that goes with a note, and whether somebody chose it: the newest line of a tail that is followed is merely
+/// what came last. A note speaks for itself, so none of the incident log goes with another.
+fn cited(state: &State) -> (Option<Selected>, bool) {
+    match state.view.focus {
+        Pane::Incident => (None, false),
+        Pane::Logs => (update::selected(state), !state.logs.follows()),
+        _ => (update::selected(state), true),
+    }
 }
 
 fn before(state: &State) -> Vec<String> {
@@ -52,11 +64,11 @@ fn screen_now(state: &State) -> Screen {
     }
 }
 
-/// A note is finished: off to disk with its evidence. It stays in memory until it is there.
-pub fn save(state: &mut State, text: &str, selected: Option<Selected>) -> Vec<Effect> {
+/// A note of what happens now, without a row: off to disk. It stays in memory until it is there.
+pub fn save(state: &mut State, text: &str) -> Vec<Effect> {
     let screen = screen_now(state);
-    let evidence = evidence(state, selected.as_ref());
-    keep(state, text, selected.and_then(|s| s.at), evidence, Some(screen), None)
+    let evidence = evidence(state, None);
+    keep(state, text, None, evidence, Some(screen), None)
 }
 
 /// What was being written is finished.
@@ -81,9 +93,11 @@ pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
         state.unsaved.push(draft.clone());
         return vec![Effect::SaveNote(draft)];
     }
-    let evidence = evidence(state, writing.selected.as_ref());
-    let mut effects = keep(state, &text, writing.selected.and_then(|s| s.at), evidence, writing.screen, None);
     let (kind, words) = kinds::parse(&text);
+    let cited = writing.cited();
+    let row_at = cited.filter(|_| writing.at_row()).and_then(|s| s.at);
+    let evidence = evidence(state, cited);
+    let mut effects = keep(state, &text, row_at, evidence, writing.screen, None);
     if kind == NoteKind::Report && !words.is_empty() {
         effects.extend(offer(state, words));
     }
@@ -104,9 +118,8 @@ fn keep(
     }
     state.view.notes += 1;
     let now = state.now();
-    // What somebody saw happened when the row did; what somebody did or decided happens now, whatever is selected.
-    let done_now = matches!(kind, NoteKind::Action | NoteKind::Decision | NoteKind::Step);
-    let event_at = row_at.filter(|_| !done_now).unwrap_or(now);
+    // What somebody saw happened when the row did that was chosen; what somebody thinks, did or was told happens now.
+    let event_at = row_at.unwrap_or(now);
     let number = state.view.notes;
     let draft = Draft { number, kind, text: text.to_owned(), event_at, evidence, screen, ran, edits: None };
     state.unsaved.push(draft.clone());
@@ -232,14 +245,17 @@ pub fn settle(note: RecordId, state: HypothesisState) -> Vec<Effect> {
 
 /// A note is on disk.
 pub fn saved(state: &mut State, number: u64, redacted: bool) -> Vec<Effect> {
+    // How a command ended is the news, not that it was noted.
+    let ran = state.unsaved.iter().any(|d| d.number == number && d.ran.is_some());
     state.unsaved.retain(|d| d.number != number);
     if state.unsaved.is_empty() {
         state.own.not_on_disk = None;
     }
-    state.say(
-        Level::Calm,
-        if redacted { "note saved; something that looked like a secret was taken out" } else { "note saved" },
-    );
+    if redacted {
+        state.say(Level::Calm, "note saved; something that looked like a secret was taken out");
+    } else if !ran {
+        state.say(Level::Calm, "note saved");
+    }
     let writing = state.view.overlays.iter().any(|o| matches!(o, Overlay::Note(_)));
     if writing || !state.unsaved.is_empty() { Vec::new() } else { vec![Effect::KeepDraft(None)] }
 }
@@ -280,7 +296,11 @@ pub fn ran(state: &mut State, name: &str, run: Ran) -> Vec<Effect> {
     let took = short(std::time::Duration::from_millis(run.took_ms));
     let ending = match run.code {
         Some(0) => format!("{name} done in {took}"),
-        Some(n) => format!("{name} FAILED with exit code {n} after {took}: {}", run.output.trim()),
+        Some(n) => {
+            // The last line is what it died of.
+            let last = run.output.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("it said nothing");
+            format!("{name} FAILED with exit code {n} after {took}: {}", last.trim())
+        }
         None => format!("{name} was ended by a signal after {took}"),
     };
     state.say(if run.code == Some(0) { Level::Calm } else { Level::Bad }, ending.clone());

@@ -36,6 +36,8 @@ pub struct Windows {
     loaded: [Option<Box<Window>>; 2],
     /// What was asked for and is on its way.
     asked: [Option<(Ts, Ts)>; 2],
+    /// Of that the seconds round the playhead have come.
+    early: [bool; 2],
     /// What could not be loaded: not asked for again while the playhead stays there.
     failed: [Option<(Ts, Ts)>; 2],
 }
@@ -69,12 +71,20 @@ impl Windows {
         }
     }
 
+    /// The first part of a window has come; the rest follows, unless the playhead has gone on.
+    pub fn arrive_early(&mut self, slot: usize, for_: (Ts, Ts), window: Box<Window>) {
+        if self.asked.get(slot) == Some(&Some(for_)) {
+            self.early[slot] = true;
+            self.loaded[slot] = Some(window);
+        }
+    }
+
     /// A window has come, or cannot. One that nobody asked for is dropped.
     pub fn arrive(&mut self, slot: usize, for_: (Ts, Ts), window: Option<Box<Window>>) {
         if self.asked.get(slot) != Some(&Some(for_)) {
             return;
         }
-        self.asked[slot] = None;
+        (self.asked[slot], self.early[slot]) = (None, false);
         self.failed[slot] = window.is_none().then_some(for_);
         if window.is_some() {
             self.loaded[slot] = window;
@@ -121,13 +131,14 @@ impl State {
         for (slot, at) in [(0, Some(self.now())), (0, Some(soon)), (1, self.view.pinned)] {
             let Some(at) = at.filter(|at| self.needs_window(*at)) else { continue };
             let here = self.windows.loaded[slot].as_ref().is_some_and(|w| covers(&Some(w.for_), at));
-            // One at a time: of a scrub only where it comes to rest, and where it was when one had come.
-            if here || self.windows.asked[slot].is_some() || covers(&self.windows.failed[slot], at) {
+            // One at a time: of a scrub only where it comes to rest, and where it was when the first part of one had come.
+            let coming = self.windows.asked[slot].is_some_and(|w| covers(&Some(w), at) || !self.windows.early[slot]);
+            if here || coming || covers(&self.windows.failed[slot], at) {
                 continue;
             }
             let for_ = (at - BEFORE, at + behind);
-            self.windows.asked[slot] = Some(for_);
-            let wanted = Wanted::new(&self.timeline, for_.0, for_.1, self.back());
+            (self.windows.asked[slot], self.windows.early[slot]) = (Some(for_), false);
+            let wanted = Wanted::new(&self.timeline, at, for_, self.back());
             return Some(Ask { slot, wanted: Box::new(wanted) });
         }
         None

@@ -58,6 +58,7 @@ pub async fn run(args: CheckArgs) -> anyhow::Result<ExitCode> {
     session.supervisor.stop();
     findings.extend(sources_of(&timeline));
     findings.extend(rights_of(&timeline));
+    findings.extend(files_of(&config));
     findings.extend(lacks(&timeline, &roots));
     let mut out = std::io::stdout().lock();
     for f in &findings {
@@ -114,6 +115,26 @@ fn rights_of(timeline: &Timeline) -> Vec<Finding> {
         for r in info.rights.iter().filter(|r| !r.has) {
             let wish = if r.optional { " (optional)" } else { "" };
             let text = format!("database {}: {} does not see {}{wish}: {}", info.name, info.role, r.shows, r.grant);
+            all.push(Finding { bad: !r.optional, text });
+        }
+    }
+    all
+}
+
+/// What can be read of each SQLite database, and what would have to change for the rest.
+fn files_of(config: &Config) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for file in &config.database.sqlite {
+        let rights = database::sources::sqlite::rights::rights(&file.path);
+        let has: Vec<&str> = rights.iter().filter(|r| r.has).map(|r| r.shows.as_str()).collect();
+        let what = format!("database {}", file.path.display());
+        if !has.is_empty() {
+            let text = format!("{what}: seen are {}; busy errors and slow statements come from logs", has.join("; "));
+            all.push(Finding { bad: false, text });
+        }
+        for r in rights.iter().filter(|r| !r.has) {
+            let wish = if r.optional { " (optional)" } else { "" };
+            let text = format!("{what}: does not show {}{wish}: {}", r.shows, r.grant);
             all.push(Finding { bad: !r.optional, text });
         }
     }

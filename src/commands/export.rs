@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::note::LogArgs;
 use crate::runtime::postmortem::{self, Format};
 use crate::runtime::replay::{Input, fold};
+use crate::runtime::settings;
 use crate::signals::incident::config::IncidentConfig;
 use crate::signals::incident::event::{Incident, IncidentEvent, Ledger, RecordId};
 use crate::signals::incident::report::ReportOptions;
@@ -15,7 +16,6 @@ use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::logs::store::{LogStore, StoreOptions};
 use crate::signals::{Event, Timeline};
-use crate::stream::past::Past;
 
 /// Write the post-mortem of an incident
 ///
@@ -80,10 +80,12 @@ fn look(args: &ExportArgs) -> anyhow::Result<Option<Given>> {
     if args.recording.is_none() && args.logs.is_empty() {
         return Ok(None);
     }
-    let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
-    let mut given = Given { timeline: Timeline::default(), store, records: Vec::new() };
     let input = Input::new(args.recording.clone(), args.logs.clone());
-    let summary = fold(&input, &Past::Nothing, |e| {
+    let past = input.past();
+    let options = StoreOptions { background: 0, recall: past.lines(), ..StoreOptions::default() };
+    let store = LogStore::new(Box::new(|_| {}), options);
+    let mut given = Given { timeline: Timeline::default(), store, records: Vec::new() };
+    let summary = fold(&input, &past, |e| {
         let repeated = given.timeline.repeated;
         given.timeline.apply(e);
         if given.timeline.repeated > repeated {
@@ -115,7 +117,7 @@ async fn write(args: &ExportArgs, store: &IncidentStore) -> anyhow::Result<Strin
         recording: args.recording.as_ref().map(named),
         logs: args.logs.iter().map(named).collect(),
         fingerprint: args.recording.as_ref().and_then(|p| postmortem::fingerprint(p)),
-        unticked: Vec::new(),
+        unticked: postmortem::unticked(&settings::checklists(), id, &records),
     };
     let seen = match &given {
         Some(g) => tokio::task::block_in_place(|| postmortem::gather(&g.timeline, &g.store, id, &records)),

@@ -86,7 +86,7 @@ const TEAM: std::time::Duration = std::time::Duration::from_secs(3);
 /// nothing.
 pub(crate) async fn exchange(args: &LogArgs, config: &IncidentConfig) -> Option<String> {
     let url = config.url.as_ref().filter(|_| args.log.is_none())?;
-    let mut shared = Shared::new(&url.0, args.store(config).ok()?);
+    let mut shared = Shared::new(&url.0, args.store(config).ok()?).password_env(config.password_env.clone());
     match tokio::time::timeout(TEAM, shared.exchange()).await {
         Ok(Ok(_)) => None,
         Ok(Err(e)) => Some(e.to_string()),

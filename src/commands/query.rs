@@ -58,16 +58,16 @@ pub async fn run(mut args: QueryArgs) -> anyhow::Result<ExitCode> {
     filter(&args, now)?;
     let _piped = Piped::take(&mut args.logs)?;
     let live = args.recording.is_none() && args.logs.is_empty();
-    let mut gathered = Gathered::new();
+    let input = Input::new(args.recording.clone(), args.logs.clone());
+    let past = if live { Past::Nothing } else { input.past() };
+    let mut gathered = Gathered::new(&past);
     if live {
         gathered.look(&args).await?;
     } else if args.what == What::Logs && args.recording.is_none() {
         // Files hold their own lines: nothing need be folded to search them.
         tokio::task::block_in_place(|| gathered.open(&args.logs))?;
     } else {
-        let input = Input::new(args.recording.clone(), args.logs.clone());
-        let summary =
-            tokio::task::block_in_place(|| fold(&input, &Past::Nothing, |e| gathered.take(e, args.what, true)))?;
+        let summary = tokio::task::block_in_place(|| fold(&input, &past, |e| gathered.take(e, args.what, true)))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }
@@ -146,8 +146,10 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn new() -> Gathered {
-        let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
+    /// Lines of a recording that the store does not hold are read again from `past`.
+    fn new(past: &Past) -> Gathered {
+        let options = StoreOptions { background: 0, recall: past.lines(), ..StoreOptions::default() };
+        let store = LogStore::new(Box::new(|_| {}), options);
         Gathered { timeline: Timeline::default(), store, events: Vec::new() }
     }
 
@@ -500,7 +502,7 @@ mod tests {
     #[test]
     fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/outage.wr");
-        let mut gathered = Gathered::new();
+        let mut gathered = Gathered::new(&Past::Nothing);
         fold(&Input::new(Some(path.into()), Vec::new()), &Past::Nothing, |e| gathered.take(e, What::Notes, true))
             .unwrap();
         let mut out = Vec::new();

@@ -43,7 +43,7 @@ pub fn run(args: &RecordArgs) -> anyhow::Result<ExitCode> {
 
     let logs = logs(args, &config, &roots, window, &mut missing);
     let temporary = out.beside("journal");
-    let mut left = Left { window: Some(window), zone: Some(zone.clone()), ..Left::default() };
+    let mut left = Left { window: Some(window), zone: Some(zone.clone()), with_bytes: true, ..Left::default() };
     let mut sources = logs;
     if args.files.is_empty() {
         match journal(window, &temporary) {

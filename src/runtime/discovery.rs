@@ -55,6 +55,22 @@ impl Offers {
         sources
     }
 
+    /// What runs because somebody said so: a configuration, and files and commands of the command line in its place.
+    pub fn said(&self, config: &Config, files: &[PathBuf], commands: &[String]) {
+        let mut running = config.clone();
+        // Standard input is no place that could be read again.
+        let files: Vec<_> = files.iter().filter(|f| f.as_os_str() != "-").collect();
+        if !files.is_empty() || !commands.is_empty() {
+            let whole = |f: &&PathBuf| std::path::absolute(f).unwrap_or_else(|_| (*f).clone()).display().to_string();
+            running.logs.files = files.iter().map(whole).collect();
+            let source = |c: &String| LogSourceConfig { command: Some(c.clone()), ..LogSourceConfig::default() };
+            running.logs.sources = commands.iter().map(source).collect();
+        }
+        if let Ok(mut inner) = self.inner.lock() {
+            inner.running = running;
+        }
+    }
+
     /// For the screen.
     pub fn arrival(&self) -> Arrival {
         let Ok(inner) = self.inner.lock() else {
@@ -155,6 +171,9 @@ impl Offers {
         };
         match write_new(&path, &text) {
             Ok(()) => (Level::Calm, format!("saved as {}", path.display())),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                (Level::Bad, format!("{} is there already, and is not overwritten: move it away first", path.display()))
+            }
             Err(e) => (Level::Bad, format!("cannot save {}: {e}", path.display())),
         }
     }
@@ -223,5 +242,22 @@ mod tests {
         }
         drop(supervisor);
         assert!(seen.recv().await.is_some());
+    }
+
+    #[test]
+    fn what_was_configured_and_named_on_the_command_line_is_what_is_saved() {
+        let config =
+            "[logs]\nfiles = [\"/var/log/a.log\"]\n[[health.probe]]\nname = \"api\"\nurl = \"http://127.0.0.1:1/\"\n";
+        let config: Config = toml::from_str(config).unwrap();
+        let offers = Offers::default();
+        offers.said(&config, &[], &[]);
+        let saved = || toml::to_string_pretty(&offers.inner.lock().unwrap().running).unwrap();
+        assert!(saved().contains("/var/log/a.log") && saved().contains("http://127.0.0.1:1/"), "{}", saved());
+        // Files and commands of the command line take the place of those of the configuration, there as here.
+        offers.said(&config, &["b.log".into(), "-".into()], &["journalctl -f".into()]);
+        let whole = std::env::current_dir().unwrap().join("b.log").display().to_string();
+        assert!(saved().contains(&whole) && saved().contains("journalctl -f"), "{}", saved());
+        assert!(!saved().contains("a.log") && saved().contains("http://127.0.0.1:1/"), "{}", saved());
+        assert!(toml::from_str::<Config>(&saved()).is_ok(), "{}", saved());
     }
 }

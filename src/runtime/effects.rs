@@ -416,7 +416,8 @@ impl Shell {
         let known: std::collections::BTreeSet<_> = records.iter().map(IncidentEvent::id).collect();
         let more = store.records(incident).await?;
         records.extend(more.into_iter().filter(|e| !known.contains(&e.id())));
-        let mut options = ReportOptions::default();
+        let unticked = postmortem::unticked(&super::settings::checklists(), incident, &records);
+        let mut options = ReportOptions { unticked, ..ReportOptions::default() };
         if let Some(replay) = &self.replay {
             (options.recording, options.logs) = (replay.recording.clone(), replay.logs.clone());
         } else if let Some(recorder) = self.recorder.clone() {

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::bursts::{inputs, marks_pastes};
 use super::effects::Shell;
+use super::hangup::hangup;
 use super::pace::Pace;
 use super::past::Loader;
 use super::signals::Signals;
@@ -28,7 +29,7 @@ use crate::signals::logs::store::LogStore;
 use crate::signals::source::StreamClock;
 use crate::stream::order::Batch;
 use crate::stream::queue;
-use crate::timeline::{TimeRange, time_text};
+use crate::timeline::{TimeRange, Ts, time_text};
 use crate::ui::{Level, Theme};
 
 /// How the loop ended.
@@ -85,6 +86,7 @@ impl Loop {
     pub async fn run(&mut self) -> anyhow::Result<Ending> {
         let mut keys = EventStream::new();
         let mut cont = signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?;
+        let mut hangup = std::pin::pin!(hangup());
         let drained = self.terminal.drained.clone();
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
@@ -111,6 +113,7 @@ impl Loop {
                 _ = self.signals.term.recv() => Turn::Term,
                 _ = self.signals.int.recv() => Turn::Term,
                 _ = self.signals.hup.recv() => Turn::Lost,
+                () = &mut hangup => Turn::Lost,
                 _ = cont.recv() => Turn::Continue,
                 event = keys.next() => Turn::Tty(event),
                 Some(answer) = self.answers.recv() => Turn::Answer(answer),
@@ -237,14 +240,28 @@ impl Loop {
                 // Whoever stands at the end goes on with it, and the rows with him.
                 travel::follow_playhead(&mut self.state);
             }
+            self.go_early(end);
         }
     }
 
-    /// All of the recording is read: a time asked for on the command line can be gone to.
+    /// A time asked for on the command line that stands for itself can be gone to as soon as it has been read.
+    fn go_early(&mut self, end: Ts) {
+        let asked = self.state.view.go_when_loaded.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        // What was seen in that second comes a moment behind it.
+        if asked.is_some_and(|at| Ts::from_jiff(at) + Duration::from_secs(2) < end) {
+            self.go_as_asked();
+        }
+    }
+
+    /// All of the recording is read.
     fn loaded(&mut self) {
         self.stream = None;
         self.state.own.loading = None;
         self.state.player.growing = false;
+        self.go_as_asked();
+    }
+
+    fn go_as_asked(&mut self) {
         let Some(text) = self.state.view.go_when_loaded.take() else { return };
         let state = &mut self.state;
         state.player.head = Playhead::Still(state.player.now());
@@ -258,9 +275,9 @@ impl Loop {
 
     fn ask_for_rows(&mut self) {
         let height = self.state.view.layout.log_height as usize;
-        if height > 0
-            && let Some(query) = self.state.logs.wants(height)
-        {
+        if height == 0 {
+            self.state.logs.hidden();
+        } else if let Some(query) = self.state.logs.wants(height) {
             self.store.ask(query);
         }
         for query in looking::wants(&mut self.state) {

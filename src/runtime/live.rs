@@ -27,7 +27,7 @@ use crate::signals::Roots;
 use crate::signals::incident::sources::draft;
 use crate::signals::logs::config::LogsConfig;
 use crate::signals::logs::store::spool::Spool;
-use crate::signals::logs::store::{LogStore, StoreOptions, index_cache};
+use crate::signals::logs::store::{LogStore, Recall, StoreOptions, index_cache};
 use crate::stream::past::Past;
 use crate::stream::queue;
 use crate::timeline::filter::Clock;
@@ -135,11 +135,16 @@ pub fn parse_filter_at(text: Option<&str>, clock: Option<Clock<'_>>) -> anyhow::
 
 /// A log store whose answers go where all answers go.
 pub fn store(answers: &mpsc::Sender<Arrival>, config: &LogsConfig) -> LogStore {
-    store_in(answers, config, None)
+    store_in(answers, config, None, None)
 }
 
 /// The same; stamps that name no zone are of `zone`, or of this box's.
-pub fn store_in(answers: &mpsc::Sender<Arrival>, config: &LogsConfig, zone: Option<jiff::tz::TimeZone>) -> LogStore {
+pub fn store_in(
+    answers: &mpsc::Sender<Arrival>,
+    config: &LogsConfig,
+    zone: Option<jiff::tz::TimeZone>,
+    recall: Option<Arc<dyn Recall>>,
+) -> LogStore {
     let answers = answers.clone();
     let index_memory = u64::from(config.index_memory_mb) << 20;
     let (spool, index_cache) = (config.spool.clone(), config.index_cache.clone());
@@ -152,6 +157,7 @@ pub fn store_in(answers: &mpsc::Sender<Arrival>, config: &LogsConfig, zone: Opti
             spool,
             index_cache,
             zone: zone.unwrap_or_else(|| StoreOptions::default().zone),
+            recall,
             ..StoreOptions::default()
         },
     )
@@ -173,6 +179,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
     let offers = Offers::default();
     let sources = session.configured(&live.config, &roots, &live.files, &live.commands);
     session.add(sources);
+    offers.said(&live.config, &live.files, &live.commands);
     if live.discover {
         let (offers, supervisor, to) = (offers.clone(), session.supervisor.clone(), answers_to.clone());
         let config = live.config.clone();

@@ -9,6 +9,7 @@ pub mod effects;
 pub mod event_loop;
 pub mod filters;
 pub mod flight;
+pub mod hangup;
 pub mod impact;
 pub mod left;
 pub mod lines;

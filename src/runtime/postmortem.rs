@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::impact;
 use crate::app::postmortem;
 use crate::signals::Timeline;
+use crate::signals::incident::checklist::{self, Checklist};
 use crate::signals::incident::event::{IncidentEvent, Ledger, RecordId};
 use crate::signals::incident::metrics::{end, onset};
 use crate::signals::incident::report::window::{Seen, window};
@@ -51,6 +52,13 @@ pub fn from_histories(timeline: &Timeline, id: RecordId, records: &[IncidentEven
     let ledger = Ledger::fold(records);
     let Some(incident) = ledger.incidents.get(&ledger.home(id)) else { return Seen::default() };
     postmortem::seen(timeline, incident, window(incident, &ledger.notes_of(incident.id)))
+}
+
+/// Steps that are left of the checklists that were begun.
+pub fn unticked(lists: &[Checklist], id: RecordId, records: &[IncidentEvent]) -> Vec<String> {
+    let ledger = Ledger::fold(records);
+    let notes = ledger.notes_of(ledger.home(id));
+    checklist::unticked(lists, notes.iter().map(|n| (n.note.kind, n.note.text.as_str())))
 }
 
 /// Adds what the logs tell of requests.

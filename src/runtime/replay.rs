@@ -69,7 +69,7 @@ impl Input {
         let all = [&logs[..], &args.deploys, &args.sadf, &args.prometheus].concat();
         let window = window(args, &all, zone.as_ref().unwrap_or(&TimeZone::UTC))?;
         let (deploys, sadf, prometheus) = (args.deploys.clone(), args.sadf.clone(), args.prometheus.clone());
-        Ok(Input::Left(Box::new(Left { logs, deploys, sadf, prometheus, window, zone })))
+        Ok(Input::Left(Box::new(Left { logs, deploys, sadf, prometheus, window, zone, with_bytes: false })))
     }
 
     /// Where windows onto its far past are read from, once it has been read with this.
@@ -159,10 +159,10 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;
     let clock = StreamClock::start();
     let (answers_to, answers) = mpsc::channel(256);
-    let store = store_in(&answers_to, &config.logs, zone);
+    let past = input.past();
+    let store = store_in(&answers_to, &config.logs, zone, past.lines());
     let (to, stream) = queue::queue();
     let said = answers_to.clone();
-    let past = input.past();
     let noted = past.clone();
     let (told, beside, runtime) = (Arc::clone(&log), incident.clone(), tokio::runtime::Handle::current());
     let zone_shown = settings.zone.clone();

@@ -6,7 +6,7 @@ use crate::app::keymap::Keymap;
 use crate::app::state::Settings;
 use crate::cli::{ScreenOptions, UsageError};
 use crate::config::Config;
-use crate::signals::incident::checklist;
+use crate::signals::incident::checklist::{self, Checklist};
 use crate::ui::theme::ColorDepth;
 use crate::ui::{Glyphs, Theme};
 
@@ -34,7 +34,7 @@ pub fn settings(config: &Config, options: &ScreenOptions) -> anyhow::Result<(Set
         zone,
         zone_name,
         local_zone,
-        checklists: checklist::all(&own_checklists()),
+        checklists: checklists(),
         calm: std::time::Duration::from_secs(u64::from(config.incident.calm_minutes.max(1)) * 60),
         deploys: config.deploys.clone(),
         theme: theme.name.clone(),
@@ -62,6 +62,11 @@ fn utf8() -> bool {
         let v = v.to_ascii_lowercase();
         v.contains("utf-8") || v.contains("utf8") || v == "c" || v == "posix"
     })
+}
+
+/// The built-in checklists and the user's own.
+pub fn checklists() -> Vec<Checklist> {
+    checklist::all(&own_checklists())
 }
 
 /// Name and text of the user's own checklists: `checklists/*.md` beside the configuration, in the order of their names.

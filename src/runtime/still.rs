@@ -36,21 +36,25 @@ pub struct Still {
 impl Still {
     /// Nothing folded yet.
     pub fn new(settings: Settings) -> Still {
+        Still::with(settings, Past::Nothing)
+    }
+
+    /// As [`Still::new`]; the far past, and lines that the store does not hold, come from `past`.
+    fn with(settings: Settings, past: Past) -> Still {
         let (to, answers) = channel();
         let store = LogStore::new(
             Box::new(move |a| {
                 let _ = to.send(a);
             }),
-            StoreOptions::default(),
+            StoreOptions { recall: past.lines(), ..StoreOptions::default() },
         );
-        Still { state: State::new(Player::live(Ts(0)), settings), store, answers, past: Past::Nothing }
+        Still { state: State::new(Player::live(Ts(0)), settings), store, answers, past }
     }
 
     /// Folds all of `input`; the playhead stands at the end.
     pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
-        let mut still = Still::new(settings);
-        still.past = input.past();
-        let past = still.past.clone();
+        let past = input.past();
+        let mut still = Still::with(settings, past.clone());
         let summary = fold(input, &past, |envelope| still.take(envelope, true))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");

@@ -12,6 +12,8 @@ pub const BACK: Duration = Duration::from_secs(33 * 60);
 pub struct Wanted {
     /// First and last playhead that it is to be right for.
     pub for_: (Ts, Ts),
+    /// The playhead that it was wanted for, among them.
+    pub at: Ts,
     /// From when on facts are to be folded behind [`Wanted::base`]: the beginning of a minute.
     pub from: Ts,
     /// What [`Timeline::before`] has kept.
@@ -19,9 +21,9 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// A window for the playheads from `first` to `last`, which look `back`.
-    pub fn new(present: &Timeline, first: Ts, last: Ts, back: Duration) -> Wanted {
+    /// A window for the playheads from `first` to `last`, which look `back`; `at` is wanted first.
+    pub fn new(present: &Timeline, at: Ts, (first, last): (Ts, Ts), back: Duration) -> Wanted {
         let from = (first - back).floor(Duration::from_secs(60));
-        Wanted { for_: (first, last), from, base: present.before(from, last) }
+        Wanted { for_: (first, last), at, from, base: present.before(from, last) }
     }
 }

@@ -54,12 +54,10 @@ impl Derive {
         Derive { needles, open: BTreeMap::new() }
     }
 
-    /// The events that a batch of `source` tells. Seeds and batches without bytes tell nothing.
+    /// The events that a batch of `source` tells; those of a seed are of before the start. One without bytes tells nothing.
     pub fn derive(&mut self, source: SourceId, source_name: &str, event: &LogEvent) -> Vec<Event> {
         let LogEvent::Appended(batch) = event else { return Vec::new() };
-        let (true, Some(bytes), false) = (self.needles.is_some(), batch.bytes.as_deref(), batch.seed) else {
-            return Vec::new();
-        };
+        let (true, Some(bytes)) = (self.needles.is_some(), batch.bytes.as_deref()) else { return Vec::new() };
         match self.open.remove(&source) {
             None => self.read(source, source_name, batch, batch.start, bytes, batch.span),
             Some(mut open) => {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::derive::Derive;
 use super::queue;
 use super::recorder::Recorder;
+use crate::signals::logs::event::LogEvent;
 use crate::signals::source::{Lanes, Observation, StreamClock, weight};
 use crate::signals::{Envelope, Event};
 use crate::timeline::source::Declaration;
@@ -98,7 +99,7 @@ pub struct Numbering {
 
 impl Numbering {
     /// Numbers one observation and what is derived from it.
-    pub fn number(&mut self, o: Observation, batch: &mut Vec<Envelope>) {
+    pub fn number(&mut self, mut o: Observation, batch: &mut Vec<Envelope>) {
         if let Event::Stream(Declaration::Source(decl)) = &o.event {
             self.names.insert(decl.id, decl.name.clone());
         }
@@ -109,6 +110,12 @@ impl Numbering {
             }
             _ => Vec::new(),
         };
+        // The lines of a seed are content of the store; what they told others is all that goes on from here.
+        if let Event::Logs(LogEvent::Appended(a)) = &mut o.event
+            && a.seed
+        {
+            a.bytes = None;
+        }
         let (source, observed, mono) = (o.source, o.observed, o.mono);
         for event in std::iter::once(o.event).chain(derived) {
             self.seq += 1;
@@ -123,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::signals::Out;
-    use crate::signals::logs::event::{LogAppended, LogEvent};
+    use crate::signals::logs::event::LogAppended;
     use crate::stream::queue::queue;
     use crate::stream::recorder::RecorderOptions;
 

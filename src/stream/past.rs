@@ -11,9 +11,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use super::lines::RecordedLines;
 use super::recorder::Recorder;
-use super::recording::{Decoder, Frame, Reader};
+use super::recording::{Decoder, Frame, Reader, Stream};
 use super::runs::{Runs, Speaking};
+use crate::signals::logs::store::Recall;
 use crate::signals::window::Wanted;
 use crate::signals::{Envelope, Event, Timeline};
 use crate::timeline::Ts;
@@ -79,6 +81,19 @@ impl Book {
     /// Bytes that the book itself takes in memory, about.
     pub fn size(&self) -> usize {
         self.blocks.capacity() * size_of::<Block>()
+    }
+
+    /// The chains that the log lines of a time stand in, whole, in order.
+    pub fn chains(&self, from: Ts, to: Ts) -> Vec<Chain> {
+        let pieces = self.pieces(from, to);
+        let mut out: Vec<Chain> = Vec::new();
+        for piece in pieces.all {
+            match out.last_mut() {
+                Some(chain) if chain.goes_on_with(&piece) => chain.pieces.push(piece),
+                _ => out.push(Chain { pieces: vec![piece], runs: pieces.runs.clone() }),
+            }
+        }
+        out
     }
 
     fn pieces(&self, from: Ts, to: Ts) -> Pieces {
@@ -153,6 +168,46 @@ impl Pieces {
     }
 }
 
+/// Frames that build on one another, from their key on.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    pieces: Vec<Piece>,
+    runs: Option<Runs>,
+}
+
+impl Chain {
+    fn goes_on_with(&self, next: &Piece) -> bool {
+        let Some(last) = self.pieces.last() else { return false };
+        let file = |p: &Piece| match &p.bytes {
+            Bytes::File(path, _) => Some(path.clone()),
+            Bytes::Memory(_) => None,
+        };
+        last.generation.is_some() && last.generation == next.generation && file(last) == file(next)
+    }
+
+    /// Whether it stands at the same place, and is of the same length.
+    pub fn is_same(&self, other: &Chain) -> bool {
+        let place = |c: &Chain| {
+            let bytes = |p: &Piece| match &p.bytes {
+                Bytes::File(path, bytes) => Some((path.clone(), bytes.clone())),
+                Bytes::Memory(_) => None,
+            };
+            (c.pieces.first().and_then(bytes), c.pieces.last().and_then(bytes))
+        };
+        place(self).0.is_some() && place(self) == place(other)
+    }
+
+    /// Every envelope of log lines in it.
+    pub fn log_lines(&self) -> Result<Vec<Envelope>, PastError> {
+        let lines = |text: &str| match memchr::memmem::find(text.as_bytes(), b"\"signal\":\"") {
+            Some(at) => text.as_bytes()[at + 10..].starts_with(b"logs"),
+            None => true,
+        };
+        let all = (Ts::MIN, Ts::MAX);
+        decode(&self.pieces, self.runs.clone(), all, Duration::ZERO, &[Stream::Logs], lines)
+    }
+}
+
 /// Where the past is read from.
 #[derive(Clone)]
 pub enum Past {
@@ -186,30 +241,92 @@ pub enum PastError {
     Recorder(String),
 }
 
+/// A window in the making: what can be shown at once.
+pub struct Early {
+    /// It draws from this: the last seconds are right, what panes look back on is known by the minute.
+    pub timeline: Timeline,
+    /// First and last playhead that it is right for.
+    pub for_: (Ts, Ts),
+}
+
+/// Playheads round the one asked for that an early window is right for, and what is folded before them: samples and
+/// tables come at least this often.
+const EARLY: Duration = Duration::from_secs(5);
+const LATEST: Duration = Duration::from_secs(12);
+/// What of process tables and mounts is folded before the first playhead of a window: only the newest one is shown.
+const TABLES: Duration = Duration::from_secs(120);
+/// A frame may begin any time before what is wanted and reach into it: whoever writes faster than the clock goes, from a
+/// file or in a test, gathers more than half a second into one.
+const FRAME: Duration = Duration::MAX;
+
 impl Past {
     /// Folds the window. Blocks for as long as reading takes.
-    pub fn window(&self, wanted: Wanted) -> Result<Timeline, PastError> {
-        let Wanted { for_: (first, last), from, mut base } = wanted;
-        let pieces = match self {
-            Past::Book(book) => book.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pieces(from, last),
-            Past::Recorder(recorder) => recorder.past(from, last).map_err(PastError::Recorder)?,
-            Past::Nothing => return Ok(base),
-        };
-        if let Some(since) = pieces.since.filter(|s| *s > first) {
+    pub fn window(&self, ask: Wanted) -> Result<Timeline, PastError> {
+        let Wanted { for_: (first, last), from, mut base, .. } = ask;
+        if matches!(self, Past::Nothing) {
+            return Ok(base);
+        }
+        let near = (first - TABLES).max(from);
+        let back = self.pieces(from, near)?;
+        let here = self.pieces(near, last)?;
+        if let Some(since) = here.since.filter(|s| *s > first) {
             return Err(PastError::Gone { since });
         }
         // Decoding is most of the work, and can be done by two at a time.
-        let (head, tail) = pieces.all.split_at(pieces.middle());
-        let decode = |pieces: &[Piece], runs: &Option<Runs>| decode(pieces, runs.clone(), from, last);
-        let (a, b) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| decode(tail, &pieces.runs));
-            (decode(head, &pieces.runs), other.join())
+        let (head, tail) = back.all.split_at(back.middle());
+        let lean = |pieces: &[Piece]| decode(pieces, back.runs.clone(), (from, Ts(near.0 - 1)), FRAME, LEAN, wanted);
+        let (mine, other) = std::thread::scope(|scope| {
+            let other = scope
+                .spawn(|| Ok([lean(tail)?, decode(&here.all, here.runs.clone(), (near, last), FRAME, FULL, wanted)?]));
+            (lean(head), other.join())
         });
-        let b = b.unwrap_or_else(|_| Ok(Vec::new()))?;
-        a?.iter().chain(&b).for_each(|e| base.apply_past(e));
+        let [tail, here] = other.unwrap_or_else(|_| Ok(Default::default()))?;
+        mine?.iter().chain(&tail).chain(&here).for_each(|e| base.apply_past(e));
         Ok(base)
     }
+
+    /// What can be shown of the window while it is folded: the seconds round the playhead, on what the present keeps by the
+    /// minute. `None` where that is not known.
+    pub fn early(&self, ask: &Wanted) -> Option<Early> {
+        if matches!(self, Past::Nothing) {
+            return None;
+        }
+        let for_ = ((ask.at - EARLY).max(ask.for_.0), (ask.at + EARLY).min(ask.for_.1));
+        let from = (for_.0 - LATEST).max(ask.from);
+        let pieces = self.pieces(from, for_.1).ok()?;
+        if pieces.since.is_some_and(|since| since > for_.0) {
+            return None;
+        }
+        let read = || decode(&pieces.all, pieces.runs.clone(), (from, for_.1), LATEST, FULL, wanted);
+        let (envelopes, mut timeline) = std::thread::scope(|scope| {
+            let other = scope.spawn(read);
+            let copy = ask.base.clone();
+            (other.join(), copy)
+        });
+        envelopes.ok()?.ok()?.iter().for_each(|e| timeline.apply_past(e));
+        Some(Early { timeline, for_ })
+    }
+
+    /// Where log lines are read again that the store does not hold.
+    pub fn lines(&self) -> Option<Arc<dyn Recall>> {
+        match self {
+            Past::Book(book) => Some(Arc::new(RecordedLines::new(Arc::clone(book)))),
+            Past::Recorder(_) | Past::Nothing => None,
+        }
+    }
+
+    fn pieces(&self, from: Ts, to: Ts) -> Result<Pieces, PastError> {
+        match self {
+            Past::Book(book) => Ok(book.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pieces(from, to)),
+            Past::Recorder(recorder) => recorder.past(from, to).map_err(PastError::Recorder),
+            Past::Nothing => Ok(Pieces::default()),
+        }
+    }
 }
+
+/// What is folded of the time just before and at the playhead, and of the time that is only looked back on.
+const FULL: &[Stream] = &[Stream::Machine, Stream::Processes, Stream::Services];
+const LEAN: &[Stream] = &[Stream::Machine, Stream::Services];
 
 /// Only what [`Timeline::apply_past`] takes in; a text in which that cannot be seen is decoded to be sure.
 fn wanted(text: &str) -> bool {
@@ -220,7 +337,16 @@ fn wanted(text: &str) -> bool {
     }
 }
 
-fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<Envelope>, PastError> {
+/// Envelopes from the first to the second of `span`; `margin` is how long before it a frame may begin that reaches into it.
+fn decode(
+    pieces: &[Piece],
+    runs: Option<Runs>,
+    span: (Ts, Ts),
+    margin: Duration,
+    streams: &'static [Stream],
+    wanted: fn(&str) -> bool,
+) -> Result<Vec<Envelope>, PastError> {
+    let (from, to) = span;
     let mut runs = runs.unwrap_or_default();
     let mut out = Vec::new();
     let mut open: Option<(PathBuf, File)> = None;
@@ -249,7 +375,8 @@ fn decode(pieces: &[Piece], runs: Option<Runs>, from: Ts, to: Ts) -> Result<Vec<
         if let Some(speaking) = &piece.speaking {
             runs.resume(speaking);
         }
-        let mut reader = Reader::new(bytes).only(wanted).resume(std::mem::take(&mut chains));
+        let reader = Reader::new(bytes).only(wanted).streams(streams).between(from - margin, to);
+        let mut reader = reader.resume(std::mem::take(&mut chains));
         while let Ok(Some(frame)) = reader.next_frame() {
             if let Frame::Events(mut envelopes) = frame {
                 if piece.speaking.is_some() {

@@ -39,6 +39,8 @@ enum Key {
 struct Run {
     key: Key,
     host: String,
+    /// When it began; a seed, and what its lines told, is of before.
+    began: Ts,
     /// First and last observed time of what it saw.
     span: Option<(Ts, Ts)>,
     /// What its sources are called here.
@@ -94,13 +96,13 @@ impl Runs {
                 _ => Key::Run { host: host.clone(), boot, run: *run },
             };
             let known = self.runs.iter().position(|r| r.key == key);
-            let index = known.unwrap_or_else(|| self.begin(key, host));
+            let index = known.unwrap_or_else(|| self.begin(key, host, e.observed));
             self.speaking.insert(e.origin, index);
         }
         let index = match self.speaking.get(&e.origin) {
             Some(index) => *index,
             None => {
-                let index = self.begin(Key::Lost(self.runs.len()), String::new());
+                let index = self.begin(Key::Lost(self.runs.len()), String::new(), Ts::MIN);
                 self.speaking.insert(e.origin, index);
                 index
             }
@@ -116,6 +118,15 @@ impl Runs {
             for (first, last) in others.filter_map(|(_, r)| r.span) {
                 a.counts.retain(|(second, _)| *second < first.secs() || *second > last.secs());
             }
+        } else if let Event::Database(event) = &mut e.event
+            && e.observed < self.runs[index].began
+        {
+            // The same of what such lines told.
+            let host = &self.runs[index].host;
+            let others = self.runs.iter().enumerate().filter(|(i, r)| *i != index && r.host == *host);
+            if others.filter_map(|(_, r)| r.span).any(|(first, last)| first <= e.observed && e.observed <= last) {
+                *event = DatabaseEvent::Unread { lines: 0 };
+            }
         } else if e.event.kind().is_some() {
             let run = &mut self.runs[index];
             let (first, last) = run.span.unwrap_or((e.observed, e.observed));
@@ -123,8 +134,8 @@ impl Runs {
         }
     }
 
-    fn begin(&mut self, key: Key, host: String) -> usize {
-        self.runs.push(Run { key, host, span: None, sources: BTreeMap::new() });
+    fn begin(&mut self, key: Key, host: String, began: Ts) -> usize {
+        self.runs.push(Run { key, host, began, span: None, sources: BTreeMap::new() });
         self.runs.len() - 1
     }
 
@@ -167,6 +178,7 @@ fn own(index: usize, id: SourceId) -> SourceId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signals::database::event::SlowStatement;
     use crate::signals::logs::event::LogAppended;
     use crate::timeline::counts::Counts;
     use crate::timeline::{SourceDecl, SourceState};
@@ -260,6 +272,36 @@ mod tests {
         runs.place(&mut second);
         let Event::Logs(LogEvent::Appended(a)) = &second[3].event else { panic!("{:?}", second[3]) };
         assert_eq!(a.counts.iter().map(|c| c.0).collect::<Vec<_>>(), [1_005, 1_025]);
+    }
+
+    #[test]
+    fn what_such_lines_told_is_not_told_again_either() {
+        let told = |seq, second| {
+            let slow = SlowStatement { duration_ms: second as f64, ..SlowStatement::default() };
+            let e = envelope(seq, 1, Event::Database(DatabaseEvent::SlowStatement(slow)));
+            Envelope { observed: Ts::from_secs(second), ..e }
+        };
+        let at = |run, second| {
+            let mut all = begins("a", run);
+            all.iter_mut().for_each(|e| e.observed = Ts::from_secs(second));
+            all
+        };
+        let mut runs = Runs::default();
+        let mut first = at(9, 1_000);
+        first.extend([told(10, 1_010), told(11, 1_020)]);
+        runs.place(&mut first);
+        let mut second = at(10, 1_100);
+        second.extend([told(4, 990), told(5, 1_015), told(6, 1_050), told(7, 1_110)]);
+        runs.segment();
+        runs.place(&mut second);
+        let kept: Vec<f64> = second
+            .iter()
+            .filter_map(|e| match &e.event {
+                Event::Database(DatabaseEvent::SlowStatement(s)) => Some(s.duration_ms),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(kept, [990.0, 1_050.0, 1_110.0]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A count is placed in the second of its event time and becomes visible when the second it was observed in is over, so
 //! that a half-filled second is never shown as a drop and live and replay agree to the line.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -40,6 +41,36 @@ impl Counts {
     }
 }
 
+/// What one second holds: nearly always one value, which needs no memory of its own then. A window onto the past makes and
+/// gives up some twenty thousand of these.
+#[derive(Clone, Debug)]
+pub struct Cell<T> {
+    first: T,
+    more: Vec<T>,
+}
+
+impl<T> Cell<T> {
+    /// Of one value.
+    pub fn new(first: T) -> Cell<T> {
+        Cell { first, more: Vec::new() }
+    }
+
+    /// One more.
+    pub fn push(&mut self, value: T) {
+        self.more.push(value);
+    }
+
+    /// All of them, in the order in which they came.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        std::iter::once(&self.first).chain(&self.more)
+    }
+
+    /// The first one that is meant, to be changed.
+    pub fn find_mut(&mut self, is_meant: impl Fn(&T) -> bool) -> Option<&mut T> {
+        std::iter::once(&mut self.first).chain(&mut self.more).find(|value| is_meant(value))
+    }
+}
+
 /// Seconds kept: two hours in full, the rest by the minute.
 const SECONDS: usize = 7_200;
 const MINUTES: usize = 1_440;
@@ -47,8 +78,8 @@ const MINUTES: usize = 1_440;
 /// Counts by second of event time, bounded.
 #[derive(Clone, Debug, Default)]
 pub struct CountSeries {
-    /// second of event time → (second of observation, counts); nearly always one pair.
-    seconds: BTreeMap<i64, Vec<(i64, Counts)>>,
+    /// second of event time → (second of observation, counts).
+    seconds: BTreeMap<i64, Cell<(i64, Counts)>>,
     minutes: BTreeMap<i64, Counts>,
     /// The seconds that became minutes, packed, for windows onto the far past.
     packed: Packed,
@@ -59,15 +90,19 @@ impl CountSeries {
     /// Adds counts placed in second `second`, observed at `observed`.
     pub fn add(&mut self, second: i64, observed: Ts, counts: &Counts) {
         let seen = observed.secs().max(second);
-        let cell = self.seconds.entry(second).or_default();
-        match cell.iter_mut().find(|(o, _)| *o == seen) {
-            Some((_, c)) => c.merge(counts),
-            None => cell.push((seen, *counts)),
+        match self.seconds.entry(second) {
+            Entry::Vacant(v) => {
+                v.insert(Cell::new((seen, *counts)));
+            }
+            Entry::Occupied(mut o) => match o.get_mut().find_mut(|(o, _)| *o == seen) {
+                Some((_, c)) => c.merge(counts),
+                None => o.get_mut().push((seen, *counts)),
+            },
         }
         while self.seconds.len() > SECONDS {
             if let Some((s, cell)) = self.seconds.pop_first() {
                 let minute = self.minutes.entry(s.div_euclid(60)).or_default();
-                for (seen, c) in &cell {
+                for (seen, c) in cell.iter() {
                     minute.merge(c);
                     self.packed.push(s, *seen, c);
                 }
@@ -91,7 +126,7 @@ impl CountSeries {
         out.minutes = self.minutes.range(..from.div_euclid(60)).map(|(m, c)| (*m, *c)).collect();
         self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
         for (&second, cell) in self.seconds.range(..=to) {
-            for (seen, c) in cell {
+            for (seen, c) in cell.iter() {
                 match second < from {
                     true => out.minutes.entry(second.div_euclid(60)).or_default().merge(c),
                     false => out.add(second, Ts::from_secs(*seen), c),
@@ -147,7 +182,7 @@ impl CountSeries {
             }
         }
         for (&s, cell) in self.seconds.range(from..=to) {
-            for (seen, c) in cell {
+            for (seen, c) in cell.iter() {
                 if *seen < now.secs() {
                     f(Ts::from_secs(s), c);
                 }
@@ -157,7 +192,7 @@ impl CountSeries {
 
     /// The last second that something visible at `now` was counted in; minutes of the far past are not looked at.
     pub fn last(&self, now: Ts) -> Option<i64> {
-        let visible = |cell: &[(i64, Counts)]| cell.iter().any(|(seen, c)| *seen < now.secs() && c.total() > 0);
+        let visible = |cell: &Cell<(i64, Counts)>| cell.iter().any(|(seen, c)| *seen < now.secs() && c.total() > 0);
         self.seconds.range(..now.secs()).rev().find(|(_, cell)| visible(cell)).map(|(s, _)| *s)
     }
 

@@ -66,8 +66,15 @@ async fn a_plan_names_the_scan_and_the_index_and_nothing_of_ours_ever_waits_for_
         assert!(plan.nodes.iter().any(|n| n.details.iter().any(|d| d.contains("$1"))), "{plan:#?}");
         assert!(plan.about[1].contains("generic"), "{:?}", plan.about);
     }
+    // What writes is slow because of how it finds its rows: that is planned, as a statement that only reads.
+    for sql in ["UPDATE orders SET note = $3 WHERE user_id = $1", "DELETE FROM orders WHERE user_id = 7"] {
+        let plan = ask(&asker, sql).await.0.expect("a plan of the search");
+        assert!(plan.statement.starts_with("SELECT 1 FROM orders WHERE user_id = ") && !plan.can_run, "{plan:#?}");
+        assert!(plan.about.iter().any(|a| a.contains("the change itself is not planned")), "{plan:#?}");
+    }
     for (sql, why) in [
-        ("UPDATE orders SET note = 'y'", "UPDATE writes"),
+        ("INSERT INTO orders VALUES (0)", "INSERT writes"),
+        ("UPDATE orders SET note = 'y'; DROP TABLE orders", "several statements"),
         ("SELECT 1; DROP TABLE orders", "several statements"),
         ("SELECT * FROM nowhere WHERE a = $1", "\"nowhere\" does not exist"),
         ("SELECT sleeps()", "planning took longer than 2 s"),
@@ -102,7 +109,8 @@ async fn a_plan_names_the_scan_and_the_index_and_nothing_of_ours_ever_waits_for_
     assert!(plan.nodes.iter().any(|n| n.measured.is_some_and(|(rows, ms)| rows == 30.0 && ms > 0.0)), "{plan:#?}");
     run(&mut admin, "CREATE SEQUENCE s; CREATE FUNCTION does() RETURNS int LANGUAGE sql AS 'SELECT 1'").await;
     for (sql, why) in [
-        ("UPDATE orders SET note = 'y'", "UPDATE writes"),
+        ("INSERT INTO orders VALUES (0)", "INSERT writes"),
+        ("UPDATE orders SET note = 'y'; DROP TABLE orders", "several statements"),
         ("SELECT note FROM orders WHERE user_id = $1", "no values"),
         ("SELECT pg_terminate_backend (1)", "calls pg_terminate_backend()"),
         ("SELECT nextval('s')", "calls nextval()"),

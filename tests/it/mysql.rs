@@ -8,6 +8,8 @@ use warroom::signals::database::sources::sources;
 use warroom::signals::{Roots, Source};
 
 use crate::support::mariadb::MariaDb;
+use crate::support::program::Home;
+use crate::support::tty::Tty;
 use crate::support::watched::{LIMIT, Watched};
 
 fn source(url: &str) -> Box<dyn Source> {
@@ -162,4 +164,38 @@ async fn a_plain_user_a_full_server_a_stopped_replica_and_a_dead_server_are_each
     let mut back = Watched::start(source(&server.url("warroom")));
     back.verdict("none slow").await;
     back.run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_log_tells_the_database_pane_what_was_written_before_the_start_and_what_comes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("slow.log");
+    std::fs::write(&log, "").expect("written");
+    let open = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode;
+    std::fs::set_permissions(folder.path(), open(0o777)).expect("the server's user may write there");
+    std::fs::set_permissions(&log, open(0o666)).expect("the server's user may write it");
+    let file = format!("--slow-query-log-file={}", log.display());
+    let server = MariaDb::start(&["--slow-query-log=1", "--long-query-time=0.1", &file]);
+    let mut conn = connect(&server.url("root")).await;
+    run(&mut conn, "SELECT SLEEP(0.3), 'before;\n# Query_time: 9' /* request_id:req-71 */").await;
+    let path = log.to_str().expect("text");
+    for configured in [false, true] {
+        let home = Home::new();
+        let entry = format!("[logs]\nfiles = [\"{path}\"]\n");
+        home.configure(if configured { &entry } else { "" });
+        let args: &[&str] = if configured { &[] } else { &[path] };
+        let mut tty = Tty::start(&home, args, (160, 45));
+        let text = tokio::task::block_in_place(|| {
+            tty.keys("3z");
+            tty.wait_for("SELECT SLEEP(0.3), 'before;")
+        });
+        let first = text.lines().find(|l| l.contains("SLEEP(0.3)")).unwrap_or_default();
+        assert!(first.trim_start().starts_with("30") && first.contains(" ms "), "{text}");
+        run(&mut conn, "SELECT SLEEP(0.4) AS after_it /* request_id:req-72 */").await;
+        tokio::task::block_in_place(|| {
+            tty.wait_for("after_it");
+            tty.keys("q");
+            tty.ended();
+        });
+    }
 }

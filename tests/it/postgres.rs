@@ -544,3 +544,40 @@ async fn statement_counters_of_every_version_of_the_extension_that_this_server_h
         one.await.expect("each version is read");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_counters_those_of_statements_that_took_nothing_are_left_out_and_the_others_stay_right() {
+    let server = Postgres::start("pg_stat_statements.track = all\n");
+    if !server.has_statements() {
+        return;
+    }
+    let url = server.url("test");
+    let mut admin = connect(&url).await;
+    run(&mut admin, "CREATE EXTENSION pg_stat_statements; CREATE TABLE wide (c0 int, c1 int, c2 int, c3 int, c4 int, c5 int, c6 int, c7 int, c8 int, c9 int, c10 int)").await;
+    let many = "DO $$ DECLARE cols text; BEGIN FOR i IN 1..1500 LOOP \
+         SELECT string_agg('c' || b, ', ') INTO cols FROM generate_series(0, 10) b WHERE i & (1 << b) <> 0; \
+         EXECUTE 'SELECT ' || cols || ' FROM wide'; END LOOP; END $$";
+    run(&mut admin, many).await;
+    let mut seen = out::start(source(&url));
+    activity(&mut seen, "a look", |_| true).await;
+    // Before all of them are known, and after: each call counts once.
+    let mut calls = 0;
+    for round in 0..2 {
+        for _ in 0..10 {
+            run(&mut admin, "SELECT pg_sleep(0.02)").await;
+        }
+        while calls < 10 * (round + 1) {
+            let told = seen
+                .until("the statement's calls", LIMIT, |e| match e {
+                    Event::Database(DatabaseEvent::Statements(s)) => Some(s.clone()),
+                    _ => None,
+                })
+                .await;
+            assert!(told.entries >= 1_500 && !told.reset && told.server_ms > 0.0, "{told:?}");
+            let slept = told.deltas.iter().find(|d| d.mean_ms > 15.0 && d.mean_ms < 200.0);
+            calls += slept.map_or(0, |d| d.calls);
+        }
+        assert_eq!(calls, 10 * (round + 1));
+    }
+    seen.stop().await;
+}

@@ -57,6 +57,22 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
 }
 
 #[test]
+fn steps_that_were_not_ticked_of_a_checklist_that_was_begun_are_in_the_exports() {
+    let home = Home::new();
+    let list = &warroom::signals::incident::checklist::all(&[])[1];
+    home.run(&["note", "503s on /orders"]).good();
+    assert!(!home.run(&["export"]).good().contains("Not done"), "no checklist was begun");
+    home.run(&["note", &format!("[x] {}", list.note(&list.steps[2]))]).good();
+    let text = home.run(&["export"]).good();
+    let (done, left) = text.split_once("Not done, of the checklists that were begun:").expect("what is left is told");
+    assert!(done.contains(&list.steps[2].text) && !left.contains(&list.steps[2].text), "{text}");
+    let value: serde_json::Value = serde_json::from_str(&home.run(&["export", "--format", "json"]).good()).unwrap();
+    let unticked = value["unticked"].as_array().expect("a list");
+    assert_eq!(unticked.len(), list.steps.len() - 1, "{unticked:?}");
+    assert_eq!(unticked[0], list.note(&list.steps[0]));
+}
+
+#[test]
 fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touched() {
     for sidecar in [false, true] {
         let home = Home::new();
@@ -158,8 +174,8 @@ fn from_the_first_note_over_a_crash_to_a_row_of_the_post_mortem_and_back() {
     let mut tty = Tty::start(&home, &words, (120, 36));
     tty.wait_for("REPLAY");
     tty.wait_for("paused");
-    // The note is there from when it was written, a moment after the instant it tells of.
-    tty.keys("6>");
+    // Not a moment before it was written.
+    tty.keys("6");
     tty.wait_for("roll back");
 }
 

@@ -15,11 +15,13 @@ use warroom::runtime::replay::Input;
 use warroom::runtime::session::Session;
 use warroom::runtime::still::Still;
 use warroom::signals::deploys::event::DeployEvent;
+use warroom::signals::logs::store::{LogStore, StoreOptions};
+use warroom::signals::window::{BACK, Wanted};
 use warroom::signals::{Envelope, Event, Roots};
 use warroom::stream::past::Past;
 use warroom::stream::recorder::{Recorder, RecorderOptions};
 use warroom::stream::replay::read;
-use warroom::timeline::{TimeRange, Ts};
+use warroom::timeline::{Filter, TimeRange, Ts};
 use warroom::ui::Theme;
 use warroom::ui::frame::{to_ansi, to_text};
 
@@ -363,6 +365,72 @@ fn six_hours_show_everywhere_what_was_to_be_seen_then() {
     // The present itself was not touched by any of this.
     let mut present = folded(all);
     same(&screens(&mut present, span, span.end), &screens(&mut whole, span, span.end), "before and after windows");
+}
+
+#[test]
+fn what_is_shown_of_the_far_past_at_once_is_what_the_whole_window_shows_for_those_seconds() {
+    let home = Home::new();
+    let path = home.path("three.wr");
+    Made { rows: 4, lines: 2, ..Made::new("web-1", 9, BEGIN, 3 * 3_600) }.record(&path);
+    let whole = Still::read(&Input::Recording(path), Settings::default()).expect("it can be read");
+    let present = &whole.state.timeline;
+    for seconds in [200, 1_150, 2_000] {
+        let at = at(seconds);
+        let wanted = || Wanted::new(present, at, (at - Duration::from_secs(120), at + Duration::from_secs(60)), BACK);
+        let early = whole.past.early(&wanted()).expect("a first part");
+        let full = whole.past.window(wanted()).expect("a window");
+        assert!(early.for_.0 <= at && at <= early.for_.1 && early.for_.1.since(early.for_.0).as_secs() >= 10);
+        for at in [early.for_.0, at, early.for_.1] {
+            let seen = |t: &warroom::signals::Timeline| {
+                let pools = warroom::signals::database::pools::pools(&t.database, at);
+                // When a disk is full is known with the whole window.
+                let mounts: Vec<_> = t.host.mounts(at).into_iter().map(|m| m.mount).collect();
+                (t.host.latest(at).cloned(), t.host.processes(at), mounts, format!("{pools:?}"))
+            };
+            assert_eq!(seen(&early.timeline), seen(&full), "{at}");
+            assert!(full.host.latest(at).is_some_and(|e| at.since(e.at).as_secs() < 2), "{at}");
+        }
+    }
+}
+
+#[test]
+fn lines_of_a_recording_that_do_not_fit_into_memory_are_read_again_from_it_and_none_is_lost() {
+    let home = Home::new();
+    let made = Made { rows: 2, lines: 20, ..Made::new("web-1", 9, BEGIN, 1_200) };
+    made.clone().record(&home.path("chained.wr"));
+    made.write(&home.path("plain.wr"));
+    for name in ["chained.wr", "plain.wr"] {
+        let input = Input::Recording(home.path(name));
+        let lines = |recall: bool| {
+            let past = input.past();
+            let recall = past.lines().filter(|_| recall);
+            let options = StoreOptions { background: 0, memory: 200_000, recall, ..StoreOptions::default() };
+            let store = LogStore::new(Box::new(|_| {}), options);
+            input
+                .read_noting(&past, &mut |batch| {
+                    for e in &batch {
+                        if let Event::Logs(event) = &e.event {
+                            store.observe(e.source, "api", e.observed, event, true);
+                        }
+                    }
+                    true
+                })
+                .expect("a recording");
+            let mut texts = Vec::new();
+            store.scan_all(&Filter::default(), TimeRange::new(Ts::MIN, Ts::MAX), &mut |row| {
+                texts.push(row.message);
+                std::ops::ControlFlow::Continue(())
+            });
+            let figures = store.figures();
+            assert!(figures.held <= 200_000, "{figures:?}");
+            (texts, figures.lost_lines)
+        };
+        let (texts, lost) = lines(true);
+        assert_eq!((texts.len(), lost), (24_000, 0), "{name}");
+        let expected = |n: usize| format!("order {} of a customer", (BEGIN + n as i64 / 20) * 10 + n as i64 % 20);
+        assert!((0..24_000).all(|n| texts[n] == expected(n)), "{name}: in order, each once");
+        assert!(lines(false).1 > 20_000, "without the recording they would be lost");
+    }
 }
 
 /// All of it to the recorder, no faster than it takes it.

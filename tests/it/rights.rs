@@ -15,9 +15,14 @@ async fn check_prints_for_each_database_what_its_role_sees_lacks_and_the_grants(
     let mut c = MySqlConnection::connect(&my.url("root")).await.expect("answers");
     sqlx::raw_sql("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 's3cret'").execute(&mut c).await.expect("made");
     let home = Home::new();
+    let file = home.path("shop.sqlite");
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&file).create_if_missing(true);
+    let mut c = sqlx::SqliteConnection::connect_with(&options).await.expect("made");
+    sqlx::raw_sql("CREATE TABLE t (a)").execute(&mut c).await.expect("made");
     let config = format!(
-        "[[database.postgres]]\nname = \"orders\"\nurl = \"{}\"\n[[database.mysql]]\nname = \"shop\"\nurl = \"{}\"\n\
+        "[[database.sqlite]]\npath = \"{}\"\n[[database.postgres]]\nname = \"orders\"\nurl = \"{}\"\n[[database.mysql]]\nname = \"shop\"\nurl = \"{}\"\n\
          password_command = \"echo s3cret\"\n",
+        file.display(),
         pg.url("plain"),
         my.url("plain")
     );
@@ -33,6 +38,8 @@ async fn check_prints_for_each_database_what_its_role_sees_lacks_and_the_grants(
         "performance_schema = ON below [mysqld], and a restart",
         "(optional): GRANT SLAVE MONITOR ON *.* TO 'plain'@'127.0.0.1';",
         "(optional): INSTALL SONAME 'metadata_lock_info';",
+        "shop.sqlite: seen are its size and free pages; plans of statements that read; busy errors",
+        "shop.sqlite: does not show readers that go on while somebody writes (optional): PRAGMA journal_mode = WAL",
     ] {
         assert!(said.contains(want), "no {want:?} in\n{said}");
     }

@@ -237,6 +237,34 @@ fn sigterm_and_a_lost_terminal_save_the_recording_and_give_the_terminal_back() {
 }
 
 #[test]
+fn a_terminal_that_goes_without_a_signal_ends_it_too_and_is_not_read_for_ever() {
+    let home = Home::new();
+    home.file("api.log", &lines());
+    // A session of its own, as under sudo or in a container: no SIGHUP when the terminal goes.
+    let program = env!("CARGO_BIN_EXE_warroom");
+    let mut script = std::process::Command::new("script")
+        .args(["-q", "-c", &format!("stty rows 30 cols 100; setsid {program} api.log"), "/dev/null"])
+        .env_clear()
+        .envs(home.variables())
+        .current_dir(home.path(""))
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("script starts");
+    until("it runs", PATIENCE, || running_in(&home).len() == 1);
+    let frames = format!("/proc/{}/io", running_in(&home)[0]);
+    let written = || std::fs::read_to_string(&frames).unwrap_or_default();
+    let drawn = |io: &str| {
+        io.lines().any(|l| l.strip_prefix("wchar: ").is_some_and(|n| n.parse::<u64>().is_ok_and(|n| n > 2_000)))
+    };
+    until("it draws", PATIENCE, || drawn(&written()));
+    script.kill().expect("killed");
+    script.wait().expect("ended");
+    until("it ends", PATIENCE, || running_in(&home).is_empty());
+    assert_eq!(names(&home.path("state/warroom/recordings")).len(), 1, "what was seen is saved");
+}
+
+#[test]
 fn a_hostile_line_puts_nothing_but_text_on_the_screen() {
     let home = Home::new();
     let hostile = [

@@ -325,7 +325,7 @@ fn tick(state: &mut State, p: &Picking) -> Vec<Effect> {
     if let Some(Overlay::Pick(p)) = state.view.overlays.last_mut() {
         p.cursor = (p.cursor + 1).min(list.steps.len().saturating_sub(1));
     }
-    notes::save(state, &format!("{} {}", NoteKind::Step.prefix(), list.note(step)), None)
+    notes::save(state, &format!("{} {}", NoteKind::Step.prefix(), list.note(step)))
 }
 
 /// Runs the command of a step after the word `run` has been typed.

@@ -4,7 +4,8 @@ use crossterm::event::KeyCode;
 
 use super::line::Line;
 use crate::app::keymap::Key;
-use crate::signals::incident::event::{RecordId, Screen};
+use crate::signals::incident::event::{NoteKind, RecordId, Screen};
+use crate::signals::incident::kinds;
 use crate::ui::Selected;
 
 /// Most lines of one note.
@@ -19,6 +20,8 @@ pub struct Writing {
     pub line: Line,
     /// What was selected when it began: evidence.
     pub selected: Option<Selected>,
+    /// Whether somebody chose that row.
+    pub chosen: bool,
     /// How the screen stood then.
     pub screen: Option<Screen>,
     /// The note that gets these words; none for a new one.
@@ -28,7 +31,8 @@ pub struct Writing {
 impl Writing {
     /// With `text`, whose last line is the one that is typed; `before` is what was written before.
     pub fn new(text: &str, before: &[String], selected: Option<Selected>, screen: Option<Screen>) -> Writing {
-        let mut writing = Writing { above: Vec::new(), line: Line::new("", before), selected, screen, edits: None };
+        let mut writing =
+            Writing { above: Vec::new(), line: Line::new("", before), selected, chosen: true, screen, edits: None };
         writing.set(text);
         writing
     }
@@ -44,6 +48,17 @@ impl Writing {
     pub fn text(&self) -> String {
         let lines = self.above.iter().map(String::as_str).chain([self.line.text()]);
         lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The row that goes with these words: nothing speaks for a guess that nobody chose.
+    pub fn cited(&self) -> Option<&Selected> {
+        let guess = kinds::parse(&self.text()).0 == NoteKind::Hypothesis;
+        self.selected.as_ref().filter(|_| self.chosen || !guess)
+    }
+
+    /// Whether the note is about the time of its row: somebody saw it, and chose it.
+    pub fn at_row(&self) -> bool {
+        self.chosen && kinds::parse(&self.text()).0 == NoteKind::Observation
     }
 
     /// Pastes; line breaks are kept.

@@ -8,11 +8,14 @@ use crate::app::action::Action;
 use crate::app::overlays::Overlay;
 use crate::app::overlays::line::Line;
 use crate::app::overlays::pick::Pick;
+use crate::app::overlays::writing::Writing;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::database::ending::How;
-use crate::ui::{Level, PaneCx, Role, text};
+use crate::ui::{Level, PaneCx, Role, Selected, text};
 
+/// A note of something so long ago says when that was.
+const NOW: std::time::Duration = std::time::Duration::from_secs(5);
 /// How long a message stays.
 pub(super) const MESSAGE: std::time::Duration = std::time::Duration::from_secs(8);
 
@@ -23,8 +26,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     }
     match state.view.overlays.last() {
         Some(Overlay::Note(w)) => {
-            let with = match &w.selected {
-                Some(s) if w.above.is_empty() => format!("with {}", s.text),
+            let with = match w.cited() {
+                Some(s) if w.above.is_empty() => with(state, cx, w, s),
                 _ if w.above.is_empty() => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
                 _ => "Enter saves, ^J another line, ^O your editor".into(),
             };
@@ -123,6 +126,12 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             }
         }
     }
+}
+
+/// What goes with a note, and the time that the note gets where that is not now.
+fn with(state: &State, cx: &PaneCx, writing: &Writing, row: &Selected) -> String {
+    let at = row.at.filter(|at| writing.at_row() && state.now().since(*at) > NOW).map(|at| at.hms(cx.zone));
+    at.map_or_else(|| format!("with {}", row.text), |at| format!("at {at} with {}", row.text))
 }
 
 /// Prompt, text with the cursor in view, and a dim hint where there is room. Gives the column of the text's first

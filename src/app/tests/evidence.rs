@@ -19,10 +19,10 @@ fn a_note_takes_the_row_its_time_and_the_filter_along() {
     let mut w = two_requests();
     w.press("f k");
     w.press("a");
-    w.write("? the pool is too small");
+    w.write("this one waited");
     let effects = w.press("enter");
     let draft = saved(&effects);
-    assert_eq!((draft.kind, draft.text.as_str()), (NoteKind::Hypothesis, "the pool is too small"));
+    assert_eq!((draft.kind, draft.text.as_str()), (NoteKind::Observation, "this one waited"));
     assert_eq!(draft.event_at, t("14:00:06.5"), "it stands at the time of the row");
     let [evidence] = &draft.evidence[..] else { panic!("{draft:?}") };
     assert!(evidence.text.contains("GET /orders 503"), "{evidence:?}");
@@ -30,6 +30,28 @@ fn a_note_takes_the_row_its_time_and_the_filter_along() {
     assert_eq!(evidence.request_id.as_ref().map(|id| id.0.as_str()), Some(BROKEN));
     assert!(evidence.filter.contains(BROKEN), "{evidence:?}");
     assert_eq!(evidence.pane, Some(SourceKind::Logs));
+    // What somebody thinks of it is thought now; the row speaks for it because it was chosen.
+    w.press("a");
+    w.write("? the pool is too small");
+    let effects = w.press("enter");
+    let draft = saved(&effects);
+    assert_eq!((draft.kind, draft.text.as_str()), (NoteKind::Hypothesis, "the pool is too small"));
+    assert_eq!((draft.event_at, draft.evidence.len()), (t("14:00:10"), 1));
+}
+
+#[test]
+fn nobody_chose_what_merely_came_last() {
+    let mut w = two_requests();
+    w.press("a");
+    w.write("? the pool is too small");
+    assert!(!w.bottom().contains("with "), "{}", w.bottom());
+    let effects = w.press("enter");
+    assert_eq!((saved(&effects).event_at, &saved(&effects).evidence), (t("14:00:10"), &Vec::new()));
+    // Notes do not go with notes.
+    w.press("6 a");
+    w.write("still so");
+    let effects = w.press("enter");
+    assert_eq!((saved(&effects).event_at, &saved(&effects).evidence), (t("14:00:10"), &Vec::new()));
 }
 
 #[test]
@@ -41,7 +63,8 @@ fn what_was_selected_when_the_note_began_stays_its_evidence_while_the_tail_goes_
     assert!(w.rows().contains(&"much later".to_owned()), "the tail does not stop");
     w.write("this");
     let effects = w.press("enter");
-    assert_eq!(saved(&effects).event_at, t("14:00:07"));
+    assert_eq!(saved(&effects).evidence[0].at, Some(t("14:00:07")), "the row that was seen when it began");
+    assert_eq!(saved(&effects).event_at, t("14:00:10"));
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! Coming back to the screen of a note, settling hypotheses, checklists, reports, and whether it is over.
 
-use super::world::{BROKEN, World, outage, t, two_requests};
+use super::world::{BROKEN, World, goes_on, outage, t, two_requests};
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
 use crate::app::effect::{Draft, Effect, NoteChange};
 use crate::app::pane::Pane;
-use crate::signals::incident::event::{HypothesisState, NoteKind};
+use crate::signals::incident::event::{HypothesisState, MilestoneKind, NoteKind};
 use crate::signals::incident::sources::store::IncidentStore;
 
 fn saved(effects: &[Effect]) -> Draft {
@@ -129,6 +129,36 @@ fn while_errors_go_on_nothing_is_proposed_and_nothing_is_ever_set_by_itself() {
     w.write("over");
     assert!(w.press("enter").is_empty());
     assert!(w.bottom().contains("nothing is proposed"), "{}", w.bottom());
+}
+
+#[test]
+fn when_errors_and_checks_were_back_for_five_minutes_mitigated_is_proposed_and_is_recorded_only_when_it_is_taken() {
+    let mut w = outage();
+    goes_on(&mut w, 922..1_200, false);
+    assert_eq!(crate::app::over::proposal(&w.state), None, "back for less than five minutes");
+    goes_on(&mut w, 1_200..1_320, false);
+    let (since, why) = crate::app::over::proposal(&w.state).expect("a proposal");
+    assert!(why.starts_with("errors and checks back to usual for"), "{why}");
+    // The last failing check and the last error were at 14:03:2x.
+    let back = t("13:48:00") + std::time::Duration::from_secs(922);
+    assert!(
+        since >= back - std::time::Duration::from_secs(10) && since.since(back) < std::time::Duration::from_secs(60),
+        "{since}"
+    );
+    let text = w.text();
+    assert!(text.contains("mitigated?") || text.contains(":over"), "the screen says so: {text}");
+    let incident = w.state.timeline.incident.current(w.state.now()).expect("an incident").incident;
+    assert_eq!(incident.reached(MilestoneKind::Mitigated), None, "nothing is set by itself");
+    w.press(":");
+    w.write("over");
+    let effects = w.press("enter");
+    assert!(
+        matches!(effects[..], [Effect::Milestone(MilestoneKind::Mitigated, at)] if at == since),
+        "it is taken at the time it names: {effects:?}"
+    );
+    // It comes back: what was proposed is no more.
+    goes_on(&mut w, 1_320..1_400, true);
+    assert_eq!(crate::app::over::proposal(&w.state), None);
 }
 
 #[test]

@@ -371,6 +371,21 @@ pub fn outage() -> World {
     w
 }
 
+/// The afternoon of [`outage`] goes on from one second of it to another, sick or well, and the clock with it.
+pub fn goes_on(w: &mut World, seconds: std::ops::Range<u64>, sick: bool) {
+    let start = t("13:48:00");
+    for second in seconds.clone() {
+        let at = start + Duration::from_secs(second);
+        requests(w, second, at, sick);
+        host(w, second, at, sick);
+        database(w, second, at, sick);
+        if second.is_multiple_of(5) {
+            probes(w, at, sick);
+        }
+    }
+    w.tick(start + Duration::from_secs(seconds.end));
+}
+
 fn requests(w: &mut World, second: u64, at: Ts, sick: bool) {
     let (mut api, mut nginx) = (Vec::new(), Vec::new());
     for n in 0..2 {

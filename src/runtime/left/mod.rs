@@ -43,6 +43,8 @@ pub struct Left {
     pub window: Option<TimeRange>,
     /// Of stamps that name none.
     pub zone: Option<TimeZone>,
+    /// Lines are handed on with their bytes, for who records them; otherwise they stay in their file.
+    pub with_bytes: bool,
 }
 
 /// Facts of one file that is no log, in order of time.
@@ -112,7 +114,7 @@ impl Left {
                 numbering.number(Observation { source, observed, mono: 0, event, room: None }, &mut batch);
             }
             // What the lines tell has been read; they themselves stay in their file.
-            for e in &mut batch {
+            for e in batch.iter_mut().filter(|_| !self.with_bytes) {
                 if let Event::Logs(LogEvent::Appended(a)) = &mut e.event {
                     a.bytes = None;
                 }

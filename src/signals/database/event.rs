@@ -387,6 +387,13 @@ pub struct Statements {
     pub entries: u32,
     /// Milliseconds from asking to having read the answer.
     pub cost_ms: f32,
+    /// Milliseconds the server worked for it; 0 where it does not tell.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub server_ms: f32,
+}
+
+fn is_nothing(ms: &f32) -> bool {
+    *ms == 0.0
 }
 
 /// What one statement cost between two looks.

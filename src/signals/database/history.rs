@@ -75,6 +75,13 @@ pub struct Look {
     pub thinned: bool,
 }
 
+impl Look {
+    /// Whether it is too old at `now` to say how things are.
+    pub fn is_old(&self, now: Ts) -> bool {
+        now.since(self.at) > Duration::from_millis(u64::from(self.figures.every_ms) * 3).max(Duration::from_secs(15))
+    }
+}
+
 /// A slow statement out of a log line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slow {

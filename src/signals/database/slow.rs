@@ -22,6 +22,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 const BASELINE: (Duration, Duration) = (Duration::from_secs(1_800), Duration::from_secs(120));
 /// What a line told of stays in the list for so long, dim once it is older than a minute.
 const STAYS: Duration = Duration::from_secs(300);
+/// When nothing was told in that time: so far back, which is what a start looks back over.
+const REACHES: Duration = Duration::from_secs(1_800);
 /// Rows of the list.
 const ROWS: usize = 50;
 
@@ -199,6 +201,8 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
         |basis| rows.values().filter(|r| r.basis == basis && !r.new && !r.past).map(|r| r.total_ms).sum::<f64>();
     let (counted, told) = (total(Basis::Counters), total(Basis::Lines));
     let mut rows: Vec<SlowRow> = rows.into_values().filter(|r| !r.statement.as_ref().is_some_and(|s| s.ours)).collect();
+    // What takes next to nothing and has no words yet says nothing.
+    rows.retain(|r| r.statement.is_some() || r.running > 0 || r.new || r.total_ms >= counted / 100.0);
     let planned: BTreeSet<u64> = history.plans.upto(now).map(|e| e.value.fingerprint).collect();
     for r in &mut rows {
         r.planned = planned.contains(&r.key);
@@ -291,8 +295,13 @@ fn lines(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut B
 /// What lines told of in the minutes before the last, of statements that nothing was heard of since.
 fn past(history: &DatabaseHistory, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
     let mut before = BTreeMap::new();
-    let range = TimeRange::new(now - STAYS, minute(now).start);
-    told(history, range, now, now, ask, &mut before);
+    for reach in [STAYS, REACHES] {
+        let range = TimeRange::new(now - reach, minute(now).start);
+        told(history, range, now, now, ask, &mut before);
+        if !before.is_empty() || !rows.is_empty() {
+            break;
+        }
+    }
     for (key, mut row) in before {
         row.past = true;
         rows.entry(key).or_insert(row);
@@ -459,12 +468,16 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_statement_stays_for_five_minutes_below_what_is_slow_now() {
+    fn a_slow_statement_stays_for_five_minutes_below_what_is_slow_now_and_for_half_an_hour_when_nothing_is() {
         let h = history(&[(100, line("SELECT a", 900.0, None)), (200, line("SELECT b FROM c", 300.0, None))]);
         let rows = list(&h, Ts::from_secs(210), Ask::default());
         let told: Vec<_> = rows.iter().map(|r| (r.title(), r.past, r.share)).collect();
         assert_eq!(told, [("SELECT b FROM c".into(), false, Some(1.0)), ("SELECT a".into(), true, None)]);
-        assert_eq!(list(&h, Ts::from_secs(520), Ask::default()).len(), 0);
+        let titles = |t| list(&h, Ts::from_secs(t), Ask::default()).iter().map(SlowRow::title).collect::<Vec<_>>();
+        assert_eq!(titles(450), ["SELECT b FROM c"]);
+        assert_eq!(titles(520).len(), 2);
+        assert!(list(&h, Ts::from_secs(520), Ask::default()).iter().all(|r| r.past));
+        assert!(titles(2_100).is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! understand. It assumes `standard_conforming_strings = on`, which is set wherever its verdict is used.
 
 pub mod mysql;
+pub mod writing;
 
 /// A statement that may be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -53,15 +53,10 @@ pub struct Now<'a> {
 /// Works out everything at the playhead.
 pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
     let t = cx.now;
-    let server = history
-        .servers
-        .values()
-        .filter_map(|s| Some((s, s.look(t)?)))
-        .max_by_key(|(_, l)| (l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients));
-    let stale = server.and_then(|(_, look)| {
-        let age = t.since(look.at);
-        (age > Duration::from_millis(u64::from(look.figures.every_ms) * 3).max(Duration::from_secs(15))).then_some(age)
+    let server = history.servers.values().filter_map(|s| Some((s, s.look(t)?))).max_by_key(|(_, l)| {
+        (!l.is_old(t), l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients)
     });
+    let stale = server.and_then(|(_, look)| look.is_old(t).then(|| t.since(look.at)));
     let ask = Ask {
         request: cx.facts.request.as_ref(),
         span: cx.facts.request_span,
@@ -151,6 +146,12 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         };
         let often = history.turned_away(t);
         let often = if often > 1 && r.from.is_some() { format!(", {} in 60 s", counted(often)) } else { String::new() };
+        // Of several, which: the title may name another one.
+        let which = match history.servers.len() {
+            0 | 1 => None,
+            _ => history.servers.iter().find(|(id, _)| r.from.is_none() && history.refused_to(**id, t).is_some()),
+        };
+        let what = which.map_or(what.clone(), |(_, s)| what.replacen("server", s.name(t), 1));
         let mut text = format!("{what}: {code}{}{often}, for {}", r.message, short(t.since(since)));
         if let Some(s) = now.outside.first() {
             text += &format!("; {}", titles::told(&s.counts));
@@ -209,7 +210,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(v) = troubles::small(&now.troubles) {
         return v;
     }
-    calm(now, look)
+    calm(now, look, t)
 }
 
 /// `blocked by pid 4121: 3 sessions wait for ShareLock on transaction 741, longest 12 s`, from the server's log.
@@ -400,7 +401,20 @@ pub fn counted(n: u64) -> String {
     out
 }
 
-fn calm(now: &Now, look: Option<&Look>) -> Verdict {
+/// Of a database that log lines alone tell of, when they told nothing for a while.
+fn told_before(now: &Now, t: Ts) -> String {
+    let slowest = now.slow.iter().filter(|r| r.past).max_by(|a, b| a.typical_ms().total_cmp(&b.typical_ms()));
+    match slowest {
+        Some(r) => format!(
+            "nothing slow in the last 60 s of log lines; slowest before: {}, {} ago",
+            millis(r.typical_ms()),
+            short(t.since(r.at))
+        ),
+        None => "nothing slow in the last 60 s of log lines; pool not seen".into(),
+    }
+}
+
+fn calm(now: &Now, look: Option<&Look>, t: Ts) -> Verdict {
     let usage = now.pools.iter().find(|p| !p.stale).map(|p| format!("pool {}", p.usage()));
     let text = match (look, usage) {
         (Some(l), usage) => {
@@ -418,7 +432,7 @@ fn calm(now: &Now, look: Option<&Look>) -> Verdict {
             }
             return match now.stale {
                 Some(age) => Verdict::new(Level::Unknown, format!("last seen {} ago", short(age))),
-                None => Verdict::new(Level::Unknown, "nothing slow in the last 60 s of log lines; pool not seen"),
+                None => Verdict::new(Level::Unknown, told_before(now, t)),
             };
         }
     };

@@ -81,6 +81,15 @@ pub fn read(name: &str, text: &str) -> Checklist {
     Checklist { name: name.to_owned(), title: title.unwrap_or_else(|| name.to_owned()), steps }
 }
 
+/// Steps that were not ticked, of the checklists of which a step was, in their order: `Bad deploy: Say so`. `ticked` are
+/// kinds and texts of all notes.
+pub fn unticked<'a>(lists: &[Checklist], ticked: impl Iterator<Item = (NoteKind, &'a str)> + Clone) -> Vec<String> {
+    let is_done =
+        |list: &Checklist, step: &Step| ticked.clone().any(|(kind, text)| list.is_ticked_by(step, kind, text));
+    let begun = lists.iter().filter(|list| list.steps.iter().any(|step| is_done(list, step)));
+    begun.flat_map(|l| l.steps.iter().filter(|s| !is_done(l, s)).map(|s| l.note(s))).collect()
+}
+
 impl Checklist {
     /// The words of the note that ticks a step.
     pub fn note(&self, step: &Step) -> String {
@@ -108,6 +117,14 @@ mod tests {
         assert_eq!((list.steps[1].section.as_str(), &list.steps[1].command), ("First", &None));
         assert!(list.is_ticked_by(&list.steps[1], NoteKind::Step, "Down: Say so, twice"));
         assert!(!list.is_ticked_by(&list.steps[1], NoteKind::Action, "Down: Say so"));
+    }
+
+    #[test]
+    fn of_a_checklist_that_was_begun_the_steps_that_are_left_are_told_and_of_others_nothing() {
+        let lists = [read("a", "# A\n- [ ] one\n- [ ] two\n- [ ] three\n"), read("b", "# B\n- [ ] four\n")];
+        let notes = [(NoteKind::Step, "A: two, at last"), (NoteKind::Observation, "B: four")];
+        assert_eq!(unticked(&lists, notes.into_iter()), ["A: one", "A: three"]);
+        assert_eq!(unticked(&lists, [].into_iter()), [""; 0]);
     }
 
     #[test]

@@ -21,6 +21,9 @@ pub struct IncidentConfig {
     /// that nothing is lost while it is away.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<TeamUrl>,
+    /// Name of the environment variable that holds the password for `url`; else PGPASSWORD or ~/.pgpass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_env: Option<String>,
     /// For how many minutes errors and checks must be back to usual before it is proposed that it is over.
     pub calm_minutes: u32,
 }
@@ -38,6 +41,6 @@ impl std::fmt::Debug for TeamUrl {
 
 impl Default for IncidentConfig {
     fn default() -> IncidentConfig {
-        IncidentConfig { enabled: true, path: None, author: None, url: None, calm_minutes: 5 }
+        IncidentConfig { enabled: true, path: None, author: None, url: None, password_env: None, calm_minutes: 5 }
     }
 }

@@ -43,6 +43,8 @@ pub struct ReportOptions {
 }
 
 const UNKNOWN: &str = "??";
+/// Nanoseconds of a millisecond.
+const MILLI: i64 = 1_000_000;
 
 /// Who does what without being a person.
 const MACHINES: &[&str] = &[
@@ -179,6 +181,8 @@ impl<'a> Report<'a> {
             }
         };
         let filter = if filter.is_empty() { String::new() } else { format!(" --filter {}", shell_word(filter)) };
+        // A shorter time to read, and never a moment before the row is there.
+        let at = Ts(at.0.div_euclid(MILLI).saturating_add(i64::from(at.0.rem_euclid(MILLI) > 0)).saturating_mul(MILLI));
         Some(format!("warroom {what} --at {at}{filter}"))
     }
 }

@@ -80,6 +80,11 @@ impl Calm {
         (n > 0).then(|| FLOOR + UNKNOWN / n as f64 + 2.0 * self.most() as f64)
     }
 
+    /// Errors per second that part trouble from what is usual, however few stretches are known.
+    pub fn measure(&self) -> f64 {
+        (FLOOR + 2.0 * self.most() as f64) / (2 * self.width) as f64
+    }
+
     /// Usual errors per second, without the rare burst; `None` while nothing calm is known.
     pub fn rate(&self) -> Option<f64> {
         let most = self.most();

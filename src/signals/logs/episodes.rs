@@ -223,10 +223,9 @@ impl Walk {
 
     /// The last `n` seconds up to and with `t`.
     fn sum(&self, t: i64, n: i64) -> Second {
-        (t - n + 1..=t).map(|s| self.at(s)).fold(Second::default(), |a, b| Second {
-            errors: a.errors + b.errors,
-            all: a.all + b.all,
-        })
+        (t - n + 1..=t)
+            .map(|s| self.at(s))
+            .fold(Second::default(), |a, b| Second { errors: a.errors + b.errors, all: a.all + b.all })
     }
 
     /// Where most stretches have no record at all, silence is usual; else nobody was heard.
@@ -253,25 +252,32 @@ impl Walk {
             return;
         }
         let (before, older) = (before.0, before.1.errors - before.0.errors);
-        let (measure, reach) = match limits {
-            _ if few && before.errors * 10 > before.all => (Measure::Share, 60),
-            (_, Some(slow)) if older as f64 > slow / 2.0 => (Measure::Errors(slow / 120.0), 60),
-            (Some(fast), _) => (Measure::Errors(fast / 20.0), 20),
-            (None, _) => (Measure::Share, 60),
+        // What goes on to be trouble, and what its beginning is told by: as soon as anything calm is known, by that.
+        let slow = limits.1.filter(|slow| older as f64 > slow / 2.0);
+        let measure = match (limits.0, slow) {
+            _ if few && before.errors * 10 > before.all => Measure::Share,
+            (_, Some(slow)) => Measure::Errors(slow / 120.0),
+            (Some(fast), None) => Measure::Errors(fast / 20.0),
+            (None, None) => Measure::Share,
         };
-        // Back to where the most errors beyond the measure lie behind it; usual failures somewhat before a steep rise are
-        // not its beginning.
+        let (gentle, reach) = match (limits.0, slow) {
+            (None, _) => (Measure::Share, 60),
+            (_, Some(_)) => (Measure::Errors(self.minute.measure()), 60),
+            (Some(_), None) => (Measure::Errors(self.ten.measure()), 20),
+        };
+        // Back to where the most errors beyond it lie behind; usual failures somewhat before a steep rise are not its
+        // beginning.
         let peak = (t - reach + 1..=t).map(|s| self.at(s).errors).max().unwrap_or(0) as f64;
-        let steep = if reach == 20 { peak / 8.0 } else { 0.0 };
+        let steep = if reach == 20 { (peak * self.ten.rate().unwrap_or(0.0)).sqrt() } else { 0.0 };
         let (mut since, mut beyond, mut highest) = (t, 0.0, f64::MIN);
         for s in (t - reach + 1..=t).rev() {
             let second = self.at(s);
-            beyond += second.errors as f64 - measure.of(second.all).max(steep);
+            beyond += second.errors as f64 - gentle.of(second.all).max(steep);
             if beyond > highest {
                 (since, highest) = (s, beyond);
             }
         }
-        let above = |s: i64| self.at(s).errors as f64 > measure.of(self.at(s).all);
+        let above = |s: i64| self.at(s).errors as f64 > gentle.of(self.at(s).all);
         while since > t - reach + 1 && above(since - 1) {
             since -= 1;
         }

@@ -76,7 +76,8 @@ pub struct LogAppended {
     /// A seed: counts from before the start.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seed: bool,
-    /// The bytes themselves. Always there inside the program; in a recording only where they must be kept.
+    /// The bytes themselves. Always there inside the program, but of a seed only until what it tells has been read out of
+    /// it; in a recording only where they must be kept.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "bytes_text")]
     pub bytes: Option<Arc<[u8]>>,
 }

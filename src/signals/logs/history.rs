@@ -156,7 +156,9 @@ impl LogsHistory {
             errors: self.errors,
             usual,
         };
-        self.all.each_second(Ts::from_secs(anew), to, |second, seen, counts| out.usual.add(second, Ts::from_secs(seen), counts));
+        self.all.each_second(Ts::from_secs(anew), to, |second, seen, counts| {
+            out.usual.add(second, Ts::from_secs(seen), counts)
+        });
         for (id, s) in &self.sources {
             let s = SourceLines {
                 counts: s.counts.around(from, to),

@@ -2,10 +2,11 @@
 //! usual, and which outages there were. Reads no clock.
 
 use std::cell::RefCell;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::episodes::{Episode, Walk};
-use crate::timeline::counts::Counts;
+use crate::timeline::counts::{Cell, Counts};
 use crate::timeline::{Severity, Ts};
 
 /// Seconds kept at least, and how many are walked over for good at a time.
@@ -16,7 +17,7 @@ const PLACES: usize = 32;
 
 /// Errors and all records of one second that were observed in the same second.
 #[derive(Copy, Clone, Debug)]
-struct Cell {
+struct Second {
     seen: i64,
     errors: u32,
     all: u32,
@@ -25,7 +26,7 @@ struct Cell {
 /// Errors by second of event time.
 #[derive(Clone, Debug, Default)]
 pub struct UsualErrors {
-    seconds: BTreeMap<i64, Vec<Cell>>,
+    seconds: BTreeMap<i64, Cell<Second>>,
     /// How far the walk is for good, and before: seconds that lie further back are no longer here.
     walked: VecDeque<Walk>,
     /// The last look: several are asked for in a frame, and what is visible changes by the second only.
@@ -46,15 +47,20 @@ impl UsualErrors {
         if self.looked.get_mut().as_ref().is_some_and(|(at, _)| seen < *at) {
             *self.looked.get_mut() = None;
         }
-        let cells = self.seconds.entry(second).or_default();
-        match cells.iter_mut().find(|c| c.seen == seen) {
-            Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
-            None => cells.push(Cell { seen, errors, all }),
+        let new = Second { seen, errors, all };
+        match self.seconds.entry(second) {
+            Entry::Vacant(v) => {
+                v.insert(Cell::new(new));
+            }
+            Entry::Occupied(mut o) => match o.get_mut().find_mut(|c| c.seen == seen) {
+                Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
+                None => o.get_mut().push(new),
+            },
         }
         if self.seconds.len() > KEPT + STEP {
             let mut walk = self.walked.back().cloned().unwrap_or_default();
             for (second, cells) in std::iter::from_fn(|| self.seconds.pop_first()).take(STEP) {
-                let sum = |of: fn(&Cell) -> u32| cells.iter().map(|c| u64::from(of(c))).sum();
+                let sum = |of: fn(&Second) -> u32| cells.iter().map(|c| u64::from(of(c))).sum();
                 walk.second(second, sum(|c| c.errors), sum(|c| c.all));
             }
             self.walked.push_back(walk);

@@ -66,6 +66,8 @@ pub struct LogView {
     older: Option<Older>,
     upto: Upto,
     scrolled: bool,
+    /// Not drawn since rows came last.
+    unseen: bool,
     cursor: Option<Place>,
     top: Option<Place>,
     height: usize,
@@ -227,6 +229,7 @@ impl LogView {
             let ask = Ask::Rows { anchor, before: SCREENS * height, after: 0 };
             return Some(self.ask(Purpose::Since(Vec::new()), ask));
         }
+        self.unseen = false;
         if self.context > 0
             && !self.filter.is_empty()
             && let Some(row) = self.selected()
@@ -415,9 +418,15 @@ impl LogView {
         }
     }
 
-    /// The row under the cursor.
+    /// The row under the cursor; none while it follows and what is newest is not known, because nobody looked.
     pub fn selected(&self) -> Option<&LogRow> {
-        self.rows.get(self.cursor_index()?)
+        self.rows.get(self.cursor_index()?).filter(|_| self.scrolled || !self.unseen)
+    }
+
+    /// The pane is not on the screen, and nothing is read for it: keys typed ahead must not act on the row that was the
+    /// newest when it was seen last.
+    pub fn hidden(&mut self) {
+        self.unseen = true;
     }
 
     /// Whether the newest rows are shown as they come.

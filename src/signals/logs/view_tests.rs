@@ -96,6 +96,24 @@ impl World {
 }
 
 #[test]
+fn keys_typed_ahead_do_not_act_on_what_was_newest_before_the_pane_was_hidden() {
+    let mut w = World::new(100, 10);
+    w.view.hidden();
+    assert!(w.view.selected().is_none());
+    w.n += 50;
+    w.view.data_changed();
+    assert!(w.view.selected().is_none(), "not read yet");
+    w.settle();
+    assert_eq!(w.shown().2, 149);
+    w.view.hidden();
+    w.settle();
+    assert_eq!(w.shown().2, 149, "nothing came meanwhile");
+    w.then(|v| v.move_by(-5));
+    w.view.hidden();
+    assert_eq!(w.shown().2, 144, "a row that was chosen stays chosen");
+}
+
+#[test]
 fn following_shows_the_newest_lines_and_asks_only_for_what_came() {
     let mut w = World::new(100, 10);
     assert_eq!(w.shown(), (90, 99, 99));

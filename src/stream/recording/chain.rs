@@ -68,6 +68,11 @@ impl Stream {
     fn number(self) -> u8 {
         self as u8 + 1
     }
+
+    /// Whether a payload of codec 1 is of this stream.
+    pub fn is_of(self, payload: &[u8]) -> bool {
+        payload.first() == Some(&self.number())
+    }
 }
 
 /// One frame as it goes to disk.

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::chain::{Decoder, Piece, generation_of};
+use super::chain::{Decoder, Piece, Stream, generation_of};
 use super::{ClockStep, Gap, HEADER, MAX_PAYLOAD, SYNC, Segment, frame_type};
 use crate::signals::Envelope;
 use crate::timeline::Ts;
@@ -110,6 +110,12 @@ impl Decoded {
     }
 
     fn envelopes(json: &[u8], wanted: Option<fn(&str) -> bool>) -> Decoded {
+        // Nearly always all of it is known: then it is gone through once.
+        if wanted.is_none()
+            && let Ok(all) = serde_json::from_slice::<Vec<Envelope>>(json)
+        {
+            return Decoded::Frame(Frame::Events(all), 0);
+        }
         let Ok(mut raw) = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(json) else {
             return Decoded::Unknown;
         };
@@ -144,6 +150,10 @@ pub struct Reader<R> {
     in_vain: u64,
     /// Which envelopes are worth decoding, by their text.
     wanted: Option<fn(&str) -> bool>,
+    /// Which chains are worth following.
+    streams: Option<&'static [Stream]>,
+    /// Frames that begin outside of this are followed, and not decoded.
+    between: Option<(Ts, Ts)>,
     chains: Decoder,
     /// Of the last frame, where it has one.
     generation: Option<u8>,
@@ -168,6 +178,8 @@ impl<R: Read> Reader<R> {
             last: 0..0,
             in_vain: 0,
             wanted: None,
+            streams: None,
+            between: None,
             chains: Decoder::default(),
             generation: None,
             seen: None,
@@ -194,6 +206,17 @@ impl<R: Read> Reader<R> {
     /// Envelopes whose text is not `wanted` are left out: cheaper than decoding them.
     pub fn only(self, wanted: fn(&str) -> bool) -> Reader<R> {
         Reader { wanted: Some(wanted), ..self }
+    }
+
+    /// Frames of chains are left out, unread, but for those of `streams`: their texts are all wanted.
+    pub fn streams(self, streams: &'static [Stream]) -> Reader<R> {
+        Reader { streams: Some(streams), ..self }
+    }
+
+    /// Frames of chains that begin before `first` or after `last` are followed, because others build on them, and what
+    /// they hold is left out.
+    pub fn between(self, first: Ts, last: Ts) -> Reader<R> {
+        Reader { between: Some((first, last)), ..self }
     }
 
     /// Where the last frame stood, in bytes from where the reader began.
@@ -245,8 +268,18 @@ impl<R: Read> Reader<R> {
             self.generation = generation_of(frame);
             let decoded = match (codec, schema) {
                 (0, 1) => Decoded::plain(kind, payload, self.wanted),
+                (1, 1)
+                    if kind == frame_type::EVENTS
+                        && self.streams.is_some_and(|all| !all.iter().any(|s| s.is_of(payload))) =>
+                {
+                    Decoded::Nothing
+                }
                 (1, 1) if kind == frame_type::EVENTS => match self.chains.piece(payload, crc) {
-                    Piece::Text(text) => Decoded::envelopes(&text, self.wanted),
+                    Piece::Text(_) if self.between.is_some_and(|(a, b)| observed < a || observed > b) => {
+                        Decoded::Nothing
+                    }
+                    // Of a stream that was asked for everything is wanted.
+                    Piece::Text(text) => Decoded::envelopes(&text, self.wanted.filter(|_| self.streams.is_none())),
                     Piece::Again => Decoded::Nothing,
                     Piece::Orphan(count) => Decoded::Orphan(count),
                     Piece::Unknown => Decoded::Unknown,

@@ -12,7 +12,7 @@ use warroom::signals::host::event::{
 };
 use warroom::signals::logs::event::{LogAppended, LogEvent, LogOpened};
 use warroom::signals::{Envelope, Event};
-use warroom::stream::recording::{Segment, encode_events, encode_segment};
+use warroom::stream::recording::{Encoder, Segment, encode_events, encode_segment};
 use warroom::timeline::counts::Counts;
 use warroom::timeline::source::Declaration;
 use warroom::timeline::{OriginId, Severity, SourceDecl, SourceId, SourceKind, SourceState, Ts};
@@ -75,7 +75,7 @@ impl Made {
         all
     }
 
-    /// As a file, in frames of one second, as the recorder writes them.
+    /// As a file, in frames of one second that need no other.
     pub fn write(self, path: &Path) {
         let file = std::fs::File::create(path).expect("a recording");
         let mut out = std::io::BufWriter::new(file);
@@ -83,6 +83,19 @@ impl Made {
         out.write_all(&encode_segment(&segment, Ts(0))).expect("written");
         self.each(|batch| {
             out.write_all(&encode_events(&batch)).expect("written");
+        });
+        out.flush().expect("written");
+    }
+
+    /// As a file, in the frames that the recorder writes now.
+    pub fn record(self, path: &Path) {
+        let file = std::fs::File::create(path).expect("a recording");
+        let mut out = std::io::BufWriter::new(file);
+        let segment = Segment { format: 1, program: "made".into(), redacted: true };
+        out.write_all(&encode_segment(&segment, Ts(0))).expect("written");
+        let mut encoder = Encoder::default();
+        self.each(|batch| {
+            encoder.events(&batch).iter().for_each(|f| out.write_all(&f.bytes).expect("written"));
         });
         out.flush().expect("written");
     }

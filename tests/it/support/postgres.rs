@@ -99,6 +99,17 @@ impl Postgres {
         format!("postgres://{role}@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// The log it writes.
+    pub fn log(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    /// Number of its first process.
+    pub fn master(&self) -> u32 {
+        let text = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("it runs");
+        text.lines().next().and_then(|l| l.parse().ok()).expect("a process number")
+    }
+
     /// The folder of its socket, and its port.
     pub fn socket(&self) -> (&Path, u16) {
         (self.dir.path(), self.port)

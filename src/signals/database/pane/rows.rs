@@ -2,13 +2,14 @@
 
 use crate::signals::database::blocked::Root;
 use crate::signals::database::event::TitledServer;
-use crate::signals::database::history::{DatabaseHistory, Look, Seen};
+use crate::signals::database::history::{DatabaseHistory, Look, Seen, Server};
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
 use crate::signals::database::troubles::{Kind, Trouble};
 use crate::signals::database::upkeep;
 use crate::signals::database::verdict::{Now, from_titles, leaks, millis, state_of};
 use crate::signals::database::waits::Holder;
+use crate::timeline::SourceId;
 use crate::timeline::facts::MarkKind;
 use crate::timeline::time::short;
 use crate::ui::text::width as cells;
@@ -85,6 +86,7 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
     }
+    out.extend(others(history, now, cx));
     if let Some((server, _)) = now.server.filter(|_| now.stale.is_none()) {
         out.extend(upkeep::warnings(server, cx.now).into_iter().map(|(level, text)| {
             let role = if level == Level::Bad { Role::Bad } else { Role::Warn };
@@ -96,33 +98,43 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
         let pieces = vec![say(format!("{}  ", f.name), Role::Dim), say(f.told(), role)];
         out.push(row(Some(Picked::File(i)), pieces));
     }
+    // They are the proof where no server tells of itself, and beside the point where one does.
+    let (mut seen, inside) = (Vec::new(), now.server.is_some() && now.stale.is_none());
     for (i, s) in now.outside.iter().enumerate() {
-        outside(s, i, now, cx, &mut out);
+        outside(s, i, now, cx, &mut seen);
+    }
+    let inside = inside && history.refused(cx.now).is_none();
+    if !inside {
+        out.append(&mut seen);
     }
     let mut waiting = Vec::new();
     for (i, root) in now.roots.iter().enumerate() {
-        tree(root, i, cx, &mut waiting);
+        tree(root, i, width, cx, &mut waiting);
     }
     out.extend(waiting);
     for (i, h) in now.holders.iter().enumerate() {
         held(h, i, cx, &mut out);
     }
     out.extend(now.troubles.iter().enumerate().filter(|(_, t)| !t.past).map(|(i, t)| trouble(t, i, cx)));
+    // Who runs it, where there is room and anybody says so.
+    let named = cx.zoomed && width >= 110 && now.slow.iter().any(|r| !r.application.is_empty());
     if cx.zoomed && !now.slow.is_empty() {
-        out.push(heading(cx));
+        out.push(heading(named));
     }
-    out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, cx)));
+    out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, named, cx)));
     out.extend(now.troubles.iter().enumerate().filter(|(_, t)| t.past).map(|(i, t)| trouble(t, i, cx)));
     if let Some((_, look)) = now.server.filter(|_| now.stale.is_none()) {
         if now.roots.is_empty() {
             out.push(row(None, vec![say("blocked: none", Role::Dim)]));
         }
-        out.extend(leaks(look).map(|s| leak(s, cx)));
+        let root = |pid| now.roots.iter().any(|r| r.pid == pid);
+        out.extend(leaks(look).filter(|s| !root(s.session.pid)).map(|s| leak(s, cx)));
         if look.figures.unlisted > 0 {
             let text = format!("{} more sessions not listed", look.figures.unlisted);
             out.push(row(None, vec![say(text, Role::Dim)]));
         }
     }
+    out.append(&mut seen);
     let unread = history.unread(cx.now);
     if unread > 0 {
         let text = format!("{unread} more lines in 60 s told of slow statements or pools and were not read");
@@ -135,6 +147,8 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     out
 }
 
+/// Lines for servers that are not the one shown.
+const OTHERS: usize = 8;
 /// Cells of the shortest bar.
 const SHORTEST: u16 = 4;
 
@@ -256,6 +270,38 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
     row(Some(Picked::Server), pieces)
 }
 
+/// The servers that are not the one shown: a line each, so that nobody takes one for all.
+fn others(history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Vec<Row> {
+    let shown = |s: &Server| now.server.is_some_and(|(of, _)| std::ptr::eq(of, s));
+    let told = |(id, s): (&SourceId, &Server)| {
+        let mut pieces = vec![say(format!("{}  ", s.name(cx.now)), Role::Dim)];
+        let look = s.look(cx.now);
+        if let Some(r) = history.refused_to(*id, cx.now) {
+            let what = if r.sqlstate.is_empty() { "does not answer" } else { "refuses connections" };
+            pieces.push(say(format!("{what}: {}", one_line(&format!("{} {}", r.sqlstate, r.message))), Role::Bad));
+            return Some(row(None, pieces));
+        }
+        let look = look?;
+        if look.is_old(cx.now) {
+            pieces.push(say(format!("no answer for {}", short(cx.now.since(look.at))), Role::Warn));
+            return Some(row(None, pieces));
+        }
+        let c = &look.figures.counts;
+        let free = look.figures.max_connections.saturating_sub(look.figures.reserved);
+        let hot = free > 0 && f64::from(c.clients) >= 0.97 * f64::from(free);
+        pieces.push(say(format!("{}/{free}", c.clients), if hot { Role::Bad } else { Role::Text }));
+        pieces.push(say(format!("  active {}", c.active), Role::Text));
+        if c.waiting > 0 {
+            pieces.push(say(format!("  lock wait {}", c.waiting), Role::Bad));
+        }
+        if c.idle_in_tx + c.aborted > 0 {
+            pieces.push(say(format!("  idle tx {}", c.idle_in_tx + c.aborted), Role::Text));
+        }
+        Some(row(None, pieces))
+    };
+    history.servers.iter().filter(|(_, s)| !shown(s)).filter_map(told).take(OTHERS).collect()
+}
+
 /// A server that tells us nothing itself: what the titles of its processes say, and the key that would connect.
 fn outside(s: &TitledServer, index: usize, now: &Now, cx: &PaneCx, out: &mut Vec<Row>) {
     let mut pieces = Vec::new();
@@ -295,7 +341,7 @@ fn outside(s: &TitledServer, index: usize, now: &Now, cx: &PaneCx, out: &mut Vec
     }
 }
 
-fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
+fn tree(root: &Root, index: usize, width: u16, cx: &PaneCx, out: &mut Vec<Row>) {
     let wait = if root.blocked == 1 { "1 waits".to_owned() } else { format!("{} wait", root.blocked) };
     let who = if root.pid == 0 { "prepared".into() } else { format!("pid {}", root.pid) };
     let mut pieces = vec![
@@ -307,7 +353,7 @@ fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
         pieces.push(say("deadlock  ", Role::Bad));
     }
     if let Some(s) = root.seen {
-        pieces.extend(session(s));
+        pieces.extend(session(s, true));
     }
     out.push(row(Some(Picked::Root(index)), pieces));
     for (i, w) in root.waiters.iter().enumerate() {
@@ -319,7 +365,7 @@ fn tree(root: &Root, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
         if w.blocked > 0 {
             pieces.push(say(format!("holds up {}  ", w.blocked), Role::Warn));
         }
-        pieces.extend(session(w.seen));
+        pieces.extend(session(w.seen, width >= 120));
         out.push(row(Some(Picked::Waiter(index, i)), pieces));
     }
 }
@@ -387,10 +433,11 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// State and age, who, statement.
-fn session(s: &Seen) -> Vec<Piece> {
+/// State and age, who, from which process where that is wanted, statement.
+fn session(s: &Seen, process: bool) -> Vec<Piece> {
     let who = if s.session.application.is_empty() { &s.session.user } else { &s.session.application };
-    let client = s.session.client_process.as_ref().map(|p| format!("from {p}  ")).unwrap_or_default();
+    let client = s.session.client_process.as_ref().filter(|_| process);
+    let client = client.map(|p| format!("from {p}  ")).unwrap_or_default();
     vec![
         say(format!("{}  ", state_of(s)), Role::Text),
         say(format!("{who}  "), Role::Dim),
@@ -399,24 +446,35 @@ fn session(s: &Seen) -> Vec<Piece> {
     ]
 }
 
-fn heading(cx: &PaneCx) -> Row {
-    let _ = cx;
+fn heading(named: bool) -> Row {
     let head = |t: &str, w| column(t, Role::Dim, w);
-    row(
-        None,
-        vec![
-            head("time", 8),
-            head("rate", 8),
-            head("share", 6),
-            head("mean", 9),
-            head("max", 9),
-            head("rows", 8),
-            say("   statement", Role::Dim),
-        ],
-    )
+    let mut pieces =
+        vec![head("time", 8), head("rate", 8), head("share", 6), head("mean", 9), head("max", 9), head("rows", 8)];
+    if named {
+        pieces.push(say(format!("  {:APPLICATION$}", "from"), Role::Dim));
+    }
+    pieces.push(say("  statement", Role::Dim));
+    row(None, pieces)
 }
 
-fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
+/// Columns for the name of an application.
+const APPLICATION: usize = 14;
+
+/// The name in just so many columns.
+fn name(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars().filter(|c| !c.is_control()) {
+        let wide = cells(c.encode_utf8(&mut [0; 4]));
+        if cells(&out) + wide > APPLICATION {
+            break;
+        }
+        out.push(c);
+    }
+    let pad = APPLICATION.saturating_sub(cells(&out));
+    out + &" ".repeat(pad)
+}
+
+fn slow(r: &SlowRow, index: usize, named: bool, cx: &PaneCx) -> Row {
     let ms = r.typical_ms();
     let role = match () {
         _ if r.past => Role::Dim,
@@ -445,6 +503,9 @@ fn slow(r: &SlowRow, index: usize, cx: &PaneCx) -> Row {
         pieces.push(column(r.mean_ms().map(millis).unwrap_or_default(), Role::Text, 9));
         pieces.push(column(if r.max_ms > 0.0 { millis(r.max_ms) } else { String::new() }, Role::Text, 9));
         pieces.push(column(rows, Role::Text, 8));
+    }
+    if named {
+        pieces.push(say(format!("  {}", name(&r.application)), Role::Dim));
     }
     pieces.push(match r.belongs {
         Belongs::Yes => say(format!(" {} ", cx.glyphs.mark(MarkKind::User)), Role::Request),
@@ -477,6 +538,6 @@ fn leak(s: &Seen, cx: &PaneCx) -> Row {
         say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), if grave { Role::Bad } else { Role::Warn }),
         say(format!("pid {} ", s.session.pid), Role::Text),
     ];
-    pieces.extend(session(s));
+    pieces.extend(session(s, true));
     row(Some(Picked::Leak(s.session.pid)), pieces)
 }

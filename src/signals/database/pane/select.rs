@@ -50,7 +50,7 @@ pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &Pane
             let text = format!("pool {} {} in use{wait}", p.name, p.usage());
             Selected { at: Some(p.at), source: p.name.to_string(), text, request_id: None, fields: f.0 }
         }),
-        Picked::Server => now.server.map(|(_, look)| {
+        Picked::Server => now.server.map(|(server, look)| {
             let (a, c) = (&look.figures, &look.figures.counts);
             let mut f = Fields::default();
             f.put("clients", c.clients);
@@ -62,6 +62,13 @@ pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &Pane
             f.put("max_connections", a.max_connections);
             f.put("reserved", a.reserved);
             f.put("poll_ms", format!("{:.1}", a.cost_ms));
+            f.put("poll_server_ms", format!("{:.1}", a.server_ms));
+            if let Some(counters) = server.statements.latest(cx.now).map(|e| &e.value) {
+                f.put("statement_counters", counters.entries);
+                f.put("counters_ms", format!("{:.1}", counters.cost_ms));
+                f.put("counters_server_ms", format!("{:.1}", counters.server_ms));
+                f.put("counters_every_s", counters.interval_ms.div_ceil(1_000));
+            }
             let text = format!(
                 "{} of {} connections, {} active, {} wait for locks",
                 c.clients, a.max_connections, c.active, c.waiting

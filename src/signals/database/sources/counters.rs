@@ -28,8 +28,9 @@ pub struct Counters {
 /// that was not there before has all its calls in the interval.
 pub fn difference(before: &HashMap<Key, Counters>, now: &HashMap<Key, Counters>, complete: bool) -> Statements {
     let mut by_id: HashMap<i64, (StatementDelta, f64)> = HashMap::new();
-    let mut backwards = 0;
+    let (mut backwards, mut known) = (0, 0);
     for (key, n) in now {
+        known += usize::from(before.contains_key(key));
         let (b, new) = match before.get(key) {
             Some(b) if n.calls < b.calls || n.total + 1e-6 < b.total => {
                 backwards += 1;
@@ -57,7 +58,7 @@ pub fn difference(before: &HashMap<Key, Counters>, now: &HashMap<Key, Counters>,
         *squared += sum;
     }
     let mut s = Statements { entries: now.len() as u32, ..Statements::default() };
-    s.reset = backwards * 2 > before.len();
+    s.reset = backwards * 2 > known;
     let mut deltas: Vec<StatementDelta> = by_id
         .into_values()
         .map(|(mut d, squares)| {

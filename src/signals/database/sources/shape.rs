@@ -45,6 +45,14 @@ pub fn shape(mut sessions: Vec<Session>) -> Activity {
         idle += usize::from(sits);
         !sits || idle <= IDLE
     });
+    // Each figure that changes every second is recorded every second: one age is enough.
+    for s in &mut sessions {
+        match s.state.as_deref() {
+            Some("idle") => (s.query_start, s.query_age_ms) = (None, None),
+            Some("active") if s.query_age_ms.is_some() => s.state_age_ms = None,
+            _ => {}
+        }
+    }
     let left_out = all - sessions.len();
     let unlisted = left_out + sessions.len().saturating_sub(SESSIONS);
     let unlisted = unlisted as u32;

@@ -82,7 +82,7 @@ pub fn write(r: &Report) -> Value {
     let timeline: Vec<_> = rows(r)
         .into_iter()
         .map(|row| {
-            let again = r.look_again(row.at, &row.filter).map(|c| red(&c));
+            let again = r.look_again(row.visible, &row.filter).map(|c| red(&c));
             json!({"ts": time(row.at), "event": red(&plain(&row.what)), "who": row.who, "source": red(&row.source), "look_again": again})
         })
         .collect();

@@ -1,17 +1,27 @@
 //! The timeline: what people wrote and what the machines tell, on one axis. Curated it shows what a reader needs;
 //! complete it shows every record, earlier versions of notes too.
 
+use std::time::Duration;
+
 use super::Report;
 use super::document::{Piece, Text, words};
 use super::window::SeenKind;
 use crate::signals::incident::event::{IncidentEvent, Note, NoteKind};
 use crate::timeline::Ts;
 
+/// The machines' account ends with their last sample, a note may be written a moment later.
+const LATE: Duration = Duration::from_secs(5);
+
+/// A milestone that was written down later than this after its time was given that time by hand.
+const SAID: Duration = Duration::from_secs(10);
+
 /// One line of the timeline.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// When it happened.
     pub at: Ts,
+    /// From when on a replay shows it: a note is there once it was written, not at the time it tells of.
+    pub visible: Ts,
     /// What, in words.
     pub what: Text,
     /// A role, a name, a system; `–` where nobody did anything.
@@ -27,12 +37,20 @@ pub fn rows(r: &Report) -> Vec<Row> {
     let complete = r.options.complete;
     let i = &r.incident;
     let log = || "incident log".to_owned();
-    let row = |at, what, who: String, source: String| Row { at, what, who, source, filter: String::new() };
+    let row = |at, what, who: String, source: String| Row { at, visible: at, what, who, source, filter: String::new() };
+    // What was written after the recording had ended is in no replay: there the time it tells of says more.
+    let written = |at: Ts, entered: Ts| match r.seen.range {
+        Some(range) if entered > range.end + LATE => at,
+        _ => at.max(entered),
+    };
     let mut rows = Vec::new();
     let opened = format!("incident opened, {}", i.severity_word());
     rows.push(row(i.opened_at, words(opened), r.who(&i.opened_by), log()));
     for m in i.milestones.values() {
-        rows.push(row(m.at, vec![Piece::Strong(m.milestone.word().into())], r.who(&m.by), log()));
+        let row = row(m.at, vec![Piece::Strong(m.milestone.word().into())], r.who(&m.by), log());
+        // One that was set for a time gone by is about that time.
+        let visible = if m.entered_at.since(m.at) < SAID { written(m.at, m.entered_at) } else { m.at };
+        rows.push(Row { visible, ..row });
     }
     for c in &i.changes {
         let mut what = Vec::new();
@@ -55,7 +73,11 @@ pub fn rows(r: &Report) -> Vec<Row> {
             proof if proof.is_empty() => "note".to_owned(),
             proof => format!("note, {proof}"),
         };
-        rows.push(note_row(r, n.note, &n.first.author, source));
+        let visible = match n.note.recording {
+            Some(_) => n.note.event_at,
+            None => written(n.note.event_at, n.first.entered_at),
+        };
+        rows.push(Row { visible, ..note_row(r, n.note, &n.first.author, source) });
     }
     if complete {
         let superseded = |note: &&Note| r.notes.iter().all(|n| n.note.id != note.id);
@@ -65,6 +87,7 @@ pub fn rows(r: &Report) -> Vec<Row> {
         });
         for n in notes.filter(superseded) {
             let mut row = note_row(r, n, &n.author, "earlier version of a note".into());
+            row.visible = written(n.event_at, n.entered_at);
             if n.deleted {
                 row.source = "note, deleted".into();
             }
@@ -90,5 +113,5 @@ fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
     }
     let filter = n.screen.as_ref().map(|s| s.filter.clone());
     let filter = filter.or_else(|| n.evidence.iter().map(|e| e.filter.clone()).find(|f| !f.is_empty()));
-    Row { at: n.event_at, what, who: r.who(author), source, filter: filter.unwrap_or_default() }
+    Row { at: n.event_at, visible: n.event_at, what, who: r.who(author), source, filter: filter.unwrap_or_default() }
 }

@@ -295,7 +295,7 @@ fn timeline(r: &Report) -> Vec<Part> {
     let rows: Vec<Vec<Text>> = rows(r)
         .into_iter()
         .map(|row| {
-            let again = r.look_again(row.at, &row.filter).map_or(unknown(), |c| vec![Piece::Code(c)]);
+            let again = r.look_again(row.visible, &row.filter).map_or(unknown(), |c| vec![Piece::Code(c)]);
             vec![words(utc(row.at)), row.what, words(row.who), words(row.source), again]
         })
         .collect();
@@ -390,7 +390,7 @@ fn checklist(r: &Report) -> Vec<Part> {
         parts.push(Part::List(items));
     }
     if !r.options.unticked.is_empty() {
-        parts.push(Part::Paragraph(words("Not ticked:")));
+        parts.push(Part::Paragraph(words("Not done, of the checklists that were begun:")));
         parts.push(Part::List(r.options.unticked.iter().map(|s| words(s.clone())).collect()));
     }
     parts

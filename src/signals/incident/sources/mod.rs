@@ -24,7 +24,8 @@ pub fn sources(config: &IncidentConfig, roots: &Roots) -> Vec<Declared> {
 /// The exchange with a team's log, where one is configured.
 pub fn shared(config: &IncidentConfig, path: &std::path::Path) -> Option<Declared> {
     let url = config.url.as_ref()?;
-    let exchange = shared::Shared::new(&url.0, store::IncidentStore::open(path));
+    let exchange =
+        shared::Shared::new(&url.0, store::IncidentStore::open(path)).password_env(config.password_env.clone());
     let decl = SourceDecl {
         id: SourceId::default(),
         kind: SourceKind::Incident,

@@ -47,6 +47,7 @@ pub struct Exchanged {
 /// The exchange between a local log and a team's.
 pub struct Shared {
     url: String,
+    password_env: Option<String>,
     local: IncidentStore,
     conn: Option<PgConnection>,
     /// Last local row that is known to be there, and last row of the table that is known to be here.
@@ -76,7 +77,22 @@ pub enum SharedError {
 impl Shared {
     /// Between the log `local` and the table at `url`. Touches nothing.
     pub fn new(url: impl Into<String>, local: IncidentStore) -> Shared {
-        Shared { url: url.into(), local, conn: None, upto: (0, 0) }
+        Shared { url: url.into(), password_env: None, local, conn: None, upto: (0, 0) }
+    }
+
+    /// The password is in the environment variable `name`.
+    pub fn password_env(self, name: Option<String>) -> Shared {
+        Shared { password_env: name, ..self }
+    }
+
+    /// Where and as whom.
+    fn options(&self) -> Result<PgConnectOptions, Trouble> {
+        let options = PgConnectOptions::from_str(&self.url)?;
+        let Some(name) = &self.password_env else { return Ok(options) };
+        match std::env::var(name) {
+            Ok(password) => Ok(options.password(&password)),
+            Err(_) => Err(Trouble::Away(format!("incident.password_env: the environment has no {name}; export it"))),
+        }
     }
 
     /// Host and database of the address, without user and password.
@@ -108,7 +124,8 @@ impl Shared {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
             None => {
-                let options = PgConnectOptions::from_str(&self.url)?
+                let options = self
+                    .options()?
                     .application_name(concat!("warroom/", env!("CARGO_PKG_VERSION"), " incident"))
                     .disable_statement_logging();
                 let mut conn = options.connect().await?;
@@ -203,5 +220,21 @@ impl From<sqlx::Error> for Trouble {
 impl From<StoreError> for Trouble {
     fn from(e: StoreError) -> Trouble {
         Trouble::Local(e)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_password_that_is_not_where_it_should_be_is_said_by_name_and_nothing_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let local = IncidentStore::open(dir.path().join("a.db"));
+        let mut shared =
+            Shared::new("postgres://ops@127.0.0.1:1/ops", local).password_env(Some("WARROOM_HAS_NO_SUCH".into()));
+        let said = shared.exchange().await.unwrap_err().to_string();
+        assert!(said.contains("the environment has no WARROOM_HAS_NO_SUCH; export it"), "{said}");
+        assert!(said.contains("notes are kept in") && !said.contains("ops@"), "{said}");
     }
 }

@@ -138,6 +138,16 @@ fn a_log_that_begins_in_the_middle_of_an_outage_is_in_trouble_from_its_first_lin
 }
 
 #[test]
+fn the_first_failures_of_a_deploy_are_its_beginning_where_there_were_none_before() {
+    // As the demo breaks: a few at once, all the others when the pool is empty.
+    let mut errors = vec![0; 25];
+    errors.extend([2, 4, 0, 38, 43, 38, 40, 46]);
+    let told = told(&errors, 30);
+    holds(&told);
+    assert_eq!(told[29], [(25, 29, Stage::On)]);
+}
+
+#[test]
 fn two_failed_requests_right_after_the_start_are_no_outage() {
     let mut errors = vec![0; 40];
     (errors[21], errors[25]) = (4, 4);

@@ -142,7 +142,7 @@ fn prefix(text: &str, p: &mut Parsed) {
     let mut pid = text.match_indices('[').find_map(|(i, _)| number(&text[i + 1..], &[']', '-', ':']));
     let first = p.fields.len();
     let mut last = "";
-    let mut opened = false;
+    let (mut opened, mut behind) = (false, false);
     for part in text.split_inclusive([' ', ',', '[', ']', '(', ')', ';', '|']) {
         let end = part.chars().next_back().filter(|c| " ,[]();|".contains(*c));
         let word = part.trim_end_matches([' ', ',', '[', ']', '(', ')', ';', '|']).trim_matches([':', '-']);
@@ -175,9 +175,19 @@ fn prefix(text: &str, p: &mut Parsed) {
             }
         } else if let Some((user, database)) = word.split_once('@') {
             if !user.is_empty() {
+                // `%u@%d/%a`
+                let (database, application) = database.split_once('/').unwrap_or((database, ""));
                 enrich::text(p, "user", user.as_bytes());
                 enrich::text(p, "database", database.as_bytes());
+                if !application.is_empty() {
+                    enrich::text(p, "application", application.as_bytes());
+                }
+                behind = true;
+                continue;
             }
+        } else if std::mem::take(&mut behind) && is_name(word) {
+            // `%u@%d %a`
+            enrich::text(p, "application", word.as_bytes());
         } else {
             pid = pid.or_else(|| number(word, &['-'])).or_else(|| session(word));
         }
@@ -185,6 +195,12 @@ fn prefix(text: &str, p: &mut Parsed) {
     if let Some(pid) = pid {
         p.fields.insert(first, ("pid".into(), pid.into()));
     }
+}
+
+/// Whether a word right behind `user@database` is what an application calls itself: no address, command, state or
+/// number.
+fn is_name(word: &str) -> bool {
+    !matches!(word, "local" | "unknown") && word.contains(|c: char| c.is_lowercase()) && !word.contains(['.', ':', '/'])
 }
 
 /// Digits up to the end, or to one of `ends`.
@@ -210,5 +226,31 @@ pub(super) fn duration(p: &mut Parsed) {
     p.fields.push(("duration_ms".into(), Value::Number(ms)));
     if let Some(s) = statement.filter(|_| !p.fields.iter().any(|(n, _)| n == "statement")) {
         p.fields.push(("statement".into(), Value::String(s)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timeline::Ts;
+
+    #[test]
+    fn the_application_is_found_in_prefixes_that_do_not_label_it() {
+        let cx = Context { zone: jiff::tz::TimeZone::UTC, near: Ts::from_secs(1_795_000_000) };
+        let of = |prefix: &str| {
+            let line = format!("2026-11-20 14:02:33.123 UTC {prefix}LOG:  duration: 12.5 ms  statement: SELECT 1\n");
+            let p = Postgres.parse(line.as_bytes(), &cx).unwrap();
+            let field = |name: &str| {
+                p.fields.iter().find(|(n, _)| n == name).and_then(|(_, v)| v.as_str()).unwrap_or_default().to_owned()
+            };
+            (field("database"), field("application"))
+        };
+        let both = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        assert_eq!(of("[1241] shop@orders/api "), both("orders", "api"));
+        assert_eq!(of("[1241] shop@orders checkout "), both("orders", "checkout"));
+        assert_eq!(of("[1241] shop@orders/ "), both("orders", ""));
+        for other in ["10.0.0.9(4711)", "[local]", "[unknown]", "SELECT", "00000", "3/12", "42P01", "db-1.shop:5432"] {
+            assert_eq!(of(&format!("[1241] shop@orders {other} ")), both("orders", ""), "{other}");
+        }
     }
 }

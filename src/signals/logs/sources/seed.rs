@@ -1,4 +1,5 @@
-//! Counts of what led to the start: the half hour before it, read backwards within a budget.
+//! Counts of what led to the start: the half hour before it, read backwards within a budget. The bytes go along, for what
+//! they tell other panes, and are dropped as soon as that has been read out of them (`stream::order`).
 
 use std::fs::File;
 use std::time::Duration;
@@ -16,12 +17,15 @@ const BUDGET: u64 = 8 << 20;
 const PIECE: u64 = 256 << 10;
 /// One event for each of these spans, so that a replay sees the past come second by second but not line by line.
 const STEP: Duration = Duration::from_secs(10);
+/// Bytes of one event.
+const CARRIED: usize = 1 << 20;
 
 /// Tells counts of the lines in `file` before `end` that are not older than `since`. False: nobody listens.
 pub fn seed(file: &File, generation: u32, end: u64, since: Ts, now: Ts, batcher: &Batcher, emit: &mut Emit) -> bool {
     let mut at = line_start(file, first_wanted(file, end, since, now, batcher));
     let cx = batcher.context(now);
     let mut waiting: Option<LogAppended> = None;
+    let mut held = Vec::new();
     while at < end {
         let Ok(mut bytes) = read_range(file, at, (at + PIECE).min(end)) else { break };
         if bytes.is_empty() {
@@ -48,18 +52,20 @@ pub fn seed(file: &File, generation: u32, end: u64, since: Ts, now: Ts, batcher:
             part.seed = true;
             part.counts.retain(|(s, _)| *s >= since.secs());
             let Some((_, last)) = part.span.filter(|(_, last)| *last >= since) else { continue };
+            let same = |w: &LogAppended| w.span.is_some_and(|(_, t)| t.floor(STEP) == last.floor(STEP));
             match &mut waiting {
-                Some(w) if w.span.is_some_and(|(_, t)| t.floor(STEP) == last.floor(STEP)) => join(w, part),
+                Some(w) if same(w) && held.len() + piece.bytes.len() <= CARRIED => join(w, part),
                 _ => {
-                    if !tell(waiting.replace(part), now, emit) {
+                    if !tell(waiting.replace(part), std::mem::take(&mut held), now, emit) {
                         return false;
                     }
                 }
             }
+            held.extend_from_slice(&piece.bytes);
         }
         at += len;
     }
-    tell(waiting, now, emit)
+    tell(waiting, held, now, emit)
 }
 
 /// Where the wanted span begins: pieces are stepped over backwards until one starts before it.
@@ -94,8 +100,9 @@ fn join(into: &mut LogAppended, part: LogAppended) {
     }
 }
 
-fn tell(part: Option<LogAppended>, now: Ts, emit: &mut Emit) -> bool {
-    let Some(part) = part else { return true };
+fn tell(part: Option<LogAppended>, bytes: Vec<u8>, now: Ts, emit: &mut Emit) -> bool {
+    let Some(mut part) = part else { return true };
+    part.bytes = Some(bytes.into());
     let observed = part.span.map_or(now, |(_, t)| t).min(now);
     emit(Some(observed), LogEvent::Appended(part))
 }

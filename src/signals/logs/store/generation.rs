@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use super::directory::{Directory, IndexMemory};
-use super::segment::{self, Piece, Pieces, Segment, Unpack};
+use super::segment::{self, Part, Piece, Pieces, Recall, Segment, Unpack};
 use crate::signals::logs::event::{ALL, LogAppended, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};
 use crate::timeline::{SourceId, Ts};
@@ -93,6 +93,8 @@ pub struct Means {
     pub unpack: Unpack,
     /// What the directories of all of them may take.
     pub memory: Arc<IndexMemory>,
+    /// Where lines of a recording are read again.
+    pub recall: Option<Arc<dyn Recall>>,
 }
 
 /// One generation.
@@ -113,6 +115,7 @@ pub struct Generation {
     inner: Mutex<Inner>,
     opening: Mutex<()>,
     unpack: Unpack,
+    recall: Option<Arc<dyn Recall>>,
     seen: AtomicU64,
     moved: AtomicI64,
 }
@@ -146,6 +149,7 @@ impl Generation {
             inner: Mutex::new(inner),
             opening: Mutex::new(()),
             unpack: means.unpack,
+            recall: means.recall,
         }
     }
 
@@ -201,7 +205,8 @@ impl Generation {
             let more = bytes.len().min(HEAD - inner.head.len());
             inner.head.extend_from_slice(&bytes[..more]);
         }
-        inner.pieces.push(Piece { start: a.start, lines: a.lines, span, bytes: Arc::clone(bytes) });
+        let (start, end, observed) = (a.start, a.start + bytes.len() as u64, (observed, observed));
+        inner.pieces.push(Piece { start, end, lines: a.lines, span, observed, bytes: Some(Arc::clone(bytes)) });
         bytes.len() as u64
     }
 
@@ -219,8 +224,11 @@ impl Generation {
     /// Gives up the oldest piece held in memory; its size and, when nothing else holds its lines, their number.
     pub fn evict(&self) -> Option<(u64, u64)> {
         let mut inner = self.inner();
+        if self.recall.is_some() {
+            return inner.pieces.forget().map(|size| (size, 0));
+        }
         let p = inner.pieces.evict()?;
-        let size = p.bytes.len() as u64;
+        let size = p.end - p.start;
         let elsewhere = match &inner.backing {
             Backing::Missing => false,
             // A copy that was made before the file was cut may lack the end.
@@ -402,14 +410,15 @@ impl Generation {
 
     /// The same into a buffer that is used again and again; what was in it goes.
     pub fn read_into(&self, range: Range<u64>, buf: &mut Vec<u8>) {
-        let held = |inner: &Inner, buf: &mut Vec<u8>| {
-            inner.pieces.first().is_some_and(|first| range.start >= first) && {
-                buf.clear();
-                inner.pieces.read(range.clone(), buf).is_some()
-            }
+        let held = {
+            let pieces = &self.inner().pieces;
+            pieces.first().filter(|first| range.start >= *first).and_then(|_| pieces.parts(range.clone()))
         };
-        if held(&self.inner(), buf) {
-            return;
+        if let Some(parts) = held {
+            buf.clear();
+            if self.put(parts, buf).is_some() {
+                return;
+            }
         }
         let Some(segment) = self.resolve() else { return buf.clear() };
         let len = range.end.min(segment.len()).saturating_sub(range.start);
@@ -418,9 +427,26 @@ impl Generation {
         let read = segment.read_into(range.start, buf).unwrap_or(0);
         buf.truncate(read);
         let from = range.start + read as u64;
-        if from < range.end && from >= segment.len() && self.inner().pieces.read(from..range.end, buf).is_none() {
-            buf.truncate(read);
+        if from < range.end && from >= segment.len() {
+            let parts = self.inner().pieces.parts(from..range.end);
+            if parts.is_none_or(|parts| self.put(parts, buf).is_none()) {
+                buf.truncate(read);
+            }
         }
+    }
+
+    /// Appends `parts` to `buf`; where one of them cannot be recalled `buf` is spoilt. May do IO.
+    fn put(&self, parts: Vec<Part>, buf: &mut Vec<u8>) -> Option<()> {
+        for part in parts {
+            match part {
+                Part::Here(bytes, wanted) => buf.extend_from_slice(bytes.get(wanted)?),
+                Part::Recalled(range, observed, wanted) => {
+                    let bytes = self.recall.as_ref()?.recall(self.source, self.opened.generation, range, observed)?;
+                    buf.extend_from_slice(bytes.get(wanted)?);
+                }
+            }
+        }
+        Some(())
     }
 
     /// The format of its lines; found from a sample at its end the first time.

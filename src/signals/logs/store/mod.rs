@@ -52,6 +52,7 @@ use query::SLOTS;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs, read_logs_in};
 use scan::Matcher;
+pub use segment::Recall;
 use segment::Unpack;
 
 /// Bounds of the store.
@@ -76,6 +77,8 @@ pub struct StoreOptions {
     pub generations: usize,
     /// Zone of stamps that name none.
     pub zone: TimeZone,
+    /// Where lines of a recording are read again that do not fit into `memory`; without it they are lost, and counted.
+    pub recall: Option<Arc<dyn Recall>>,
 }
 
 impl Default for StoreOptions {
@@ -90,6 +93,7 @@ impl Default for StoreOptions {
             index_cache: None,
             generations: 256,
             zone: TimeZone::system(),
+            recall: None,
         }
     }
 }
@@ -438,7 +442,7 @@ impl SourceEntry {
         let memory = Arc::clone(&shared.memory);
         let (packed, spool) = (options.packed_memory, options.spool.clone());
         let unpack = Unpack { memory: packed, spool, at_once: options.background == 0 };
-        let means = Means { zone: options.zone.clone(), unpack, memory };
+        let means = Means { zone: options.zone.clone(), unpack, memory, recall: options.recall.clone() };
         let generation = Arc::new(Generation::new(source, &self.name, opened, observed, means));
         generation.place_later(self.moved);
         self.generations.push(Arc::clone(&generation));

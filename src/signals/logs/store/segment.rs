@@ -10,12 +10,13 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::packed::{self, Packed};
 use super::spool::Spool;
 use super::{held, rotated};
 use crate::signals::logs::event::LogOpened;
-use crate::timeline::Ts;
+use crate::timeline::{SourceId, Ts};
 
 /// Bytes that can be read by offset.
 pub trait Segment: Send + Sync + Debug {
@@ -72,73 +73,132 @@ impl Segment for FileSegment {
     }
 }
 
-/// A piece of a stream that is held in memory.
+/// Where lines of a recording are read again that are held in memory no more.
+pub trait Recall: Send + Sync + Debug {
+    /// The bytes of `range` of a generation of a source, observed within `observed`; `None` when they are not there.
+    fn recall(&self, source: SourceId, generation: u32, range: Range<u64>, observed: (Ts, Ts)) -> Option<Vec<u8>>;
+}
+
+/// A piece of a stream that is held in memory, or was and can be recalled.
 #[derive(Clone, Debug)]
 pub struct Piece {
     /// Offset of its first byte.
     pub start: u64,
+    /// Offset behind its last byte.
+    pub end: u64,
     /// Lines in it.
     pub lines: u32,
     /// First and last event time in it, or the observed time.
     pub span: (Ts, Ts),
-    /// Its bytes.
-    pub bytes: Arc<[u8]>,
+    /// When it was observed, first and last.
+    pub observed: (Ts, Ts),
+    /// Its bytes; `None` where they have to be recalled.
+    pub bytes: Option<Arc<[u8]>>,
 }
+
+/// Neighbouring pieces that are recalled become one up to this size and time.
+const RECALLED: (u64, Duration) = (256 << 10, Duration::from_secs(30));
 
 /// Pieces in order of offset, with holes where some were not kept.
 #[derive(Clone, Debug, Default)]
-pub struct Pieces(VecDeque<Piece>);
+pub struct Pieces {
+    all: VecDeque<Piece>,
+    /// How many of the oldest are to be recalled.
+    recalled: usize,
+    /// Runs without a hole, in order.
+    runs: VecDeque<Range<u64>>,
+}
+
+/// A part of what was asked for.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// Bytes that are here, and which of them.
+    Here(Arc<[u8]>, Range<usize>),
+    /// Bytes to be recalled: a whole piece, when it was observed, and which bytes of it.
+    Recalled(Range<u64>, (Ts, Ts), Range<usize>),
+}
 
 impl Pieces {
     /// Adds a piece that begins at or after the end of the last one.
     pub fn push(&mut self, piece: Piece) {
-        self.0.push_back(piece);
+        match self.runs.back_mut() {
+            Some(run) if run.end == piece.start => run.end = piece.end,
+            _ => self.runs.push_back(piece.start..piece.end),
+        }
+        self.all.push_back(piece);
     }
 
     /// Where the oldest piece begins.
     pub fn first(&self) -> Option<u64> {
-        self.0.front().map(|p| p.start)
+        self.all.front().map(|p| p.start)
     }
 
-    /// How many pieces there are, and how many bytes in them.
+    /// How many pieces are here, and how many bytes in them.
     pub fn size(&self) -> (usize, u64) {
-        (self.0.len(), self.0.iter().map(|p| p.bytes.len() as u64).sum())
+        let here = self.all.iter().skip(self.recalled);
+        (self.all.len() - self.recalled, here.map(|p| p.end - p.start).sum())
     }
 
     /// Takes out the oldest piece.
     pub fn evict(&mut self) -> Option<Piece> {
-        self.0.pop_front()
+        let p = self.all.pop_front()?;
+        self.recalled = self.recalled.saturating_sub(1);
+        if let Some(run) = self.runs.front_mut() {
+            run.start = p.end;
+            if run.is_empty() {
+                self.runs.pop_front();
+            }
+        }
+        Some(p)
+    }
+
+    /// Gives up the bytes of the oldest piece that is here, to be recalled from now on; how many they were.
+    pub fn forget(&mut self) -> Option<u64> {
+        let p = self.all.get_mut(self.recalled)?;
+        p.bytes = None;
+        let (start, end, lines, span, observed) = (p.start, p.end, p.lines, p.span, p.observed);
+        match self.recalled.checked_sub(1).and_then(|i| self.all.get_mut(i)) {
+            Some(before)
+                if before.end == start
+                    && end - before.start <= RECALLED.0
+                    && observed.1.since(before.observed.0) <= RECALLED.1
+                    && before.observed.0 <= observed.0 =>
+            {
+                before.end = end;
+                before.lines += lines;
+                before.span = (before.span.0.min(span.0), before.span.1.max(span.1));
+                before.observed.1 = before.observed.1.max(observed.1);
+                self.all.remove(self.recalled);
+            }
+            _ => self.recalled += 1,
+        }
+        Some(end - start)
     }
 
     /// Runs without a hole, in order.
-    pub fn runs(&self) -> Vec<Range<u64>> {
-        let mut runs: Vec<Range<u64>> = Vec::new();
-        for p in &self.0 {
-            let end = p.start + p.bytes.len() as u64;
-            match runs.last_mut() {
-                Some(run) if run.end == p.start => run.end = end,
-                _ => runs.push(p.start..end),
-            }
-        }
-        runs
+    pub fn runs(&self) -> impl Iterator<Item = Range<u64>> {
+        self.runs.iter().cloned()
     }
 
-    /// Appends the bytes of `range` to `out` when all of them are here; else `out` is spoilt.
-    pub fn read(&self, range: Range<u64>, out: &mut Vec<u8>) -> Option<()> {
-        let mut i = self.0.partition_point(|p| p.start + p.bytes.len() as u64 <= range.start);
+    /// What `range` is made of, when all of it is here or can be recalled.
+    pub fn parts(&self, range: Range<u64>) -> Option<Vec<Part>> {
+        let mut i = self.all.partition_point(|p| p.end <= range.start);
         let mut at = range.start;
+        let mut out = Vec::new();
         while at < range.end {
-            let p = self.0.get(i)?;
+            let p = self.all.get(i)?;
             if p.start > at {
                 return None;
             }
-            let from = (at - p.start) as usize;
-            let to = ((range.end - p.start) as usize).min(p.bytes.len());
-            out.extend_from_slice(&p.bytes[from..to]);
-            at = p.start + to as u64;
+            let part = (at - p.start) as usize..(range.end.min(p.end) - p.start) as usize;
+            at = p.end.min(range.end);
+            out.push(match &p.bytes {
+                Some(bytes) => Part::Here(Arc::clone(bytes), part),
+                None => Part::Recalled(p.start..p.end, p.observed, part),
+            });
             i += 1;
         }
-        Some(())
+        Some(out)
     }
 }
 

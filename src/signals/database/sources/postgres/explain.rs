@@ -9,6 +9,7 @@ use sqlx::postgres::PgRow;
 use super::session::{Planning, Server, Session as Conn, number, text};
 use super::trouble::Trouble;
 use crate::signals::database::plan::{self, Plan, Table, Wanted};
+use crate::signals::database::statement::writing::rows_of;
 use crate::signals::database::statement::{Reading, reading};
 
 /// Bytes at which servers cut the statements of sessions, unless told otherwise.
@@ -57,7 +58,10 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
     if !wanted.db.is_empty() && wanted.db != own {
         return said(&format!("it runs in the database {}, and the connection is to {own}", wanted.db));
     }
-    let r = match reading(&wanted.statement) {
+    // Of a statement that writes: the search for the rows it would change, which is what makes it slow.
+    let search = rows_of(&wanted.statement);
+    let r = match reading(search.as_ref().unwrap_or(&wanted.statement)) {
+        Ok(_) if search.is_some() && wanted.run => return said("it writes, so it is not run"),
         Ok(r) => r,
         Err(why) => return said(&why),
     };
@@ -87,12 +91,15 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
     } else {
         "planned, not run".to_owned()
     });
+    if search.is_some() {
+        plan.about.push("of the search for the rows that it would change: the change itself is not planned".to_owned());
+    }
     if r.parameters > 0 {
         plan.about.push(
             "a generic plan, for any values; the one that was slow may have been made for its own values".to_owned(),
         );
     }
-    plan.can_run = r.parameters == 0;
+    plan.can_run = r.parameters == 0 && search.is_none();
     plan.wanted = wanted.clone();
     let mut tables: Vec<Table> = Vec::new();
     for name in plan.nodes.iter().filter_map(|n| n.scans.clone()).take(8) {

@@ -35,8 +35,6 @@ use crate::signals::source::Asker;
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
-/// How often statement counters are read, and at most every how many looks.
-const STATEMENTS_EVERY: Duration = Duration::from_secs(5);
 /// How often upkeep is looked at, and who we are and what we may see.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
 /// How long giving the connection back may take before it is dropped instead.
@@ -111,12 +109,12 @@ impl PostgresSource {
                 Err(e) => return Err(e),
             }
             if Instant::now() >= next_statements {
-                next_statements = Instant::now() + STATEMENTS_EVERY.max(self.pace.every());
                 match self.statements.look(session).await {
                     Ok(events) => events.into_iter().for_each(|e| out.sample(Event::Database(e))),
                     Err(Trouble::TooSlow) => {}
                     Err(e) => return Err(e),
                 }
+                next_statements = began + self.statements.every().max(self.pace.every());
             }
             if sees_less || Instant::now() >= next_upkeep {
                 next_upkeep = Instant::now() + UPKEEP_EVERY.max(self.pace.every());

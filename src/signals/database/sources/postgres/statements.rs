@@ -2,11 +2,15 @@
 //!
 //! Reading texts makes the server load its whole text file, so they are asked for rarely, all missing ones at once, and
 //! more rarely when that was slow. Statements seen running give their text for nothing.
+//!
+//! Of many entries most are of statements that ran once, long ago. Writing them out costs the server as much again as
+//! finding them, so those that have taken next to nothing since the counters began are left out of most looks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use compact_str::CompactString;
+use sqlx::Row;
 
 use super::super::counters::{Counters, Key, difference};
 use super::session::{Session as Conn, number, text};
@@ -19,6 +23,16 @@ const TEXTS_EVERY: Duration = Duration::from_secs(60);
 const TEXTS_SLOW: Duration = Duration::from_millis(500);
 /// Statements whose text is wanted: all that are told of, because reading one text costs as much as reading all.
 const TEXTS_TOP: usize = STATEMENTS;
+/// From so many entries on, those below [`WORTH_MS`] are left out of all looks but one every so often.
+const MANY: usize = 1_000;
+/// What a statement must have taken in all, in milliseconds: below, it can neither be slow nor weigh in the list.
+const WORTH_MS: f64 = 1.0;
+/// How often all of many entries are read, so that a statement that comes up has its counters from before.
+const WHOLE_EVERY: Duration = Duration::from_secs(600);
+/// Least and most time between two looks.
+const EVERY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// A look may take the server this share of the time until the next: 10 ms every 5 s.
+const DUTY: f32 = 0.002;
 
 /// The extension as it is installed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +65,10 @@ pub struct StatementPoll {
     lack: Option<&'static str>,
     before: HashMap<Key, Counters>,
     looked: Option<Instant>,
+    /// When all entries were read last.
+    whole: Option<Instant>,
+    /// Server milliseconds of the last looks.
+    costs: VecDeque<f32>,
     /// Last reset and number of entries thrown out, as the server tells them.
     marks: (String, String),
     known: HashSet<i64>,
@@ -67,7 +85,16 @@ impl StatementPoll {
         );
         self.extension = extension;
         // What answers now may be another server: differences to the one before would be nonsense.
-        (self.before, self.looked) = (HashMap::new(), None);
+        (self.before, self.looked, self.whole) = (HashMap::new(), None, None);
+        self.costs.clear();
+    }
+
+    /// Time until the next look: longer where looking costs the server much.
+    pub fn every(&self) -> Duration {
+        let mut costs: Vec<f32> = self.costs.iter().copied().collect();
+        costs.sort_by(f32::total_cmp);
+        let typical = costs.get(costs.len() / 2).copied().unwrap_or(0.0);
+        Duration::from_secs_f32((typical / 1e3 / DUTY).round().clamp(EVERY.0.as_secs_f32(), EVERY.1.as_secs_f32()))
     }
 
     /// Version of the extension that is read.
@@ -93,7 +120,8 @@ impl StatementPoll {
     pub async fn look(&mut self, conn: &mut Conn) -> Result<Vec<DatabaseEvent>, Trouble> {
         let Some(ext) = self.extension.clone() else { return Ok(Vec::new()) };
         let began = Instant::now();
-        let read = match self.read(conn, &ext).await {
+        let all = self.before.len() < MANY || self.whole.is_none_or(|t| began.duration_since(t) > WHOLE_EVERY);
+        let read = match self.read(conn, &ext, all).await {
             Ok(read) => read,
             // Not loaded (55000), no right (42501), other columns than its version says (42703 and the like): do
             // without it rather than fail.
@@ -104,9 +132,17 @@ impl StatementPoll {
             }
             Err(e) => return Err(e),
         };
-        let (now, marks) = read;
+        let Read { counters: now, marks, server_ms } = read;
+        if !all {
+            // A look at all of them is rare, and says nothing of the next.
+            self.costs.push_back(server_ms);
+        }
+        if self.costs.len() > 5 {
+            self.costs.pop_front();
+        }
         let interval = self.looked.map(|t| began.duration_since(t));
         let mut events = Vec::new();
+        let mut reset = false;
         if let Some(interval) = interval {
             let mut s = difference(&self.before, &now, self.marks == marks && ext.version >= (1, 9));
             s.reset |= self.marks.0 != marks.0;
@@ -115,22 +151,26 @@ impl StatementPoll {
             }
             s.interval_ms = interval.as_millis() as u64;
             s.cost_ms = began.elapsed().as_secs_f32() * 1e3;
+            s.server_ms = server_ms;
+            s.entries = if all { now.len() } else { self.before.len().max(now.len()) } as u32;
+            reset = s.reset;
             let unknown: Vec<i64> =
                 s.deltas.iter().take(TEXTS_TOP).map(|d| d.queryid).filter(|id| !self.known.contains(id)).collect();
             events.push(DatabaseEvent::Statements(s));
             events.extend(self.texts(conn, &ext, &unknown).await?);
         }
-        self.before = now;
+        if all || reset {
+            self.before = now;
+            self.whole = all.then_some(began);
+        } else {
+            self.before.extend(now);
+        }
         self.marks = marks;
         self.looked = Some(began);
         Ok(events)
     }
 
-    async fn read(
-        &self,
-        conn: &mut Conn,
-        ext: &Extension,
-    ) -> Result<(HashMap<Key, Counters>, (String, String)), Trouble> {
+    async fn read(&self, conn: &mut Conn, ext: &Extension, all: bool) -> Result<Read, Trouble> {
         let marks = if ext.version >= (1, 9) {
             let sql = format!(
                 "SELECT /* warroom */ stats_reset::text, dealloc::text FROM {}.pg_stat_statements_info",
@@ -142,7 +182,12 @@ impl StatementPoll {
             Default::default()
         };
         let mut map = HashMap::new();
-        for row in conn.rows(counters_sql(ext)).await? {
+        let mut server_ms = 0.0;
+        for row in conn.rows(counters_sql(ext, all)).await? {
+            if row.len() == 1 {
+                server_ms = number(&row, 0).unwrap_or(0.0);
+                continue;
+            }
             let Some(queryid) = number::<i64>(&row, 2) else { continue };
             let key = (
                 number(&row, 0).unwrap_or(0),
@@ -161,7 +206,7 @@ impl StatementPoll {
             };
             map.insert(key, counters);
         }
-        Ok((map, marks))
+        Ok(Read { counters: map, marks, server_ms })
     }
 
     async fn texts(&mut self, conn: &mut Conn, ext: &Extension, ids: &[i64]) -> Result<Vec<DatabaseEvent>, Trouble> {
@@ -199,13 +244,23 @@ impl StatementPoll {
     }
 }
 
-/// Columns by the extension's version, which may be older than the server's.
-fn counters_sql(ext: &Extension) -> String {
+/// What one look read.
+struct Read {
+    counters: HashMap<Key, Counters>,
+    marks: (String, String),
+    server_ms: f32,
+}
+
+/// Columns by the extension's version, which may be older than the server's; then what that took the server, as a row of
+/// one column.
+fn counters_sql(ext: &Extension, all: bool) -> String {
     let (total, of) = if ext.version >= (1, 8) { ("total_exec_time", "_exec_time") } else { ("total_time", "_time") };
     let top = if ext.version >= (1, 9) { "toplevel" } else { "true" };
+    let worth = if all { String::new() } else { format!(" WHERE {total} >= {WORTH_MS}") };
     format!(
         "SELECT /* warroom */ userid, dbid, queryid, {top}, calls, {total}, mean{of}, stddev{of}, max{of}, rows \
-         FROM {}.pg_stat_statements(false)",
+         FROM {}.pg_stat_statements(false){worth}; \
+         SELECT /* warroom */ (extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000)::float8",
         ext.schema
     )
 }
@@ -216,9 +271,22 @@ mod tests {
 
     #[test]
     fn columns_follow_the_version_of_the_extension() {
-        let sql = |version| counters_sql(&Extension { version_text: "".into(), version, schema: "public".into() });
+        let sql =
+            |version| counters_sql(&Extension { version_text: "".into(), version, schema: "public".into() }, false);
         assert!(sql((1, 7)).contains(" total_time") && !sql((1, 7)).contains("toplevel"));
         assert!(sql((1, 8)).contains("mean_exec_time") && !sql((1, 8)).contains("toplevel"));
         assert!(sql((1, 12)).contains("toplevel"));
+        assert!(sql((1, 7)).contains("WHERE total_time >= 1;") && sql((1, 12)).contains("WHERE total_exec_time >= 1;"));
+    }
+
+    #[test]
+    fn counters_that_are_dear_to_read_are_read_more_rarely_and_one_dear_reading_changes_nothing() {
+        let every = |costs: &[f32]| {
+            StatementPoll { costs: costs.iter().copied().collect(), ..StatementPoll::default() }.every().as_secs()
+        };
+        assert_eq!(every(&[]), 5);
+        assert_eq!(every(&[4.0, 9.0, 400.0, 5.0, 6.0]), 5);
+        assert_eq!(every(&[20.0; 5]), 10);
+        assert_eq!(every(&[400.0; 5]), 30);
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod explain;
 pub mod file;
+pub mod rights;
 
 use std::time::Duration;
 
