@@ -101,6 +101,13 @@ impl State {
         }
     }
 
+    /// Whether the past round the playhead is on its way and nothing of it is here: a frame drawn now would say that
+    /// nothing was seen then.
+    pub fn awaits_past(&self) -> bool {
+        let now = self.now();
+        self.windows.asked[0].is_some() && self.needs_window(now) && self.windows.covering(now).is_none()
+    }
+
     /// What is drawn: the world as seen from the playhead.
     pub fn shown(&self) -> &Timeline {
         self.seen_from(self.now())

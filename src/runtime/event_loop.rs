@@ -69,6 +69,11 @@ pub struct Loop {
     pub editor: Option<tokio::process::Command>,
 }
 
+/// A frame waits for the past that it is to show, for at most so long; without it panes would say that nothing was seen.
+const HOLD: Duration = Duration::from_millis(200);
+/// Between two looks while it waits.
+const LOOK: Duration = Duration::from_millis(5);
+
 /// What happened in one turn.
 enum Turn {
     Tty(Option<std::io::Result<Tty>>),
@@ -91,6 +96,7 @@ impl Loop {
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
         let mut pace = Pace::default();
+        let mut held: Option<Instant> = None;
         let mut marks = std::env::var("TERM").is_ok_and(|term| marks_pastes(&term));
         loop {
             self.ask_for_rows();
@@ -99,15 +105,20 @@ impl Loop {
             {
                 past.ask(ask);
             }
+            let awaited = self.past.is_some() && self.state.awaits_past();
+            let hold = awaited && held.get_or_insert_with(Instant::now).elapsed() < HOLD;
             if let Some(wait) = pace.due(Instant::now(), self.terminal.is_busy(), self.is_playing())
                 && wait.is_zero()
+                && !hold
             {
+                held = held.filter(|_| awaited);
                 std::mem::swap(&mut buffer, &mut spare);
                 self.draw(&mut buffer, &mut pace)?;
                 continue;
             }
             let stream_open = self.stream.is_some();
             let wait = pace.wait(Instant::now(), self.clock.wall(), self.terminal.is_busy(), self.is_playing());
+            let wait = if hold { wait.max(LOOK) } else { wait };
             let turn = tokio::select! {
                 biased;
                 _ = self.signals.term.recv() => Turn::Term,

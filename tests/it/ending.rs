@@ -22,21 +22,32 @@ async fn run(conn: &mut PgConnection, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
 }
 
-/// Goes down row by row, pressing `key` on each, until `want` is on the screen: which rows are above depends on what
+/// Goes down row by row from the top, pressing `key` on each, until `want` is on the screen: which rows are above depends on what
 /// else runs on this machine.
 fn reach(tty: &mut Tty, key: &str, want: &str) {
+    tty.keys("\x1b[H");
+    std::thread::sleep(Duration::from_millis(100));
     for _ in 0..12 {
         tty.keys("j");
         for _ in 0..2 {
-            tty.keys(key);
-            std::thread::sleep(Duration::from_millis(250));
+            // As a person types: what comes in one burst with its Enter may be taken for something pasted.
+            match key.strip_suffix('\r') {
+                Some(name) => {
+                    tty.keys(name);
+                    std::thread::sleep(Duration::from_millis(600));
+                    tty.keys("\r");
+                }
+                None => tty.keys(key),
+            }
+            std::thread::sleep(Duration::from_millis(300));
             let text = tty.text();
             if text.contains(want) {
                 return;
             }
-            if text.contains("type cancel") {
+            // A question or the list of commands that is still open.
+            if key.ends_with('\r') {
                 tty.keys("\x1b");
-                std::thread::sleep(Duration::from_millis(100));
+                std::thread::sleep(Duration::from_millis(150));
             }
         }
     }
