@@ -9,12 +9,10 @@ use std::time::Duration;
 use super::effect::Effect;
 use super::state::State;
 use crate::signals::incident::event::{MilestoneKind, Status};
+use crate::signals::logs::episodes::Stage;
 use crate::timeline::time::short;
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::Level;
-
-/// Looks back for the end of the errors.
-const LOOKS: i64 = 120;
 
 /// Since when all is well, and what that is in words; `None` while it is not, or was never otherwise, or when somebody
 /// has said so already.
@@ -25,28 +23,23 @@ pub fn proposal(state: &State) -> Option<(Ts, String)> {
     if settled || !matches!(incident.status, Status::Investigating | Status::Identified) {
         return None;
     }
-    if t.logs.errors_since(now).is_some() {
+    let outage = t.logs.last_outage(now);
+    if outage.is_some_and(|e| matches!(e.stage, Stage::On | Stage::Unheard)) {
         return None;
     }
     let checks = t.health.states(now);
     if checks.iter().any(|c| !c.probe.ok && !c.stale()) {
         return None;
     }
-    // When errors were last above what is usual: looked for backwards, coarsely, down to the beginning of the incident.
     let begun = incident.since() - Duration::from_secs(600);
-    let span = now.since(begun);
-    let step = Duration::from_secs(1).max(span / LOOKS as u32);
-    let errors = (0..=LOOKS)
-        .map(|n| Ts(now.0.saturating_sub(i64::try_from(step.as_nanos()).unwrap_or(i64::MAX).saturating_mul(n))))
-        .take_while(|at| *at >= begun)
-        .find(|at| t.logs.errors_since(*at).is_some());
+    let errors = outage.map(|e| e.until()).filter(|at| *at >= begun);
     let turned = checks.iter().filter_map(|c| t.health.probe(&c.probe.name));
     let passed = turned
         .flat_map(|p| {
             p.turns(TimeRange::new(begun, now), now).filter(|(_, turn)| turn.ok && !turn.first).map(|(at, _)| at)
         })
         .max();
-    let since = errors.map(|at| at + step).max(passed)?;
+    let since = errors.max(passed)?;
     let calm = now.since(since);
     if calm < state.settings.calm {
         return None;

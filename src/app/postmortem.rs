@@ -11,11 +11,10 @@ use crate::signals::incident::event::{Incident, MilestoneKind};
 use crate::signals::incident::metrics::Clue;
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{PARTS, Seen, SeenKind, SeenRow};
+use crate::signals::logs::episodes::{Episode, Stage};
 use crate::timeline::time::short;
 use crate::timeline::{Severity, SourceKind, SourceState, TimeRange, Ts};
 
-/// Instants at which the histories are asked how errors stand.
-const LOOKS: u32 = 400;
 /// Rows of the machines' account that are kept; curated ones first.
 const ROWS: usize = 2_000;
 /// A sample further away than this says nothing of an instant.
@@ -62,23 +61,13 @@ fn row(at: Ts, kind: SeenKind, what: String, source: &str) -> SeenRow {
 /// When errors rose above what is usual, and when they were back: the episode that holds the start of the incident, or
 /// the longest one.
 fn errors(t: &Timeline, incident: &Incident, range: TimeRange, seen: &mut Seen) {
-    let step = Duration::from_secs(1).max(range.len() / LOOKS);
-    let mut episodes: Vec<(Ts, Option<Ts>)> = Vec::new();
-    let mut at = range.start;
-    while at <= range.end {
-        match (t.logs.errors_since(at), episodes.last_mut()) {
-            (Some(since), Some((begun, ended))) if ended.is_none() => *begun = (*begun).min(since),
-            (Some(since), Some((_, Some(ended)))) if since <= *ended => {
-                if let Some(open) = episodes.last_mut() {
-                    open.1 = None;
-                }
-            }
-            (Some(since), _) => episodes.push((since, None)),
-            (None, Some((_, ended @ None))) => *ended = Some(t.logs.errors_stopped(at).unwrap_or(at)),
-            (None, _) => {}
-        }
-        at = at + step;
-    }
+    let last = t.span.map_or(range.end, |(_, last)| last);
+    // Known by the end of all that was recorded: that an outage was over may show after the window.
+    let known = t.logs.outages(last);
+    let known = known.iter().filter(|e| e.since <= range.end && e.until() >= range.start);
+    let ended = |e: &Episode| matches!(e.stage, Stage::Calming | Stage::Over).then(|| e.until());
+    let episodes: Vec<(Ts, Option<Ts>)> =
+        known.map(|e| (e.since, ended(e).filter(|until| *until <= range.end))).collect();
     let begun = incident.reached(MilestoneKind::Started).unwrap_or(incident.opened_at);
     let holds = |e: &&(Ts, Option<Ts>)| e.0 <= begun && e.1.is_none_or(|end| end >= begun);
     let length = |e: &(Ts, Option<Ts>)| e.1.unwrap_or(range.end).since(e.0);

@@ -226,6 +226,20 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
+    // At the end there is no next one.
+    const FOLLOW: &[(Action, &str)] = &[
+        (Action::Note, "note"),
+        (Action::FilterRequest, "this request"),
+        (Action::EditFilter, "filter"),
+        (Action::Search, "search"),
+        (Action::PreviousError, "last error"),
+        (Action::NextChange, "next deploy"),
+        (Action::TopValues, "top"),
+        (Action::Zoom, "zoom"),
+        (Action::Pause, "pause"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ];
     const INCIDENT: &[(Action, &str)] = &[
         (Action::Note, "note"),
         (Action::Open, "back to that screen"),
@@ -256,7 +270,7 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
     } else if !state.player.is_live() {
         PAST
     } else if state.view.focus == Pane::Logs {
-        LOGS
+        if state.logs.follows() { FOLLOW } else { LOGS }
     } else {
         OTHER
     }

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::ScreenLayout;
 use crate::app::state::State;
+use crate::signals::logs::episodes::Stage;
 use crate::timeline::counts::Counts;
 use crate::ui::widgets::strip::Strip;
 use crate::ui::{PaneCx, Role, text};
@@ -42,16 +43,17 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     out.strip = Some((chart, window));
     if rate > 0 {
         let f = cx.facts;
-        let logs = &state.timeline.logs;
+        let logs = &state.shown().logs;
         let uncounted = logs.counted().is_none_or(|c| cx.now < c.start);
-        let over = logs.errors_stopped(cx.now).is_some();
+        let stage = logs.outage(cx.now).map(|e| e.stage);
+        let over = stage == Some(Stage::Calming);
         let volume = counts.iter().all(|c| c.at_least(crate::timeline::Severity::Error) == 0);
-        let rising = !over && f.errors_per_sec > f.errors_baseline * 2.0 && f.errors_per_sec >= 0.5;
+        let rising = stage.is_some() && !over;
         let line = if uncounted {
             if logs.sources().next().is_none() { "no logs" } else { "not counted" }.to_owned()
         } else if over {
             format!("{} err/s {}", figure(f.errors_per_sec), cx.glyphs.down)
-        } else if volume {
+        } else if volume && f.errors_per_sec == 0.0 {
             // Without errors in sight the chart is of all lines, and says so.
             format!("{} lines/s 0 err", figure(logs.line_rate(cx.now)))
         } else if rising {

@@ -1,5 +1,7 @@
 //! The first line on an unconfigured box: what deviates, or that nothing does, and how much cannot be seen.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -8,7 +10,12 @@ use crate::app::action::Action;
 use crate::app::pane::Pane;
 use crate::app::state::State;
 use crate::signals::host;
+use crate::timeline::Ts;
+use crate::timeline::time::short;
 use crate::ui::{Level, PaneCx, Role, text};
+
+/// What is abnormal is looked for so far back.
+const LOOK: Duration = Duration::from_secs(1_800);
 
 /// Whether the box was looked around.
 pub fn wanted(state: &State) -> bool {
@@ -33,7 +40,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     found.extend(host.into_iter().map(|f| (role(f.bad), f.text)));
     found.sort_by_key(|(r, _)| *r != Role::Bad);
     if found.is_empty() {
-        found.push((Role::Calm, "nothing abnormal in 30 min".into()));
+        found.push((Role::Calm, calm(state, cx.now)));
     }
     let key = state.settings.keymap.key_of(Action::Offers).map_or(String::new(), |k| format!(" ({k})"));
     let offers = state.own.offers.iter().filter(|o| !o.taken).count();
@@ -54,5 +61,17 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
             x += text::put(buf, x, area.y, room, " · ", cx.theme.style(Role::Dim));
         }
         x += text::put(buf, x, area.y, area.right().saturating_sub(x), line, cx.theme.style(*role));
+    }
+}
+
+/// That nothing is wrong, over what is known and since the last outage; half an hour at most.
+fn calm(state: &State, now: Ts) -> String {
+    let t = state.shown();
+    let known = t.logs.known_since(now).into_iter().chain(t.span.map(|(first, _)| first)).min();
+    let outage = t.logs.last_outage(now).map(|e| e.until());
+    match known.filter(|t| *t < now).max(outage).map(|t| now.since(t)) {
+        Some(known) if known >= LOOK => "nothing abnormal in 30 min".into(),
+        Some(known) if known.as_secs() > 0 => format!("nothing abnormal in {}", short(known)),
+        _ => "nothing abnormal yet".into(),
     }
 }

@@ -5,7 +5,7 @@ use crate::timeline::{Severity, SourceKind, Ts};
 
 /// Forty lines a second for a second, three of four of them the same but for numbers.
 fn repeating() -> World {
-    let mut w = World::live("14:00:10");
+    let mut w = World::live("14:00:06");
     w.source(t("13:59:00"), API, SourceKind::Logs, "api", "/srv/api.log");
     w.source(t("13:59:00"), NGINX, SourceKind::Logs, "nginx", "/var/log/nginx/access.log");
     w.line(NGINX, "14:00:00", Severity::Info, "", "GET /first 200");

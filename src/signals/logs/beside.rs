@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::look::{Column, Look};
 use super::row::LogRow;
+use crate::timeline::Severity;
 use crate::ui::text;
 
 /// What every line of a service has, or what stands elsewhere in the row.
@@ -37,8 +38,8 @@ const KNOWN: &[&str] = &[
 /// The fewest columns that a part of a field is worth.
 const LEAST: usize = 8;
 
-/// The fields of `row` that its `message` does not hold already, in at most `room` columns: status, how long it took
-/// and the error, then what was asked for, then the rest; the last one is cut where it does not fit. Fields that have a
+/// The fields of `row` that its `message` does not hold already, in at most `room` columns. From warnings on: the error,
+/// status, what was asked for, how long it took; else status, how long it took, what was asked for; then the rest. The last one is cut where it does not fit. Fields that have a
 /// column of their own are left out.
 pub fn beside(row: &LogRow, message: &str, look: &Look, room: usize) -> String {
     let mut fields: Vec<(usize, String)> = row
@@ -139,16 +140,19 @@ fn asked(row: &LogRow, name: &str, value: String) -> Option<(usize, String)> {
     let lower = name.to_ascii_lowercase();
     let last = lower.rsplit('.').next().unwrap_or_default();
     let labelled = |rank| Some((rank, format!("{name}={value}")));
+    // Of what went wrong the cause must not fall off the right edge; of all else, how it went.
+    let wrong = row.severity >= Some(Severity::Warn);
+    let (cause, status, path, took, statement) = if wrong { (0, 1, 2, 3, 4) } else { (2, 0, 4, 1, 3) };
     match last {
-        "status" | "status_code" => labelled(0),
+        "status" | "status_code" => labelled(status),
         "elapsed_secs" if has(&["elapsed"]) => None,
-        _ if ["duration", "elapsed", "latency", "took"].iter().any(|w| last.starts_with(w)) => labelled(1),
-        "error" | "err" | "exception" | "cause" | "reason" | "exc_type" => labelled(2),
-        "statement" | "sql" | "query" if value.contains(' ') => Some((3, value)),
+        _ if ["duration", "elapsed", "latency", "took"].iter().any(|w| last.starts_with(w)) => labelled(took),
+        "error" | "err" | "exception" | "cause" | "reason" | "exc_type" => labelled(cause),
+        "statement" | "sql" | "query" if value.contains(' ') => Some((statement, value)),
         "summary" if has(&["db.statement", "statement"]) => None,
         "path" | "uri" | "url" => {
             let method = row.fields.iter().find(|(n, _)| n == "method").and_then(|(_, v)| v.as_str());
-            Some((4, method.map_or_else(|| format!("{name}={value}"), |m| format!("{m} {value}"))))
+            Some((path, method.map_or_else(|| format!("{name}={value}"), |m| format!("{m} {value}"))))
         }
         "method" if has(&["path", "uri", "url"]) => None,
         "method" => labelled(9),
@@ -169,15 +173,20 @@ mod tests {
         });
         row.fields = fields.as_object().into_iter().flatten().map(|(k, v)| (k.as_str().into(), v.clone())).collect();
         row.fields.sort_by(|a, b| b.0.cmp(&a.0));
+        let said = |row: &LogRow, room| beside(row, "request finished", &Look::default(), room);
+        row.severity = Some(Severity::Info);
         assert_eq!(
-            beside(&row, "request finished", &Look::default(), 200),
+            said(&row, 200),
             "status=503 duration_ms=2003.7 error=pool timed out while waiting for an open connection GET /orders?user=1"
         );
+        assert_eq!(said(&row, 50), "status=503 duration_ms=2003.7 error=pool timed ou…");
+        assert_eq!(said(&row, 12), "status=503");
+        row.severity = Some(Severity::Error);
         assert_eq!(
-            beside(&row, "request finished", &Look::default(), 50),
-            "status=503 duration_ms=2003.7 error=pool timed ou…"
+            said(&row, 200),
+            "error=pool timed out while waiting for an open connection status=503 GET /orders?user=1 duration_ms=2003.7"
         );
-        assert_eq!(beside(&row, "request finished", &Look::default(), 12), "status=503");
+        assert_eq!(said(&row, 30), "error=pool timed out while wa…");
         assert_eq!(beside(&row, "request finished", &Look::default(), 0), "");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
+use super::episodes::{Episode, Stage};
 use super::event::{LogAppended, LogEvent};
 use super::quiet::{LastWords, Quiet, is_rotated};
 use super::usual::UsualErrors;
@@ -110,6 +111,9 @@ impl LogsHistory {
     fn appended(&mut self, source: SourceId, observed: Ts, a: &LogAppended) {
         let s = self.sources.entry(source).or_default();
         for (second, counts) in &a.counts {
+            // Of before the start every second is as of itself: an event holds ten, and those that are not over yet must
+            // not look like silence.
+            let observed = if a.seed { Ts::from_secs(*second) } else { observed };
             self.all.add(*second, observed, counts);
             self.usual.add(*second, observed, counts);
             s.counts.add(*second, observed, counts);
@@ -140,6 +144,8 @@ impl LogsHistory {
     /// The same as seen from further back: counts by the second from `from`, the beginning of a minute, to `to`, and by
     /// the minute before.
     pub fn around(&self, from: Ts, to: Ts) -> LogsHistory {
+        // An outage that began before `from` is still the same one.
+        let (usual, anew) = self.usual.before(from.secs());
         let mut out = LogsHistory {
             all: self.all.around(from, to),
             sources: BTreeMap::new(),
@@ -148,9 +154,11 @@ impl LogsHistory {
             opened: self.opened.clone(),
             lines: self.lines,
             errors: self.errors,
-            usual: UsualErrors::default(),
+            usual,
         };
-        self.all.each_second(from, to, |second, seen, counts| out.usual.add(second, Ts::from_secs(seen), counts));
+        self.all.each_second(Ts::from_secs(anew), to, |second, seen, counts| {
+            out.usual.add(second, Ts::from_secs(seen), counts)
+        });
         for (id, s) in &self.sources {
             let s = SourceLines {
                 counts: s.counts.around(from, to),
@@ -221,29 +229,36 @@ impl LogsHistory {
         self.all.sum(last_seconds(now), now).at_least(Severity::Error) as f64 / RATE.as_secs_f64()
     }
 
-    /// Errors per second while nothing is wrong: the mean over the calm part of the last two hours. Trouble, however
-    /// long it lasts, does not count towards it. 0 where no calm part is known.
+    /// Errors per second while nothing is wrong: of the calm part of the last two hours. Trouble, however long it lasts,
+    /// does not count towards it. 0 where no calm part is known.
     pub fn error_baseline(&self, now: Ts) -> f64 {
-        self.usual.look(now).map_or(0.0, |l| if l.known { l.rate } else { 0.0 })
+        self.usual.rate(now).unwrap_or(0.0)
     }
 
-    /// When errors left their usual rate, if they are above it now; see [`usual`](super::usual).
+    /// When errors left their usual rate, where they are above it and were not calm for half a minute since; what was
+    /// answered once stays. See [`episodes`](super::episodes).
     pub fn errors_since(&self, now: Ts) -> Option<Ts> {
-        self.usual.errors_since(now)
+        self.outage(now).map(|e| e.since)
     }
 
-    /// When the last error was, where errors are above their usual rate and none has come for five seconds although
-    /// five and more came in the five before: they may be over.
-    pub fn errors_stopped(&self, now: Ts) -> Option<Ts> {
-        let since = self.errors_since(now)?;
-        let seconds = |from: Ts, n: u64| TimeRange::new(from, from + Duration::from_secs(n));
-        let end = now.floor(Duration::from_secs(1));
-        let errors = |back: u64| self.sum(seconds(end - Duration::from_secs(back), 5), now).at_least(Severity::Error);
-        let quiet = errors(5) == 0 && errors(10) >= 5;
-        let last = (6..=10)
-            .map(|back| end - Duration::from_secs(back))
-            .find(|s| *s >= since && self.sum(seconds(*s, 1), now).at_least(Severity::Error) > 0);
-        last.filter(|_| quiet)
+    /// The outage that goes on, or may be over but is not yet surely.
+    pub fn outage(&self, now: Ts) -> Option<Episode> {
+        self.usual.newest(now).filter(|e| e.stage != Stage::Over)
+    }
+
+    /// The newest outage, over or not.
+    pub fn last_outage(&self, now: Ts) -> Option<Episode> {
+        self.usual.newest(now)
+    }
+
+    /// All outages that are remembered, oldest first, as known at `now`.
+    pub fn outages(&self, now: Ts) -> Vec<Episode> {
+        self.usual.episodes(now)
+    }
+
+    /// Since when something is known, as of `now`: the first second that was counted, if it was by then.
+    pub fn known_since(&self, now: Ts) -> Option<Ts> {
+        self.counted().map(|c| c.start).filter(|start| *start < now)
     }
 
     /// Sources that had a steady stream of lines and have said nothing for long against it, by name; see
@@ -364,6 +379,7 @@ mod tests {
         fill(&mut h, 1, 0..1_000, 0);
         fill(&mut h, 1, 1_000..1_400, 40);
         assert_eq!(h.errors_since(Ts::from_secs(1_000)), None, "not visible yet");
+        assert_eq!(h.errors_since(Ts::from_secs(1_002)), Some(Ts::from_secs(1_000)));
         assert_eq!(h.errors_since(Ts::from_secs(1_400)), Some(Ts::from_secs(1_000)));
         assert_eq!(h.error_rate(Ts::from_secs(1_400)), 40.0);
         assert_eq!(h.error_baseline(Ts::from_secs(1_400)), 0.0);
@@ -422,6 +438,59 @@ mod tests {
         assert!(h.quiet(Ts::from_secs(600)).is_empty(), "as of before, it still spoke");
         fill(&mut h, 2, 990..999, 0);
         assert!(h.quiet(Ts::from_secs(1_000)).is_empty(), "it speaks again");
+    }
+
+    #[test]
+    fn the_half_hour_before_the_start_is_true_at_every_second() {
+        // Counts of ten seconds in one event, as the seed is told, and the same as they would have come live.
+        let (mut seeded, mut live) = (LogsHistory::default(), LogsHistory::default());
+        let errors = |s: i64| if (1_033..1_086).contains(&s) { 3 + (s % 3) as u32 } else { 0 };
+        for s in 0..1_090 {
+            fill(&mut live, 1, s..s + 1, errors(s));
+        }
+        for from in (0..1_090).step_by(10) {
+            let counts = (from..from + 10).map(|s| {
+                let mut c = Counts::default();
+                c.add(Some(Severity::Error), errors(s));
+                c.add(Some(Severity::Info), 100);
+                (s, c)
+            });
+            let a = LogAppended {
+                generation: 0,
+                start: from as u64,
+                end: from as u64 + 1,
+                lines: 1_000,
+                unknown: 0,
+                counts: counts.collect(),
+                span: None,
+                format: "json".into(),
+                seed: true,
+                bytes: None,
+            };
+            seeded.apply(from as u64, SourceId(1), Ts::from_secs(from + 9), &LogEvent::Appended(a));
+        }
+        for now in (600..1_090).map(Ts::from_secs) {
+            let of = |h: &LogsHistory| (h.outages(now), h.line_rate(now), h.error_rate(now), h.error_baseline(now));
+            assert_eq!(of(&seeded), of(&live), "at {now}");
+        }
+        assert_eq!(seeded.errors_since(Ts::from_secs(1_060)), Some(Ts::from_secs(1_033)));
+    }
+
+    #[test]
+    fn an_outage_that_lasts_for_hours_keeps_its_beginning_in_windows_onto_the_past_too() {
+        let mut h = LogsHistory::default();
+        fill(&mut h, 1, 0..1_000, 0);
+        fill(&mut h, 1, 1_000..20_000, 40);
+        for now in [1_010, 9_000, 19_999].map(Ts::from_secs) {
+            let seen = match h.let_go_upto() {
+                Some(gone) if gone >= now - Duration::from_secs(1_800) => {
+                    h.around((now - Duration::from_secs(1_800)).floor(Duration::from_secs(60)), now)
+                }
+                _ => h.clone(),
+            };
+            assert_eq!(seen.errors_since(now), Some(Ts::from_secs(1_000)), "at {now}");
+            assert_eq!(seen.error_baseline(now), 0.0);
+        }
     }
 
     #[test]

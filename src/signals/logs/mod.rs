@@ -1,8 +1,10 @@
 //! Log files, commands and standard input.
 
 pub mod beside;
+mod calm;
 pub mod columns;
 pub mod config;
+pub mod episodes;
 pub mod event;
 pub mod figures;
 pub mod formats;

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 
 use super::beside::first_line;
 use super::columns::Columns;
+use super::episodes::{Episode, Stage};
 use super::histogram;
 use super::history::LogsHistory;
 use super::lines::{Line, lines};
@@ -28,17 +29,17 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
             None => Verdict::new(Level::Unknown, "no logs watched"),
         };
     }
-    if let Some(since) = history.errors_since(cx.now) {
-        let at = since.hms(cx.zone);
-        let rate = rate(history.error_rate(cx.now));
-        if let Some(last) = history.errors_stopped(cx.now) {
-            let ago = short(cx.now.since(last));
-            return Verdict::new(
-                Level::Warn,
-                format!("no error for {ago}; errors since {at} ended at {}", last.hms(cx.zone)),
-            );
-        }
-        return Verdict::new(Level::Bad, format!("{rate} errors/s since {at}{}", usual(history, cx)));
+    if let Some(outage) = history.outage(cx.now) {
+        let (since, last) = (outage.since.hms(cx.zone), outage.last.hms(cx.zone));
+        let ago = short(cx.now.since(outage.until()));
+        return match outage.stage {
+            Stage::Calming => Verdict::new(Level::Warn, format!("errors {since}–{last}, back to usual for {ago}")),
+            Stage::Unheard => Verdict::new(Level::Bad, format!("no line at all for {ago}; errors {since}–{last}")),
+            Stage::On | Stage::Over => {
+                let rate = rate(history.error_rate(cx.now));
+                Verdict::new(Level::Bad, format!("{rate} errors/s since {since}{}", usual(history, cx)))
+            }
+        };
     }
     let quiet = history.quiet(cx.now);
     if let Some(first) = quiet.first() {
@@ -56,11 +57,26 @@ pub fn verdict(history: &LogsHistory, cx: &PaneCx) -> Verdict {
             format!("lines from before {from} are here to be read, but were not counted"),
         );
     }
-    let look = TimeRange::ending(cx.now, Duration::from_secs(600));
-    let errors = history.sum(look, cx.now).at_least(Severity::Error);
     let files = if sources == 1 { "1 source".to_owned() } else { format!("{sources} sources") };
-    let lines = rate(history.line_rate(cx.now));
-    Verdict::new(Level::Calm, format!("{lines} lines/s from {files}, {} in 10 min", counted(errors, "error")))
+    let lines = format!("{} lines/s from {files}", rate(history.line_rate(cx.now)));
+    if let Some(outage) = recent(history, cx) {
+        let (since, last) = (outage.since.hms(cx.zone), outage.last.hms(cx.zone));
+        let ago = short(cx.now.since(outage.until()));
+        return Verdict::new(Level::Calm, format!("errors {since}–{last}, over for {ago}; {lines}"));
+    }
+    // Only what is known is told: of a short life there are no ten minutes.
+    let errors = history.sum(TimeRange::ending(cx.now, RECENT), cx.now).at_least(Severity::Error);
+    let span = match history.known_since(cx.now).map(|t| cx.now.since(t)) {
+        None => return Verdict::new(Level::Calm, format!("{lines}, none counted yet")),
+        Some(known) if known >= RECENT => "10 min".to_owned(),
+        Some(known) => short(known),
+    };
+    Verdict::new(Level::Calm, format!("{lines}, {} in {span}", counted(errors, "error")))
+}
+
+/// The outage that was over less than ten minutes ago.
+fn recent(history: &LogsHistory, cx: &PaneCx) -> Option<Episode> {
+    history.last_outage(cx.now).filter(|e| e.stage == Stage::Over && cx.now.since(e.until()) < RECENT)
 }
 
 /// ` (before: 0.4/s)`; empty where there were none to speak of.
@@ -75,6 +91,8 @@ fn silence(quiet: &Quiet, cx: &PaneCx) -> String {
     format!("{} gone quiet: no line since {since} ({silent}), {} lines/s before", quiet.name, rate(quiet.rate))
 }
 
+/// How long an outage is told of when it is over, and how far back errors are counted.
+const RECENT: Duration = Duration::from_secs(600);
 /// Lines of [`silences`].
 const SILENCES: usize = 2;
 
@@ -110,9 +128,14 @@ pub fn glance(history: &LogsHistory, cx: &PaneCx) -> Glance {
         [one] => format!("{} quiet", one.name),
         more => format!("{} sources quiet", more.len()),
     };
-    match (history.errors_since(cx.now), gone.is_empty()) {
-        (Some(_), still) => {
-            let also = if still { String::new() } else { format!(", {gone}") };
+    let also = if gone.is_empty() { String::new() } else { format!(", {gone}") };
+    let outage = history.outage(cx.now);
+    match (outage.map(|e| e.stage), gone.is_empty()) {
+        (Some(Stage::Calming), _) => {
+            let text = format!("logs errors until {}{also}", outage.map_or(String::new(), |e| e.last.hms(cx.zone)));
+            Glance::new(Level::Warn, text).short("err usual again")
+        }
+        (Some(_), _) => {
             let rate = rate(history.error_rate(cx.now));
             Glance::new(Level::Bad, format!("logs {rate} err/s{also}")).short(format!("err {rate}/s"))
         }
@@ -213,7 +236,7 @@ fn reading(view: &LogView) -> String {
 /// The verdict, with the kinds of the newest errors, and what is being read.
 fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     let mut v = verdict(history, cx);
-    if let Some(since) = history.errors_since(cx.now) {
+    if let Some(since) = history.outage(cx.now).filter(|e| e.stage == Stage::On).map(|e| e.since) {
         let kinds = view.error_kinds(since, cx.now);
         if !kinds.is_empty() {
             // Which errors comes first; what is usual stands where there is room, and beside the strip anyway.

@@ -180,3 +180,39 @@ fn no_control_byte_of_a_line_reaches_the_screen() {
     let screen = drawn(&history(0), &outage(), &Facts::default(), 100, 12);
     assert!(!screen.contains(['\u{1b}', '\u{7}']), "{screen}");
 }
+
+#[test]
+fn an_outage_that_is_over_is_told_of_for_ten_minutes_and_errors_only_over_what_is_known() {
+    let mut h = LogsHistory::default();
+    let opened =
+        LogOpened { generation: 0, path: None, file: None, size: 0, head: None, format: None, request_id: Vec::new() };
+    h.apply(1, SourceId(1), Ts::from_secs(0), &LogEvent::Opened(opened));
+    (0..900).for_each(|s| second(&mut h, s, 38, 0));
+    (900..974).for_each(|s| second(&mut h, s, 38, 40));
+    (974..2_000).for_each(|s| second(&mut h, s, 38, u32::from(s % 40 == 0)));
+    let said = |now: i64| {
+        let cx = PaneCx {
+            theme: &Theme::monochrome(),
+            glyphs: &Glyphs::UNICODE,
+            now: Ts::from_secs(now),
+            zone: &TimeZone::UTC,
+            facts: &Facts::default(),
+            focused: true,
+            zoomed: false,
+            cursor: 0,
+            live: true,
+        };
+        let v = verdict(&h, &cx);
+        (v.level, v.text)
+    };
+    assert_eq!(said(40), (Level::Calm, "38 lines/s from 1 source, 0 errors in 40 s".into()));
+    assert_eq!(said(800), (Level::Calm, "38 lines/s from 1 source, 0 errors in 10 min".into()));
+    assert_eq!(said(930), (Level::Bad, "40 errors/s since 00:15:00".into()));
+    assert_eq!(said(980), (Level::Warn, "errors 00:15:00–00:16:13, back to usual for 6.0 s".into()));
+    for minutes in 2..10 {
+        let (level, text) = said(974 + minutes * 60);
+        let over = format!("errors 00:15:00–00:16:13, over for {minutes} m;");
+        assert!(level == Level::Calm && text.starts_with(&over), "{text}");
+    }
+    assert_eq!(said(1_600), (Level::Calm, "38 lines/s from 1 source, 15 errors in 10 min".into()));
+}
