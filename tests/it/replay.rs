@@ -120,6 +120,22 @@ fn the_golden_recording_shows_the_outage_of_the_demo() {
 }
 
 #[test]
+fn one_request_is_found_in_a_recording_whose_logs_were_not_followed_from_their_first_byte() {
+    let home = Home::new();
+    let golden = golden_path();
+    let golden = golden.to_str().expect("UTF-8");
+    let failed = ["query", "logs", "--recording", golden, "--filter", "status=503 format=json", "--json"];
+    let id = home.run(&failed).objects()[39]["request_id"].as_str().expect("an ID").to_owned();
+    let filter = format!("request_id={id}");
+    let rows = home.run(&["query", "logs", "--recording", golden, "--filter", &filter, "--json"]).objects();
+    assert!(rows.len() >= 2, "{rows:?}");
+    let frame = home.run(&["screen", golden, "--at=-1s", "--size", "160x45", "--filter", &filter]).good();
+    for what in ["req ", "request started", "error=pool timed out"] {
+        assert!(frame.contains(what), "{what}:\n{frame}");
+    }
+}
+
+#[test]
 fn a_seek_shows_what_stood_there_then_and_nothing_that_came_later() {
     let (all, span) = (golden(), span(golden()));
     let mut whole = folded(all);

@@ -89,6 +89,10 @@ impl Raw {
 
     /// Where in `bytes`, at or after `from`, something lies near which a record may pass.
     pub fn next(&self, bytes: &[u8], from: usize) -> Option<usize> {
+        // Less may have been read than was asked for.
+        if from > bytes.len() {
+            return None;
+        }
         match &self.what {
             What::Tail(finder) => Some(from + finder.find(bytes.get(from..)?)?),
             What::Tails(all) => all.find_in(bytes, (from..bytes.len()).into()).map(|m| m.start()),
@@ -117,7 +121,7 @@ impl Raw {
                 }
                 let start = range.start + piece * PIECE;
                 let piece = start..(start + PIECE).min(range.end);
-                self.piece(generation, walk, piece, range.end, &mut buf, &found);
+                self.piece(generation, walk, piece, &range, &mut buf, &found);
             }
         };
         let threads = (threads as u64).min(pieces.div_ceil(4)).max(1);
@@ -139,13 +143,14 @@ impl Raw {
         generation: &Generation,
         walk: &Walk,
         piece: Range<u64>,
-        end: u64,
+        range: &Range<u64>,
         buf: &mut Vec<u8>,
         found: &Mutex<Vec<u64>>,
     ) {
-        // Some bytes before, which tell whether a token begins, and behind, for what lies across the end.
-        let from = piece.start.saturating_sub(8);
-        generation.read_into(from..(piece.end + self.reach as u64).min(end), buf);
+        // Some bytes before, which tell whether a token begins, and behind, for what lies across the end. Before the range,
+        // where a record begins, there may be nothing to read.
+        let from = piece.start.saturating_sub(8).max(range.start);
+        generation.read_into(from..(piece.end + self.reach as u64).min(range.end), buf);
         let mut at = (piece.start - from) as usize;
         while let Some(i) = self.next(buf, at) {
             let offset = from + i as u64;
