@@ -113,6 +113,25 @@ fn cut_off_at_any_byte_of_its_last_eight_thousand_a_recording_holds_all_frames_b
 }
 
 #[test]
+fn a_tail_of_zeros_as_a_power_cut_leaves_it_costs_what_it_covers_and_no_more() {
+    let (bytes, _) = whole();
+    let home = Home::new();
+    // Where whole frames end, in the middle of one, and behind the end of everything.
+    for (from, zeros) in [(bytes.len() * 2 / 3, bytes.len() / 3), (bytes.len() - 5, 4_096), (bytes.len(), 1 << 20)] {
+        let (cut, _) = read_bytes(&bytes[..from]);
+        let filled: Vec<u8> = bytes[..from].iter().copied().chain(std::iter::repeat_n(0, zeros)).collect();
+        let (held, damage) = read_bytes(&filled);
+        assert!(!cut.is_empty() && held == cut, "{from}: {} of {}", held.len(), cut.len());
+        assert!(damage.bytes >= zeros as u64, "{damage:?}");
+        let path = home.path("zeros.wr");
+        std::fs::write(&path, &filled).expect("written");
+        let said = home.run(&["recording", "check", "zeros.wr"]);
+        assert!(said.code != Some(0) && said.out.contains("damage"), "{said:?}");
+        assert_eq!(std::fs::read(&path).expect("it is there"), filled, "checking changes nothing");
+    }
+}
+
+#[test]
 fn sixty_four_bytes_flipped_at_a_thousand_places_cost_at_most_a_minute_of_a_stream_and_are_told() {
     let (bytes, all) = whole();
     let second = |seq: u64| {
