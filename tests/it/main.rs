@@ -1,5 +1,6 @@
 //! Tests against real servers, files and terminals: one crate, so that they link once.
 
+mod attach;
 mod cli;
 mod database;
 mod demo;
