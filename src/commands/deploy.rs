@@ -49,7 +49,7 @@ pub struct DeployArgs {
     /// When it was done, such as 14:02 or -5m [default: now]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
-    /// Configuration file, whose [deploys] log is written to
+    /// Configuration file, whose `deploys.log` is written to
     #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The deploy log [default: the configured one, else /var/log/deploys.jsonl if it can be written to, else

@@ -3,7 +3,7 @@
 //! Owns the open descriptors and the offsets. Does not wait, and does not know who listens. A generation is one file
 //! (device, inode) between two breaks; a descriptor whose name is gone is read as long as something comes from it, because
 //! writers go on writing to a renamed file until somebody tells them. Whole generations that came and went between two
-//! looks are found beside the path (see [`super::missed`]).
+//! looks are found beside the path (see `missed.rs`).
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};

@@ -2,7 +2,7 @@
 //!
 //! It is believed only of the very same file: device, inode, head, and either the same length and time of the last write,
 //! or longer with the same bytes before the old end, of which the rest is then indexed. Of anything else it is deleted.
-//! Only the user can read it, the folder is kept below [`MOST`], and nothing is written to a disk that is nearly full.
+//! Only the user can read it, the folder is kept below `MOST` bytes, and nothing is written to a disk that is nearly full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
