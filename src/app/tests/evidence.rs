@@ -146,4 +146,8 @@ fn a_command_that_ended_is_noted_with_its_outcome() {
     );
     assert!(w.bottom().contains("FAILED"), "{}", w.bottom());
     assert!(saved(&effects).event_at > Ts(0));
+    // That it was noted does not take its place.
+    let number = saved(&effects).number;
+    arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
+    assert!(w.bottom().contains("FAILED") && w.bottom().contains("no such version"), "{}", w.bottom());
 }
