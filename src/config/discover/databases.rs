@@ -26,7 +26,7 @@ const FILES: usize = 4;
 /// The SQLite files that services have open. Those of browsers, desktops and package managers are none of ours.
 pub fn files(procs: &Procs) -> Vec<Offer> {
     let mut found: BTreeMap<&std::path::Path, &Proc> = BTreeMap::new();
-    let foreign = ["/home/", "/root/.", "/var/cache/", "/var/lib/PackageKit", "/usr/"];
+    let foreign = ["/home/", "/var/cache/", "/var/lib/PackageKit", "/usr/"];
     // Another warroom has its incident log open.
     for p in procs.list.iter().filter(|p| p.name != "warroom") {
         for path in &p.sqlite {
