@@ -8,6 +8,7 @@ pub mod incident;
 pub mod logs;
 pub mod roots;
 pub mod source;
+mod tagged;
 pub mod timeline;
 pub mod window;
 

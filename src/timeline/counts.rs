@@ -3,12 +3,12 @@
 //! A count is placed in the second of its event time and becomes visible when the second it was observed in is over, so
 //! that a half-filled second is never shown as a drop and live and replay agree to the line.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::seconds::Seconds;
 use super::{Severity, TimeRange, Ts};
 
 /// Lines by severity; index 0 is "no severity", then TRACE to FATAL.
@@ -41,36 +41,6 @@ impl Counts {
     }
 }
 
-/// What one second holds: nearly always one value, which needs no memory of its own then. A window onto the past makes and
-/// gives up some twenty thousand of these.
-#[derive(Clone, Debug)]
-pub struct Cell<T> {
-    first: T,
-    more: Vec<T>,
-}
-
-impl<T> Cell<T> {
-    /// Of one value.
-    pub fn new(first: T) -> Cell<T> {
-        Cell { first, more: Vec::new() }
-    }
-
-    /// One more.
-    pub fn push(&mut self, value: T) {
-        self.more.push(value);
-    }
-
-    /// All of them, in the order in which they came.
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        std::iter::once(&self.first).chain(&self.more)
-    }
-
-    /// The first one that is meant, to be changed.
-    pub fn find_mut(&mut self, is_meant: impl Fn(&T) -> bool) -> Option<&mut T> {
-        std::iter::once(&mut self.first).chain(&mut self.more).find(|value| is_meant(value))
-    }
-}
-
 /// Seconds kept: two hours in full, the rest by the minute.
 const SECONDS: usize = 7_200;
 const MINUTES: usize = 1_440;
@@ -78,8 +48,7 @@ const MINUTES: usize = 1_440;
 /// Counts by second of event time, bounded.
 #[derive(Clone, Debug, Default)]
 pub struct CountSeries {
-    /// second of event time → (second of observation, counts).
-    seconds: BTreeMap<i64, Cell<(i64, Counts)>>,
+    seconds: Seconds<Counts>,
     minutes: BTreeMap<i64, Counts>,
     /// The seconds that became minutes, packed, for windows onto the far past.
     packed: Packed,
@@ -90,23 +59,13 @@ impl CountSeries {
     /// Adds counts placed in second `second`, observed at `observed`.
     pub fn add(&mut self, second: i64, observed: Ts, counts: &Counts) {
         let seen = observed.secs().max(second);
-        match self.seconds.entry(second) {
-            Entry::Vacant(v) => {
-                v.insert(Cell::new((seen, *counts)));
-            }
-            Entry::Occupied(mut o) => match o.get_mut().find_mut(|(o, _)| *o == seen) {
-                Some((_, c)) => c.merge(counts),
-                None => o.get_mut().push((seen, *counts)),
-            },
-        }
-        while self.seconds.len() > SECONDS {
-            if let Some((s, cell)) = self.seconds.pop_first() {
-                let minute = self.minutes.entry(s.div_euclid(60)).or_default();
-                for (seen, c) in cell.iter() {
-                    minute.merge(c);
-                    self.packed.push(s, *seen, c);
-                }
-            }
+        self.seconds.add(second, seen, *counts, Counts::merge);
+        while self.seconds.distinct() > SECONDS {
+            let (minutes, packed) = (&mut self.minutes, &mut self.packed);
+            self.seconds.pop_first(|s| {
+                minutes.entry(s.second.div_euclid(60)).or_default().merge(&s.value);
+                packed.push(s.second, s.seen, &s.value);
+            });
         }
         while self.minutes.len() > MINUTES {
             self.minutes.pop_first();
@@ -119,18 +78,21 @@ impl CountSeries {
     pub fn around(&self, from: Ts, to: Ts) -> CountSeries {
         let to = to.secs();
         // Whoever is quiet for hours has its last words in full all the same, as it had then.
-        let held = self.seconds.range(..=to).count();
+        let mut held = 0;
+        let mut before = None;
+        for s in self.seconds.range(i64::MIN, to) {
+            held += usize::from(before.replace(s.second) != Some(s.second));
+        }
         let from = self.packed.back(to, SECONDS.saturating_sub(held)).map_or(from.secs(), |s| s.min(from.secs()));
         let from = from.div_euclid(60) * 60;
         let mut out = CountSeries { evicted: self.evicted, ..CountSeries::default() };
+        out.seconds = Seconds::with_capacity(SECONDS + 64);
         out.minutes = self.minutes.range(..from.div_euclid(60)).map(|(m, c)| (*m, *c)).collect();
         self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
-        for (&second, cell) in self.seconds.range(..=to) {
-            for (seen, c) in cell.iter() {
-                match second < from {
-                    true => out.minutes.entry(second.div_euclid(60)).or_default().merge(c),
-                    false => out.add(second, Ts::from_secs(*seen), c),
-                }
+        for s in self.seconds.range(i64::MIN, to) {
+            match s.second < from {
+                true => out.minutes.entry(s.second.div_euclid(60)).or_default().merge(&s.value),
+                false => out.add(s.second, Ts::from_secs(s.seen), &s.value),
             }
         }
         out
@@ -140,9 +102,7 @@ impl CountSeries {
     pub fn each_second(&self, from: Ts, to: Ts, mut f: impl FnMut(i64, i64, &Counts)) {
         let (from, to) = (from.secs(), to.secs());
         self.packed.each(from, to, &mut f);
-        for (second, cell) in self.seconds.range(from..=to.max(from)) {
-            cell.iter().for_each(|(seen, c)| f(*second, *seen, c));
-        }
+        self.seconds.range(from, to).for_each(|s| f(s.second, s.seen, &s.value));
     }
 
     /// The newest second that is held by the minute only.
@@ -181,25 +141,21 @@ impl CountSeries {
                 f(Ts::from_secs(m * 60), c);
             }
         }
-        for (&s, cell) in self.seconds.range(from..=to) {
-            for (seen, c) in cell.iter() {
-                if *seen < now.secs() {
-                    f(Ts::from_secs(s), c);
-                }
-            }
+        for s in self.seconds.range(from, to).filter(|s| s.seen < now.secs()) {
+            f(Ts::from_secs(s.second), &s.value);
         }
     }
 
     /// The last second that something visible at `now` was counted in; minutes of the far past are not looked at.
     pub fn last(&self, now: Ts) -> Option<i64> {
-        let visible = |cell: &Cell<(i64, Counts)>| cell.iter().any(|(seen, c)| *seen < now.secs() && c.total() > 0);
-        self.seconds.range(..now.secs()).rev().find(|(_, cell)| visible(cell)).map(|(s, _)| *s)
+        let visible = self.seconds.range(i64::MIN, now.secs() - 1).rev();
+        visible.filter(|s| s.seen < now.secs()).find(|s| s.value.total() > 0).map(|s| s.second)
     }
 
     /// First and last second that hold anything.
     pub fn span(&self) -> Option<TimeRange> {
-        let first = self.minutes.keys().next().map(|m| m * 60).or_else(|| self.seconds.keys().next().copied())?;
-        let last = self.seconds.keys().next_back().copied()?;
+        let first = self.minutes.keys().next().map(|m| m * 60).or_else(|| self.seconds.first())?;
+        let last = self.seconds.last()?;
         Some(TimeRange::new(Ts::from_secs(first), Ts::from_secs(last + 1)))
     }
 

@@ -11,6 +11,7 @@ pub mod filter;
 pub mod history;
 pub mod redact;
 pub mod request_id;
+pub mod seconds;
 pub mod series;
 pub mod severity;
 pub mod source;

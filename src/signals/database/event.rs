@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 pub use super::told::{Told, What};
+use crate::signals::tagged::tag_first;
 use crate::timeline::{RequestId, SourceId, Ts};
 
 /// Sessions listed in one [`Activity`]; the rest is only counted.
@@ -20,7 +21,7 @@ pub const PLAN: usize = 8_000;
 
 /// Facts about databases and pools.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "kind")]
 pub enum DatabaseEvent {
     /// A connection was opened: who answers.
     ServerInfo(ServerInfo),
@@ -70,6 +71,18 @@ pub enum DatabaseEvent {
         lines: u32,
     },
 }
+tag_first!(DatabaseEvent, "kind", {
+    "server_info" => ServerInfo,
+    "activity" => Activity,
+    "statements" => Statements,
+    "refused" => Refused,
+    "replica" => Replica,
+    "upkeep" => Upkeep,
+    "pool_figures" => PoolFigures,
+    "slow_statement" => SlowStatement,
+    "told" => Told,
+    "titles" => Titles,
+});
 
 /// Who answered on a connection.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

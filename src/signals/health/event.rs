@@ -2,15 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::signals::tagged::tag_first;
 use crate::timeline::Ts;
 
 /// Facts about health.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "what")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "what")]
 pub enum HealthEvent {
     /// A dependency was asked.
     Probed(Probe),
 }
+tag_first!(HealthEvent, "what", { "probed" => Probed });
 
 /// What one probe found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,12 @@
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::signals::tagged::tag_first;
 use crate::timeline::Ts;
 
 /// Facts about the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "kind")]
 pub enum HostEvent {
     /// The machine in figures; every second.
     Sample(Box<HostSample>),
@@ -33,6 +34,12 @@ pub enum HostEvent {
     /// What watching costs; every five seconds.
     OwnCost(OwnCost),
 }
+tag_first!(HostEvent, "kind", {
+    "sample" => Sample,
+    "processes" => Processes,
+    "oom_kill" => OomKill,
+    "own_cost" => OwnCost,
+});
 
 /// Rounds to a tenth; what is not a number becomes zero.
 pub fn tenth(value: f64) -> f32 {

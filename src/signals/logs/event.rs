@@ -9,13 +9,14 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
+use crate::signals::tagged::tag_first;
 use crate::timeline::Ts;
 use crate::timeline::counts::Counts;
 
 /// Facts about one log source. A *generation* is one file (device, inode) or one run of a command; it starts at 0 and
 /// grows with each rotation, truncation or restart. (source, generation, offset) is the identity of a row for ever.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
+#[serde(remote = "Self", rename_all = "snake_case", tag = "kind")]
 pub enum LogEvent {
     /// A generation began.
     Opened(LogOpened),
@@ -29,6 +30,7 @@ pub enum LogEvent {
         why: String,
     },
 }
+tag_first!(LogEvent, "kind", { "opened" => Opened, "appended" => Appended });
 
 /// [`LogOpened::size`] of a packed file: all that comes out of it was there before it was opened.
 pub const ALL: u64 = u64::MAX;
@@ -84,29 +86,42 @@ pub struct LogAppended {
 
 /// Bytes as text where they are UTF-8, else as a list of numbers.
 mod bytes_text {
+    use std::fmt;
     use std::sync::Arc;
 
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(untagged)]
-    enum Bytes<'a> {
-        Text(std::borrow::Cow<'a, str>),
-        Raw(Vec<u8>),
-    }
+    use serde::de::{Error, SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(bytes: &Option<Arc<[u8]>>, s: S) -> Result<S::Ok, S::Error> {
         let bytes = bytes.as_deref().unwrap_or_default();
         match std::str::from_utf8(bytes) {
-            Ok(text) => Bytes::Text(text.into()).serialize(s),
-            Err(_) => Bytes::Raw(bytes.to_vec()).serialize(s),
+            Ok(text) => s.serialize_str(text),
+            Err(_) => s.collect_seq(bytes),
         }
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Arc<[u8]>>, D::Error> {
-        Ok(Some(match Bytes::deserialize(d)? {
-            Bytes::Text(text) => text.as_bytes().into(),
-            Bytes::Raw(raw) => raw.into(),
-        }))
+        // They are most of a recording: nothing but what they become is made of them.
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Arc<[u8]>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or a list of bytes")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Arc<[u8]>, E> {
+                Ok(text.as_bytes().into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Arc<[u8]>, A::Error> {
+                let mut bytes = Vec::new();
+                while let Some(byte) = seq.next_element::<u8>()? {
+                    bytes.push(byte);
+                }
+                Ok(bytes.into())
+            }
+        }
+        d.deserialize_any(Bytes).map(Some)
     }
 }

@@ -2,11 +2,11 @@
 //! usual, and which outages there were. Reads no clock.
 
 use std::cell::RefCell;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use super::episodes::{Episode, Walk};
-use crate::timeline::counts::{Cell, Counts};
+use crate::timeline::counts::Counts;
+use crate::timeline::seconds::Seconds;
 use crate::timeline::{Severity, Ts};
 
 /// Seconds kept at least, and how many are walked over for good at a time.
@@ -17,16 +17,40 @@ const PLACES: usize = 32;
 
 /// Errors and all records of one second that were observed in the same second.
 #[derive(Copy, Clone, Debug)]
-struct Second {
-    seen: i64,
+struct Records {
     errors: u32,
     all: u32,
+}
+
+/// What one second holds, whenever it was observed.
+#[derive(Copy, Clone, Debug, Default)]
+struct Sum {
+    second: i64,
+    parts: u32,
+    errors: u64,
+    all: u64,
+}
+
+impl Sum {
+    fn add(&mut self, second: i64, r: &Records) {
+        self.second = second;
+        self.parts += 1;
+        self.errors += u64::from(r.errors);
+        self.all += u64::from(r.all);
+    }
+
+    /// The second is over: nothing more comes of it.
+    fn over(self, walk: &mut Walk) {
+        if self.parts > 0 {
+            walk.second(self.second, self.errors, self.all);
+        }
+    }
 }
 
 /// Errors by second of event time.
 #[derive(Clone, Debug, Default)]
 pub struct UsualErrors {
-    seconds: BTreeMap<i64, Cell<Second>>,
+    seconds: Seconds<Records>,
     /// How far the walk is for good, and before: seconds that lie further back are no longer here.
     walked: VecDeque<Walk>,
     /// The last look: several are asked for in a frame, and what is visible changes by the second only.
@@ -47,21 +71,15 @@ impl UsualErrors {
         if self.looked.get_mut().as_ref().is_some_and(|(at, _)| seen < *at) {
             *self.looked.get_mut() = None;
         }
-        let new = Second { seen, errors, all };
-        match self.seconds.entry(second) {
-            Entry::Vacant(v) => {
-                v.insert(Cell::new(new));
-            }
-            Entry::Occupied(mut o) => match o.get_mut().find_mut(|c| c.seen == seen) {
-                Some(c) => (c.errors, c.all) = (c.errors.saturating_add(errors), c.all.saturating_add(all)),
-                None => o.get_mut().push(new),
-            },
-        }
-        if self.seconds.len() > KEPT + STEP {
+        self.seconds.add(second, seen, Records { errors, all }, |mine, new| {
+            (mine.errors, mine.all) = (mine.errors.saturating_add(new.errors), mine.all.saturating_add(new.all));
+        });
+        if self.seconds.distinct() > KEPT + STEP {
             let mut walk = self.walked.back().cloned().unwrap_or_default();
-            for (second, cells) in std::iter::from_fn(|| self.seconds.pop_first()).take(STEP) {
-                let sum = |of: fn(&Second) -> u32| cells.iter().map(|c| u64::from(of(c))).sum();
-                walk.second(second, sum(|c| c.errors), sum(|c| c.all));
+            for _ in 0..STEP {
+                let mut sum = Sum::default();
+                self.seconds.pop_first(|s| sum.add(s.second, &s.value));
+                sum.over(&mut walk);
             }
             self.walked.push_back(walk);
             if self.walked.len() > PLACES {
@@ -106,15 +124,14 @@ impl UsualErrors {
             return of(&looked.insert((now, walk)).1);
         }
         let from = walk.next().unwrap_or(i64::MIN);
-        for (second, cells) in self.seconds.range(from..now.max(from)) {
-            let (mut n, mut errors, mut all) = (0, 0, 0);
-            for c in cells.iter().filter(|c| c.seen < now) {
-                (n, errors, all) = (n + 1, errors + u64::from(c.errors), all + u64::from(c.all));
+        let mut sum = Sum::default();
+        for s in self.seconds.range(from, now - 1).filter(|s| s.seen < now) {
+            if sum.second != s.second {
+                std::mem::take(&mut sum).over(&mut walk);
             }
-            if n > 0 {
-                walk.second(*second, errors, all);
-            }
+            sum.add(s.second, &s.value);
         }
+        sum.over(&mut walk);
         walk.upto(now);
         of(&looked.insert((now, walk)).1)
     }
