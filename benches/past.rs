@@ -228,7 +228,7 @@ fn seek_on_the_main_loop(bencher: Bencher) {
         bencher.bench_local(|| {
             n += 1;
             let at = random(day, n);
-            black_box(Wanted::new(&day.state.timeline, at, (at, at), BACK).base.applied)
+            black_box(Wanted::new(&day.state.timeline, at, (at, at), BACK).for_)
         });
     });
 }

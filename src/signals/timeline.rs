@@ -84,6 +84,11 @@ impl Seen {
     }
 }
 
+/// From when on counts are wanted by the second.
+fn counts_from(from: Ts, to: Ts) -> Ts {
+    from.min(to - COUNTS).floor(MINUTE)
+}
+
 /// Counts from before the start do not make a recording longer.
 fn is_seed(event: &Event) -> bool {
     matches!(event, Event::Logs(logs::event::LogEvent::Appended(a)) if a.seed)
@@ -241,14 +246,14 @@ impl Timeline {
     }
 
     /// What of all this a window onto the past begins with: what is kept for long, and the rest by the minute before
-    /// `from`, the beginning of a minute; log counts by the second up to `to`. Facts of the time from `from` on are to be
-    /// folded behind it with [`Timeline::apply_past`].
+    /// `from`, the beginning of a minute. Cheap: [`Timeline::unpack`] is to follow on another thread, then facts of the time
+    /// from `from` on are to be folded behind it with [`Timeline::apply_past`].
     pub fn before(&self, from: Ts, to: Ts) -> Timeline {
         Timeline {
             origin: self.origin.clone(),
             runs: self.runs.clone(),
             sources: self.sources.clone(),
-            logs: self.logs.around(from.min(to - COUNTS).floor(MINUTE), to),
+            logs: self.logs.upto(counts_from(from, to), to),
             host: self.host.before(from),
             hosts: self.hosts.iter().map(|(name, h)| (name.clone(), h.before(from))).collect(),
             database: self.database.before(from),
@@ -260,6 +265,11 @@ impl Timeline {
             repeated: self.repeated,
             seen: BTreeMap::new(),
         }
+    }
+
+    /// Log counts by the second up to `to`, and by the minute before, of what [`Timeline::before`] gave for the same times.
+    pub fn unpack(&mut self, from: Ts, to: Ts) {
+        self.logs = self.logs.around(counts_from(from, to), to);
     }
 
     /// Takes in an envelope of the past: what [`Timeline::before`] has kept already changes nothing.

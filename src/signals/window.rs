@@ -17,7 +17,7 @@ pub struct Wanted {
     /// From when on facts are to be folded behind [`Wanted::base`]: the beginning of a minute.
     pub from: Ts,
     /// What [`Timeline::before`] has kept.
-    pub base: Timeline,
+    base: Timeline,
 }
 
 impl Wanted {
@@ -25,5 +25,12 @@ impl Wanted {
     pub fn new(present: &Timeline, at: Ts, (first, last): (Ts, Ts), back: Duration) -> Wanted {
         let from = (first - back).floor(Duration::from_secs(60));
         Wanted { for_: (first, last), at, from, base: present.before(from, last) }
+    }
+
+    /// What facts are to be folded behind. Takes as long as two hours of log counts take to be unpacked.
+    pub fn base(&self) -> Timeline {
+        let mut base = self.base.clone();
+        base.unpack(self.from, self.for_.1);
+        base
     }
 }

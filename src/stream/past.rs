@@ -249,10 +249,14 @@ pub struct Early {
     pub for_: (Ts, Ts),
 }
 
-/// Playheads round the one asked for that an early window is right for, and what is folded before them: samples and
-/// tables come at least this often.
-const EARLY: Duration = Duration::from_secs(5);
+/// Playheads round the one asked for that an early window is right for, and what is folded before them: samples, mounts
+/// and statements come at least this often.
+const EARLY: Duration = Duration::from_secs(4);
 const LATEST: Duration = Duration::from_secs(12);
+/// Process tables, the largest of all that is sampled, come more often, unless looking is dear.
+const TABLE: Duration = Duration::from_secs(3);
+/// What goes into one frame while things are recorded.
+const GATHERED: Duration = Duration::from_secs(2);
 /// What of process tables and mounts is folded before the first playhead of a window: only the newest one is shown.
 const TABLES: Duration = Duration::from_secs(120);
 /// A frame may begin any time before what is wanted and reach into it: whoever writes faster than the clock goes, from a
@@ -262,9 +266,9 @@ const FRAME: Duration = Duration::MAX;
 impl Past {
     /// Folds the window. Blocks for as long as reading takes.
     pub fn window(&self, ask: Wanted) -> Result<Timeline, PastError> {
-        let Wanted { for_: (first, last), from, mut base, .. } = ask;
+        let Wanted { for_: (first, last), from, .. } = ask;
         if matches!(self, Past::Nothing) {
-            return Ok(base);
+            return Ok(ask.base());
         }
         let near = (first - TABLES).max(from);
         let back = self.pieces(from, near)?;
@@ -281,6 +285,7 @@ impl Past {
             (lean(head), other.join())
         });
         let [tail, here] = other.unwrap_or_else(|_| Ok(Default::default()))?;
+        let mut base = ask.base();
         mine?.iter().chain(&tail).chain(&here).for_each(|e| base.apply_past(e));
         Ok(base)
     }
@@ -297,13 +302,25 @@ impl Past {
         if pieces.since.is_some_and(|since| since > for_.0) {
             return None;
         }
-        let read = || decode(&pieces.all, pieces.runs.clone(), (from, for_.1), LATEST, FULL, wanted);
-        let (envelopes, mut timeline) = std::thread::scope(|scope| {
-            let other = scope.spawn(read);
-            let copy = ask.base.clone();
-            (other.join(), copy)
+        let read = |from: Ts, margin, streams| {
+            decode(&pieces.all, pieces.runs.clone(), (from, for_.1), margin, streams, wanted)
+        };
+        // Where nothing is found so near, it is looked for further back: frames may be longer, and tables rarer.
+        let or_before = |found: Result<Vec<Envelope>, PastError>, streams| match found {
+            Ok(found) if found.is_empty() => read(from, LATEST, streams),
+            found => found,
+        };
+        let facts = || {
+            let samples = or_before(read(from, GATHERED, LEAN), LEAN)?;
+            let tables = or_before(read((for_.0 - TABLE).max(from), GATHERED, TABLES_ONLY), TABLES_ONLY)?;
+            Ok::<_, PastError>([samples, tables])
+        };
+        let (facts, mut timeline) = std::thread::scope(|scope| {
+            let facts = scope.spawn(facts);
+            let base = ask.base();
+            (facts.join(), base)
         });
-        envelopes.ok()?.ok()?.iter().for_each(|e| timeline.apply_past(e));
+        facts.ok()?.ok()?.iter().flatten().for_each(|e| timeline.apply_past(e));
         Some(Early { timeline, for_ })
     }
 
@@ -327,6 +344,7 @@ impl Past {
 /// What is folded of the time just before and at the playhead, and of the time that is only looked back on.
 const FULL: &[Stream] = &[Stream::Machine, Stream::Processes, Stream::Services];
 const LEAN: &[Stream] = &[Stream::Machine, Stream::Services];
+const TABLES_ONLY: &[Stream] = &[Stream::Processes];
 
 /// Only what [`Timeline::apply_past`] takes in; a text in which that cannot be seen is decoded to be sure.
 fn wanted(text: &str) -> bool {
@@ -382,7 +400,12 @@ fn decode(
                 if piece.speaking.is_some() {
                     runs.place(&mut envelopes);
                 }
-                out.extend(envelopes.into_iter().filter(|e| e.observed >= from && e.observed <= to));
+                // A frame that is of no stream may hold any of them.
+                let asked = |e: &Envelope| match Stream::of(&e.event) {
+                    Some(stream) => streams.contains(&stream),
+                    None => streams != TABLES_ONLY,
+                };
+                out.extend(envelopes.into_iter().filter(|e| e.observed >= from && e.observed <= to && asked(e)));
             }
         }
         chains = reader.into_chains();

@@ -3,7 +3,8 @@
 //! A count is placed in the second of its event time and becomes visible when the second it was observed in is over, so
 //! that a half-filled second is never shown as a drop and live and replay agree to the line.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,7 @@ const MINUTES: usize = 1_440;
 #[derive(Clone, Debug, Default)]
 pub struct CountSeries {
     seconds: Seconds<Counts>,
-    minutes: BTreeMap<i64, Counts>,
+    minutes: Minutes,
     /// The seconds that became minutes, packed, for windows onto the far past.
     packed: Packed,
     evicted: u64,
@@ -63,13 +64,25 @@ impl CountSeries {
         while self.seconds.distinct() > SECONDS {
             let (minutes, packed) = (&mut self.minutes, &mut self.packed);
             self.seconds.pop_first(|s| {
-                minutes.entry(s.second.div_euclid(60)).or_default().merge(&s.value);
+                minutes.add(s.second.div_euclid(60), &s.value);
                 packed.push(s.second, s.seen, &s.value);
             });
         }
-        while self.minutes.len() > MINUTES {
-            self.minutes.pop_first();
+        while self.minutes.0.len() > MINUTES {
+            self.minutes.0.pop_front();
             self.evicted += 1;
+        }
+    }
+
+    /// What [`CountSeries::around`] needs for times up to `to`: shared where it is packed, so that it costs next to nothing
+    /// on the thread that draws.
+    pub fn upto(&self, to: Ts) -> CountSeries {
+        let to = to.secs();
+        CountSeries {
+            seconds: self.seconds.upto(to),
+            minutes: self.minutes.before(to.div_euclid(60) + 1),
+            packed: self.packed.upto(to),
+            evicted: self.evicted,
         }
     }
 
@@ -78,20 +91,16 @@ impl CountSeries {
     pub fn around(&self, from: Ts, to: Ts) -> CountSeries {
         let to = to.secs();
         // Whoever is quiet for hours has its last words in full all the same, as it had then.
-        let mut held = 0;
-        let mut before = None;
-        for s in self.seconds.range(i64::MIN, to) {
-            held += usize::from(before.replace(s.second) != Some(s.second));
-        }
+        let held = self.seconds.distinct_upto(to);
         let from = self.packed.back(to, SECONDS.saturating_sub(held)).map_or(from.secs(), |s| s.min(from.secs()));
         let from = from.div_euclid(60) * 60;
         let mut out = CountSeries { evicted: self.evicted, ..CountSeries::default() };
         out.seconds = Seconds::with_capacity(SECONDS + 64);
-        out.minutes = self.minutes.range(..from.div_euclid(60)).map(|(m, c)| (*m, *c)).collect();
+        out.minutes = self.minutes.before(from.div_euclid(60));
         self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
         for s in self.seconds.range(i64::MIN, to) {
             match s.second < from {
-                true => out.minutes.entry(s.second.div_euclid(60)).or_default().merge(&s.value),
+                true => out.minutes.add(s.second.div_euclid(60), &s.value),
                 false => out.add(s.second, Ts::from_secs(s.seen), &s.value),
             }
         }
@@ -136,7 +145,7 @@ impl CountSeries {
         if from > to {
             return;
         }
-        for (&m, c) in self.minutes.range(from.div_euclid(60)..=to.div_euclid(60)) {
+        for (m, c) in self.minutes.range(from.div_euclid(60), to.div_euclid(60)) {
             if m * 60 + 60 <= now.secs() {
                 f(Ts::from_secs(m * 60), c);
             }
@@ -154,7 +163,7 @@ impl CountSeries {
 
     /// First and last second that hold anything.
     pub fn span(&self) -> Option<TimeRange> {
-        let first = self.minutes.keys().next().map(|m| m * 60).or_else(|| self.seconds.first())?;
+        let first = self.minutes.0.front().map(|(m, _)| m * 60).or_else(|| self.seconds.first())?;
         let last = self.seconds.last()?;
         Some(TimeRange::new(Ts::from_secs(first), Ts::from_secs(last + 1)))
     }
@@ -162,6 +171,36 @@ impl CountSeries {
     /// Minutes that fell off the far end.
     pub fn evicted(&self) -> u64 {
         self.evicted
+    }
+}
+
+/// Counts by minute, in order.
+#[derive(Clone, Debug, Default)]
+struct Minutes(VecDeque<(i64, Counts)>);
+
+impl Minutes {
+    fn add(&mut self, minute: i64, counts: &Counts) {
+        if self.0.back().is_none_or(|(last, _)| *last < minute) {
+            return self.0.push_back((minute, *counts));
+        }
+        let i = self.0.partition_point(|(m, _)| *m < minute);
+        match self.0.get_mut(i).filter(|(m, _)| *m == minute) {
+            Some((_, mine)) => mine.merge(counts),
+            None => self.0.insert(i, (minute, *counts)),
+        }
+    }
+
+    /// Those before `minute`.
+    fn before(&self, minute: i64) -> Minutes {
+        let end = self.0.partition_point(|(m, _)| *m < minute);
+        Minutes(self.0.range(..end).copied().collect())
+    }
+
+    /// Those from the one to the other, both with.
+    fn range(&self, from: i64, to: i64) -> impl Iterator<Item = (i64, &Counts)> {
+        let begin = self.0.partition_point(|(m, _)| *m < from);
+        let end = self.0.partition_point(|(m, _)| *m <= to);
+        self.0.range(begin..end.max(begin)).map(|(m, c)| (*m, c))
     }
 }
 
@@ -174,7 +213,8 @@ const BLOCK: usize = 4 << 10;
 /// one before.
 #[derive(Clone, Debug, Default)]
 struct Packed {
-    blocks: VecDeque<Block>,
+    /// Shared with those who look at a part of them.
+    blocks: VecDeque<Arc<Block>>,
     bytes: usize,
     last: Option<i64>,
 }
@@ -194,16 +234,10 @@ impl Packed {
     fn push(&mut self, second: i64, seen: i64, counts: &Counts) {
         if self.blocks.back().is_none_or(|b| b.bytes.len() >= BLOCK) {
             let bytes = Vec::with_capacity(BLOCK + 64);
-            self.blocks.push_back(Block {
-                first: second,
-                last: second,
-                base: second,
-                previous: second,
-                seconds: 0,
-                bytes,
-            });
+            let block = Block { first: second, last: second, base: second, previous: second, seconds: 0, bytes };
+            self.blocks.push_back(Arc::new(block));
         }
-        let Some(block) = self.blocks.back_mut() else { return };
+        let Some(block) = self.blocks.back_mut().map(Arc::make_mut) else { return };
         let before = block.bytes.len();
         let zigzag = |n: i64| ((n << 1) ^ (n >> 63)) as u64;
         put(&mut block.bytes, zigzag(second.wrapping_sub(block.previous)));
@@ -221,6 +255,12 @@ impl Packed {
         {
             self.bytes -= oldest.bytes.len();
         }
+    }
+
+    /// Those that hold something up to `to`.
+    fn upto(&self, to: i64) -> Packed {
+        let blocks = self.blocks.iter().filter(|b| b.first <= to).cloned().collect();
+        Packed { blocks, bytes: self.bytes, last: self.last }
     }
 
     /// Where to begin for at least the last `n` seconds up to `to`; whole blocks.

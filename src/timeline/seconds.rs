@@ -74,6 +74,18 @@ impl<T: Copy> Seconds<T> {
         self.all.range(begin..end.max(begin))
     }
 
+    /// The values of seconds up to `to`, with it.
+    pub fn upto(&self, to: i64) -> Seconds<T> {
+        let end = self.all.partition_point(|s| s.second <= to);
+        Seconds { all: self.all.range(..end).copied().collect(), distinct: self.distinct_upto(to) }
+    }
+
+    /// How many seconds up to `to` hold anything.
+    pub fn distinct_upto(&self, to: i64) -> usize {
+        let mut before = None;
+        self.range(i64::MIN, to).filter(|s| before.replace(s.second) != Some(s.second)).count()
+    }
+
     /// The earliest second that holds anything.
     pub fn first(&self) -> Option<i64> {
         self.all.front().map(|s| s.second)
@@ -101,6 +113,7 @@ mod tests {
         assert_eq!((s.distinct(), s.first(), s.last()), (3, Some(5), Some(7)));
         assert_eq!(s.range(6, 6).count(), 1);
         assert_eq!(s.range(8, 2).count(), 0);
+        assert_eq!((s.upto(6).distinct(), s.upto(6).last(), s.upto(4).distinct()), (2, Some(6), 0));
         let mut out = Vec::new();
         s.pop_first(|s| out.push(s.value));
         assert_eq!((out, s.distinct(), s.first()), (vec![9, 4, 32], 2, Some(6)));

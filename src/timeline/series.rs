@@ -127,7 +127,8 @@ impl Series {
     /// What is known of the time before `at`, by the minute; `at` must be the beginning of one. Full resolution is to be
     /// pushed behind it.
     pub fn before(&self, at: Ts) -> Series {
-        let minutes = self.minutes.iter().take_while(|m| m.at < at).copied().collect();
+        let kept = self.minutes.partition_point(|m| m.at < at);
+        let minutes = self.minutes.range(..kept).copied().collect();
         let mut series = Series { full: VecDeque::new(), minutes, evicted: self.evicted };
         for &(t, v) in self.full.iter().take_while(|(t, _)| *t < at) {
             series.fold_minute(t, v);

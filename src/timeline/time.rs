@@ -170,7 +170,12 @@ impl TimeRange {
             return None;
         }
         let len = (self.end.0 as i128 - self.start.0 as i128).max(1);
-        Some(((t.0 as i128 - self.start.0 as i128) * parts as i128 / len) as usize)
+        let (into, all) = (t.0 as i128 - self.start.0 as i128, parts as i128);
+        // Every column of every chart comes through here; hours fit in 64 bits, whose division is ten times faster.
+        match (u64::try_from(into * all), u64::try_from(len)) {
+            (Ok(scaled), Ok(len)) => Some((scaled / len) as usize),
+            _ => Some((into * all / len) as usize),
+        }
     }
 }
 
@@ -206,6 +211,9 @@ mod tests {
         assert_eq!(r.column(Ts(9), 3), Some(2));
         assert_eq!(r.column(Ts(10), 3), None);
         assert_eq!(r.slice(2, 3).end, Ts(10));
+        let ages = TimeRange::new(Ts::MIN, Ts::MAX);
+        assert_eq!((ages.column(Ts::MIN, 200), ages.column(Ts(i64::MAX - 1), 200)), (Some(0), Some(199)));
+        assert_eq!(ages.column(Ts(0), 2), Some(1), "more than 64 bits hold");
     }
 
     #[test]

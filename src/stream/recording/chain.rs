@@ -54,7 +54,7 @@ const STREAMS: [Stream; 4] = [Stream::Machine, Stream::Processes, Stream::Servic
 
 impl Stream {
     /// Where an event goes; `None` is a frame of its own kind that needs no other.
-    fn of(event: &Event) -> Option<Stream> {
+    pub fn of(event: &Event) -> Option<Stream> {
         match event {
             Event::Host(HostEvent::OomKill(_)) => None,
             Event::Host(HostEvent::Processes(_)) => Some(Stream::Processes),
