@@ -14,7 +14,7 @@ use divan::{Bencher, black_box};
 use made::Made;
 use warroom::runtime::postmortem::{self, Format};
 use warroom::runtime::replay::{Input, fold};
-use warroom::signals::incident::event::{IncidentEvent, Opened, RecordId, Status};
+use warroom::signals::incident::event::{IncidentEvent, Milestone, MilestoneKind, Opened, RecordId, Status};
 use warroom::signals::incident::report::ReportOptions;
 use warroom::signals::logs::store::{LogStore, StoreOptions};
 use warroom::signals::{Event, Timeline};
@@ -29,15 +29,18 @@ fn asked(name: &str, benched: f64, tested: f64) -> f64 {
     std::env::var(name).ok().and_then(|h| h.parse().ok()).unwrap_or(whole)
 }
 
+fn seconds() -> i64 {
+    (asked("EXPORT_HOURS", 6.0, 0.2) * 3_600.0) as i64
+}
+
 /// As the recorder writes it; each line tells of a request, with path, status and duration.
 fn write(path: &Path) -> u64 {
-    let seconds = (asked("EXPORT_HOURS", 6.0, 0.2) * 3_600.0) as i64;
     let lines = asked("EXPORT_LINES", 50.0, 20.0) as u32;
     let mut out = std::io::BufWriter::new(std::fs::File::create(path).expect("a recording"));
     let segment = Segment { format: 1, program: "made".into(), redacted: true };
     out.write_all(&encode_segment(&segment, Ts(0))).expect("written");
     let (mut encoder, mut at, mut n) = (Encoder::default(), 0u64, 0u64);
-    Made { lines, ..Made::new("web-1", 1, BEGIN, seconds) }.each(|mut batch| {
+    Made { lines, ..Made::new("web-1", 1, BEGIN, seconds()) }.each(|mut batch| {
         for e in &mut batch {
             let Event::Logs(warroom::signals::logs::event::LogEvent::Appended(a)) = &mut e.event else { continue };
             let text = String::from_utf8_lossy(a.bytes.as_deref().unwrap_or_default()).into_owned();
@@ -70,17 +73,26 @@ fn recording() -> &'static PathBuf {
     })
 }
 
-fn opened() -> Vec<IncidentEvent> {
-    vec![IncidentEvent::Opened(Opened {
-        incident: RecordId::fresh(),
+/// It lasted from the beginning to the end.
+fn records() -> Vec<IncidentEvent> {
+    let incident = RecordId::fresh();
+    let opened = Opened {
+        incident,
         title: "orders fail".into(),
         severity: None,
         status: Status::Investigating,
-        at: Ts::from_secs(BEGIN + 1_100),
+        at: Ts::from_secs(BEGIN + 60),
         author: "ada".into(),
         host: "web-1".into(),
         recording: None,
-    })]
+    };
+    let milestone = |milestone, at: i64| {
+        let (at, by, host) = (Ts::from_secs(BEGIN + at), "ada".into(), "web-1".into());
+        let id = RecordId::fresh();
+        IncidentEvent::Milestone(Milestone { id, incident, milestone, at, entered_at: at, by, host, deleted: false })
+    };
+    let milestones = [milestone(MilestoneKind::Started, 30), milestone(MilestoneKind::Mitigated, seconds() - 30)];
+    [IncidentEvent::Opened(opened)].into_iter().chain(milestones).collect()
 }
 
 fn store_and_past(input: &Input) -> (LogStore, warroom::stream::past::Past) {
@@ -114,11 +126,11 @@ fn export_of_the_whole_incident(bencher: Bencher) {
     let input = Input::new(Some(recording().clone()), Vec::new());
     bencher.bench_local(|| {
         let (timeline, store) = read(&input);
-        let records = opened();
+        let records = records();
         let id = records[0].incident();
         let seen = postmortem::gather(&timeline, &store, id, &records);
         let impact = seen.impact.as_ref().expect("requests were counted");
-        assert!(impact.requests > 0 && !impact.cut);
+        assert!(impact.requests > 20 * seconds() as u64 / 2 && !impact.cut, "{} requests", impact.requests);
         postmortem::text(Format::Md, id, &records, &seen, &ReportOptions::default()).expect("a text").len()
     });
 }

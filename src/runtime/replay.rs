@@ -236,10 +236,20 @@ pub fn is_declaration(e: &Envelope) -> bool {
 
 /// The whole input folded, noting for `past` where which times stand; for commands without a screen.
 pub fn fold(input: &Input, past: &Past, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
-    let each = &mut each;
-    input.read_noting(past, &mut |batch| {
-        batch.iter().for_each(&mut *each);
-        true
+    // Decoding is most of the work: it has a thread of its own where one can be had.
+    std::thread::scope(|scope| {
+        let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(4);
+        let decode = move || input.read_noting(past, &mut |batch| to.send(batch).is_ok());
+        match std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decode) {
+            Ok(decoding) => {
+                batches.iter().flatten().for_each(|e| each(&e));
+                decoding.join().unwrap_or_else(|_| Err(anyhow::anyhow!("reading the recording broke off")))
+            }
+            Err(_) => input.read_noting(past, &mut |batch| {
+                batch.iter().for_each(&mut each);
+                true
+            }),
+        }
     })
 }
 

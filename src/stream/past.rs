@@ -257,6 +257,20 @@ const LATEST: Duration = Duration::from_secs(12);
 const TABLE: Duration = Duration::from_secs(3);
 /// What goes into one frame while things are recorded.
 const GATHERED: Duration = Duration::from_secs(2);
+/// Does both, the first on a thread of its own where one can be had; `None` of it when it panicked.
+fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (Option<A>, B) {
+    let first = Mutex::new(Some(first));
+    let run = || {
+        let first = first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        first.map(|first| first())
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, run);
+        let second = second();
+        (thread.map_or_else(|_| run(), |t| t.join().ok().flatten()), second)
+    })
+}
+
 /// What of process tables and mounts is folded before the first playhead of a window: only the newest one is shown.
 const TABLES: Duration = Duration::from_secs(120);
 /// A frame may begin any time before what is wanted and reach into it: whoever writes faster than the clock goes, from a
@@ -279,14 +293,11 @@ impl Past {
         // Decoding is most of the work, and can be done by two at a time.
         let (head, tail) = back.all.split_at(back.middle());
         let lean = |pieces: &[Piece]| decode(pieces, back.runs.clone(), (from, Ts(near.0 - 1)), FRAME, LEAN, wanted);
-        let (mine, other) = std::thread::scope(|scope| {
-            let other = scope
-                .spawn(|| Ok([lean(tail)?, decode(&here.all, here.runs.clone(), (near, last), FRAME, FULL, wanted)?]));
-            (lean(head), other.join())
-        });
-        let [tail, here] = other.unwrap_or_else(|_| Ok(Default::default()))?;
+        let newer = || Ok([lean(tail)?, decode(&here.all, here.runs.clone(), (near, last), FRAME, FULL, wanted)?]);
+        let (newer, older) = both(newer, || lean(head));
+        let [tail, here] = newer.unwrap_or_else(|| Ok(Default::default()))?;
         let mut base = ask.base();
-        mine?.iter().chain(&tail).chain(&here).for_each(|e| base.apply_past(e));
+        older?.iter().chain(&tail).chain(&here).for_each(|e| base.apply_past(e));
         Ok(base)
     }
 
@@ -315,12 +326,8 @@ impl Past {
             let tables = or_before(read((for_.0 - TABLE).max(from), GATHERED, TABLES_ONLY), TABLES_ONLY)?;
             Ok::<_, PastError>([samples, tables])
         };
-        let (facts, mut timeline) = std::thread::scope(|scope| {
-            let facts = scope.spawn(facts);
-            let base = ask.base();
-            (facts.join(), base)
-        });
-        facts.ok()?.ok()?.iter().flatten().for_each(|e| timeline.apply_past(e));
+        let (facts, mut timeline) = both(facts, || ask.base());
+        facts?.ok()?.iter().flatten().for_each(|e| timeline.apply_past(e));
         Some(Early { timeline, for_ })
     }
 

@@ -123,6 +123,8 @@ pub struct Server {
     pub info: History<ServerInfo>,
     looks: BTreeMap<(Ts, Seq), Look>,
     sessions: usize,
+    /// Looks before it have no sessions any more.
+    thinned: (Ts, Seq),
     let_go_upto: Option<Ts>,
     /// Looks that fell off the far end.
     pub evicted: u64,
@@ -144,6 +146,7 @@ impl Default for Server {
             info: History::new(64),
             looks: BTreeMap::new(),
             sessions: 0,
+            thinned: (Ts::MIN, 0),
             let_go_upto: None,
             evicted: 0,
             statements: History::new(INTERVALS),
@@ -184,9 +187,15 @@ impl Server {
     fn push(&mut self, seq: Seq, look: Look) {
         self.clients.push(look.at, f64::from(look.figures.counts.clients));
         self.sessions += look.sessions.len();
+        self.thinned = self.thinned.min((look.at, seq));
         self.looks.insert((look.at, seq), look);
         if self.sessions > SESSIONS_KEPT {
-            for old in self.looks.values_mut().filter(|l| !l.sessions.is_empty()) {
+            // From where the last time ended: once a second for hours it would be a walk over all of them.
+            for (key, old) in self.looks.range_mut(self.thinned..) {
+                self.thinned = *key;
+                if old.sessions.is_empty() {
+                    continue;
+                }
                 self.sessions -= old.sessions.len();
                 old.sessions = Vec::new();
                 old.thinned = true;

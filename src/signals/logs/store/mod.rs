@@ -37,6 +37,7 @@ use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use jiff::tz::TimeZone;
@@ -51,7 +52,7 @@ pub use older::Older;
 use query::SLOTS;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs, read_logs_in};
-use scan::Matcher;
+use scan::{Hit, Matcher};
 pub use segment::Recall;
 use segment::Unpack;
 
@@ -236,6 +237,9 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Records handed on at once by [`LogStore::scan_all`].
+const HITS: usize = 256;
+
 impl LogStore {
     /// A store that answers through `deliver`, which is called on the store's threads.
     pub fn new(deliver: Box<dyn Fn(LogArrival) + Send + Sync>, options: StoreOptions) -> LogStore {
@@ -384,16 +388,38 @@ impl LogStore {
         let generations = self.shared.generations(None);
         let matcher = Matcher::new(filter, None, None);
         let from = (range.start > Ts::MIN).then(|| at(range.start));
-        let mut merge = Merge::new(&generations, &matcher, Way::Forward, from, Ts::MAX);
-        merge.stop_at(range.end);
-        while let Ok(Some(hit)) = merge.next(&mut |_| false) {
-            if !range.contains(hit.place.0) && hit.place.0 >= range.end {
-                break;
+        let walk = |to: &mut dyn FnMut(Hit) -> ControlFlow<()>| {
+            let mut merge = Merge::new(&generations, &matcher, Way::Forward, from, Ts::MAX);
+            merge.stop_at(range.end);
+            while let Ok(Some(hit)) = merge.next(&mut |_| false) {
+                if hit.place.0 >= range.end || to(hit).is_break() {
+                    return;
+                }
             }
-            if f(hit.row_of(scan::WHOLE)).is_break() {
-                break;
+        };
+        // Looking for records and making rows of them take about as long: each has a thread where one can be had.
+        std::thread::scope(|scope| {
+            let (to, found) = sync_channel::<Vec<Hit>>(2);
+            let look = || {
+                let mut hits = Vec::with_capacity(HITS);
+                walk(&mut |hit| {
+                    hits.push(hit);
+                    let full = hits.len() == HITS;
+                    match full && to.send(std::mem::replace(&mut hits, Vec::with_capacity(HITS))).is_err() {
+                        true => ControlFlow::Break(()),
+                        false => ControlFlow::Continue(()),
+                    }
+                });
+                let _ = to.send(hits);
+                drop(to);
+            };
+            match std::thread::Builder::new().name("scan".into()).spawn_scoped(scope, look) {
+                Ok(_) => {
+                    let _ = found.into_iter().flatten().try_for_each(|hit| f(hit.row_of(scan::WHOLE)));
+                }
+                Err(_) => walk(&mut |hit| f(hit.row_of(scan::WHOLE))),
             }
-        }
+        });
     }
 
     /// Records of a source are placed so many nanoseconds later than they say, or earlier: its clock is off. Nothing is
