@@ -6,15 +6,13 @@
 //! in another source is the same request, and in the same source another try. Bounded: beyond [`RECORDS`] it stops and says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::ControlFlow;
 
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen};
-use crate::signals::logs::row::LogRow;
+use crate::signals::logs::requests::Request;
 use crate::signals::logs::store::LogStore;
-use crate::signals::logs::store::top::{duration_ms, route};
-use crate::timeline::{Filter, Record, SourceId, TimeRange, Ts};
+use crate::timeline::{SourceId, TimeRange, Ts};
 
 /// Records looked at; beyond this the count is cut and says so.
 pub const RECORDS: u64 = 5_000_000;
@@ -34,14 +32,14 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
     let all = TimeRange::new(window.start.min(before.start), window.end.max(during.end));
     let mut groups: BTreeMap<&'static str, Group> = BTreeMap::new();
     let (mut records, mut cut) = (0u64, false);
-    store.scan_all(&Filter::default(), all, &mut |row| {
+    store.requests(all, &mut |request| {
         records += 1;
         if records > RECORDS {
             cut = true;
             return ControlFlow::Break(());
         }
-        if let Some((status, path)) = request(&row) {
-            groups.entry(row.format).or_insert_with(|| Group::new(window)).add(&row, status, &path, during, before);
+        if let Some(r) = request {
+            groups.entry(r.format).or_insert_with(|| Group::new(window)).add(r, during, before);
         }
         ControlFlow::Continue(())
     });
@@ -54,19 +52,7 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
         (group.durations, group.slow) = (timed.durations, timed.slow);
     }
     group.charts(window, seen);
-    seen.impact = Some(group.impact(during, before, all, cut));
-}
-
-/// Status and path of a record that tells of a whole request.
-fn request(row: &LogRow) -> Option<(u16, String)> {
-    let status = ["status", "status_code", "http.status_code", "http.response.status_code", "statusCode"]
-        .iter()
-        .find_map(|f| row.field(f)?.trim().parse::<u16>().ok())
-        .filter(|s| (100..600).contains(s))?;
-    let path = ["path", "uri", "url", "request_uri", "http.target", "url.path", "route", "http.route"]
-        .iter()
-        .find_map(|f| row.field(f).map(|v| v.into_owned()))?;
-    Some((status, path))
+    seen.impact = Some(group.impact(during, before, all, store, cut));
 }
 
 /// Durations, thinned evenly when there are many.
@@ -112,7 +98,7 @@ struct Group {
     per_part: Vec<[u64; 2]>,
     slow: Vec<Durations>,
     window: TimeRange,
-    sources: BTreeSet<String>,
+    sources: BTreeSet<SourceId>,
     ids: HashMap<u64, SourceId>,
     first: Ts,
 }
@@ -134,47 +120,41 @@ impl Group {
         }
     }
 
-    fn add(&mut self, row: &LogRow, status: u16, path: &str, during: TimeRange, before: TimeRange) {
-        if let Some(id) = &row.request_id {
-            let mut hasher = DefaultHasher::new();
-            id.0.hash(&mut hasher);
-            let id = hasher.finish();
+    fn add(&mut self, r: Request, during: TimeRange, before: TimeRange) {
+        if let Some(id) = r.id {
             match self.ids.get(&id) {
-                Some(source) if *source != row.key.source => return,
+                Some(source) if *source != r.source => return,
                 Some(_) => {}
-                None if self.ids.len() < IDS => drop(self.ids.insert(id, row.key.source)),
+                None if self.ids.len() < IDS => drop(self.ids.insert(id, r.source)),
                 None => {}
             }
         }
         self.requests += 1;
-        self.first = self.first.min(row.placed);
-        self.sources.insert(row.source.to_string());
-        let (failed, took) = (status >= 500, duration_ms(row));
-        if let Some(i) = self.window.column(row.placed, PARTS) {
+        self.first = self.first.min(r.placed);
+        self.sources.insert(r.source);
+        let (failed, took) = (r.status >= 500, r.duration_ms);
+        if let Some(i) = self.window.column(r.placed, PARTS) {
             self.per_part[i][0] += 1;
             self.per_part[i][1] += u64::from(failed);
             took.into_iter().for_each(|ms| self.slow[i].add(ms));
         }
-        if during.contains(row.placed) {
+        if during.contains(r.placed) {
             self.during[0] += 1;
             self.during[1] += u64::from(failed);
-            self.during[2] += u64::from((400..500).contains(&status));
+            self.during[2] += u64::from((400..500).contains(&r.status));
             took.into_iter().for_each(|ms| self.durations[1].add(ms));
-            let mut name = route(path);
-            if self.routes.len() >= TOLD_APART && !self.routes.contains_key(&name) {
-                name = "other".into();
-            }
-            let counts = self.routes.entry(name).or_default();
+            let told = self.routes.len() < TOLD_APART || self.routes.contains_key(&r.route);
+            let counts = self.routes.entry(if told { r.route } else { "other".into() }).or_default();
             counts[0] += 1;
             counts[1] += u64::from(failed);
-        } else if before.contains(row.placed) {
+        } else if before.contains(r.placed) {
             self.before[0] += 1;
             self.before[1] += u64::from(failed);
             took.into_iter().for_each(|ms| self.durations[0].add(ms));
         }
     }
 
-    fn impact(self, during: TimeRange, before: TimeRange, all: TimeRange, cut: bool) -> Impact {
+    fn impact(self, during: TimeRange, before: TimeRange, all: TimeRange, store: &LogStore, cut: bool) -> Impact {
         let mut routes: Vec<RouteImpact> = self
             .routes
             .into_iter()
@@ -184,6 +164,10 @@ impl Group {
         routes.sort_by(|a, b| b.failed.cmp(&a.failed).then_with(|| a.route.cmp(&b.route)));
         let more_routes = routes.len().saturating_sub(ROUTES) as u64;
         routes.truncate(ROUTES);
+        let mut counted: Vec<String> =
+            self.sources.iter().filter_map(|s| store.name_of(*s)).map(String::from).collect();
+        counted.sort_unstable();
+        counted.dedup();
         // Without a record from before the beginning of that time nothing is known of it.
         let reaches = self.first <= before.start + (before.len() / 10) && all.start <= before.start;
         Impact {
@@ -195,7 +179,7 @@ impl Group {
             routes,
             more_routes,
             p95_ms: (self.durations[0].p95(), self.durations[1].p95()),
-            counted: self.sources.into_iter().collect(),
+            counted,
             cut,
         }
     }

@@ -9,7 +9,7 @@ use crate::app::filtering;
 use crate::app::input;
 use crate::app::looking;
 use crate::app::state::State;
-use crate::signals::logs::store;
+use crate::signals::logs::requests;
 use crate::timeline::Filter;
 
 /// One list action on the topmost overlay.
@@ -108,7 +108,7 @@ fn open_top(state: &mut State, top: TopValues) -> Vec<Effect> {
 /// The filter term for a counted value. Paths are counted by route: without their query, IDs as `:id`.
 pub fn term(field: &str, value: &str) -> String {
     let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
-    if store::top::is_path(field) && value.starts_with('/') {
+    if requests::is_path(field) && value.starts_with('/') {
         let route = regex::escape(value).replace(":id", "[^/?]+");
         return format!("{field}~\"{}\"", quoted(&format!("^{route}([?].*)?$")));
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::signals::logs::requests;
 use crate::signals::logs::store::{self, LogArrival};
 use crate::timeline::Ts;
 use crate::timeline::time::short;
@@ -97,7 +98,7 @@ impl TopValues {
                     (true, false) => String::new(),
                 };
                 // Paths are counted by route: without their query, IDs as `:id`.
-                let what = if store::top::is_path(&v.field) { "routes, by" } else { "values of" };
+                let what = if requests::is_path(&v.field) { "routes, by" } else { "values of" };
                 (format!("Top {what} {} · {} records{split}{part}", v.field, v.records), self.values(v))
             }
         }

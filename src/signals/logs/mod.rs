@@ -20,6 +20,7 @@ pub mod quiet;
 pub mod rates;
 pub mod record;
 pub mod repeats;
+pub mod requests;
 pub mod row;
 pub mod skew;
 pub mod sources;

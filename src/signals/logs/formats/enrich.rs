@@ -44,12 +44,16 @@ const TYPES: &[&str] = &[
 /// Adds `exception` and `frame` where the record has a stack trace, and the request ID.
 pub(super) fn finish(parsed: &mut Parsed) {
     let (mut exception, mut frame) = (None, None);
-    for name in STACKS {
-        if let Some(Value::String(text)) = parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
-            && text.contains('\n')
-        {
-            (exception, frame) = stack::find(text);
-            break;
+    // Most records have no field of several lines, and need not be asked for each name.
+    let is_long = |v: &Value| v.as_str().is_some_and(|text| text.contains('\n'));
+    if parsed.fields.iter().any(|(_, v)| is_long(v)) {
+        for name in STACKS {
+            if let Some(Value::String(text)) = parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
+                && text.contains('\n')
+            {
+                (exception, frame) = stack::find(text);
+                break;
+            }
         }
     }
     if exception.is_none() && frame.is_none() && parsed.message.contains('\n') {

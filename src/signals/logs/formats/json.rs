@@ -299,8 +299,7 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
         Some(m) => m,
         None => return (Vec::new(), record),
     };
-    let mut raw = Vec::new();
-    raw.extend(members.by_ref());
+    members.by_ref().for_each(drop);
     let end = if members.closed() { members.end() } else { record.len() };
     let mut fields = Vec::new();
     if members.closed()
@@ -313,6 +312,7 @@ pub(super) fn flatten(record: &[u8]) -> (Vec<(CompactString, Value)>, &[u8]) {
         }
         fields.clear();
     }
+    let raw: Vec<_> = Members::new(record).into_iter().flatten().collect();
     let last = raw.last().map_or(0, |(_, v)| offset_in(record, v) + v.len());
     let cut = members.at_member();
     for (key, value) in raw {

@@ -231,10 +231,15 @@ fn clean(s: &str) -> &str {
     if b.len() == 55 && b[2] == b'-' && b[35] == b'-' && b[52] == b'-' {
         return s.get(3..35).unwrap_or(s);
     }
-    if let Some(i) = s.find("/traces/") {
+    // Nearly no ID has one of these letters, and looking for a byte is much cheaper than looking for a word.
+    if b.contains(&b'/')
+        && let Some(i) = s.find("/traces/")
+    {
         return &s[i + 8..];
     }
-    if let Some(i) = s.find("Root=") {
+    if b.contains(&b'=')
+        && let Some(i) = s.find("Root=")
+    {
         return s[i + 5..].split(';').next().unwrap_or(s);
     }
     s

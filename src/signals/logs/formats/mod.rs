@@ -38,6 +38,7 @@ pub mod rails;
 mod roles;
 mod scan;
 mod separated;
+pub mod shallow;
 mod sniff;
 mod stack;
 pub mod stamped;

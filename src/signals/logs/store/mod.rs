@@ -37,12 +37,14 @@ use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
+use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use super::event::{LogEvent, LogOpened};
+use super::requests::Request;
 use super::row::LogRow;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
 use directory::IndexMemory;
@@ -237,8 +239,14 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records handed on at once by [`LogStore::scan_all`].
+/// Records handed on at once while all are gone through.
 const HITS: usize = 256;
+
+/// Such records, or what was made of them already.
+enum Found<T> {
+    Hits(Vec<Hit>),
+    Made(Vec<T>),
+}
 
 impl LogStore {
     /// A store that answers through `deliver`, which is called on the store's threads.
@@ -385,10 +393,26 @@ impl LogStore {
 
     /// Everything in `range` that passes, oldest first, on this thread; ends when `f` breaks.
     pub fn scan_all(&self, filter: &Filter, range: TimeRange, f: &mut dyn FnMut(LogRow) -> ControlFlow<()>) {
+        self.go_through(filter, range, |hit| hit.row_of(scan::WHOLE), f);
+    }
+
+    /// Every record in `range` that tells of a request, as [`LogStore::scan_all`], a good deal faster; `None` stands for a
+    /// record that tells of none.
+    pub fn requests(&self, range: TimeRange, f: &mut dyn FnMut(Option<Request>) -> ControlFlow<()>) {
+        self.go_through(&Filter::default(), range, Hit::request, f);
+    }
+
+    fn go_through<T: Send>(
+        &self,
+        filter: &Filter,
+        range: TimeRange,
+        make: impl Fn(&Hit) -> T + Copy + Send,
+        f: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) {
         let generations = self.shared.generations(None);
         let matcher = Matcher::new(filter, None, None);
         let from = (range.start > Ts::MIN).then(|| at(range.start));
-        let walk = |to: &mut dyn FnMut(Hit) -> ControlFlow<()>| {
+        let walk = &|to: &mut dyn FnMut(Hit) -> ControlFlow<()>| {
             let mut merge = Merge::new(&generations, &matcher, Way::Forward, from, Ts::MAX);
             merge.stop_at(range.end);
             while let Ok(Some(hit)) = merge.next(&mut |_| false) {
@@ -397,29 +421,44 @@ impl LogStore {
                 }
             }
         };
-        // Looking for records and making rows of them take about as long: each has a thread where one can be had.
+        // Looking for records and making something of them take about as long: each has a thread where one can be had.
         std::thread::scope(|scope| {
-            let (to, found) = sync_channel::<Vec<Hit>>(2);
-            let look = || {
+            let (to, found) = sync_channel::<Found<T>>(2);
+            let look = move || {
                 let mut hits = Vec::with_capacity(HITS);
+                // Where this thread is ahead of the other one, it does the other's work.
+                let hand_on = |hits: Vec<Hit>| match to.try_send(Found::Hits(hits)) {
+                    Err(TrySendError::Full(Found::Hits(hits))) => {
+                        to.send(Found::Made(hits.iter().map(make).collect())).is_ok()
+                    }
+                    sent => sent.is_ok(),
+                };
                 walk(&mut |hit| {
                     hits.push(hit);
                     let full = hits.len() == HITS;
-                    match full && to.send(std::mem::replace(&mut hits, Vec::with_capacity(HITS))).is_err() {
+                    match full && !hand_on(std::mem::replace(&mut hits, Vec::with_capacity(HITS))) {
                         true => ControlFlow::Break(()),
                         false => ControlFlow::Continue(()),
                     }
                 });
-                let _ = to.send(hits);
-                drop(to);
+                hand_on(hits);
             };
             match std::thread::Builder::new().name("scan".into()).spawn_scoped(scope, look) {
                 Ok(_) => {
-                    let _ = found.into_iter().flatten().try_for_each(|hit| f(hit.row_of(scan::WHOLE)));
+                    let _ = found.into_iter().try_for_each(|found| match found {
+                        Found::Hits(hits) => hits.iter().try_for_each(|hit| f(make(hit))),
+                        Found::Made(made) => made.into_iter().try_for_each(&mut *f),
+                    });
                 }
-                Err(_) => walk(&mut |hit| f(hit.row_of(scan::WHOLE))),
+                Err(_) => walk(&mut |hit| f(make(&hit))),
             }
         });
+    }
+
+    /// What a source is called, where anything of it is known.
+    pub fn name_of(&self, source: SourceId) -> Option<CompactString> {
+        let known = lock(&self.shared.known);
+        known.sources.get(&source)?.generations.last().map(|g| g.name.clone())
     }
 
     /// Records of a source are placed so many nanoseconds later than they say, or earlier: its clock is off. Nothing is

@@ -12,7 +12,9 @@ use super::long;
 use super::query::Pattern;
 use super::raw::Raw;
 use super::rules::Rule;
+use crate::signals::logs::formats::shallow::Shallow;
 use crate::signals::logs::formats::{self, Context, Format, Head, Parsed};
+use crate::signals::logs::requests::{self, Request};
 use crate::signals::logs::row::{LogRow, RowKey};
 use crate::timeline::counts::Counts;
 use crate::timeline::{Filter, Record, RequestId, Severity, Ts};
@@ -450,6 +452,22 @@ impl Hit {
     /// The row as the screen needs it: of a huge record only the beginning.
     pub fn row(&self) -> LogRow {
         self.row_of(RAW)
+    }
+
+    /// The request that the record tells of, without making a row of it where that can be done.
+    pub fn request(&self) -> Option<Request> {
+        let What::Record { block, range, .. } = &self.what else { return None };
+        let whole = block.read.0 >= block.read.1;
+        let Some(fields) = Shallow::of(&block.bytes[range.clone()], block.format).filter(|_| whole) else {
+            return requests::of_row(&self.row_of(WHOLE));
+        };
+        let named = &block.generation.opened.request_id;
+        let id = || {
+            let configured = named.iter().find_map(|n| fields.fields().find(|(f, _)| f == n));
+            let configured = configured.and_then(|(_, v)| if v.number().is_none() { v.text() } else { None });
+            configured.map(|v| RequestId(v.as_ref().into())).or_else(|| fields.request_id())
+        };
+        requests::of_shallow(&fields, (self.place.0, self.place.1.source), block.format.name(), id)
     }
 
     /// The row with all of its record, up to `most` bytes.

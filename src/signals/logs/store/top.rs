@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::query::{TopValue, TopValues};
+use crate::signals::logs::requests::{duration_ms, is_path, route};
 use crate::signals::logs::row::LogRow;
 use crate::timeline::{Record, Severity, Ts};
 
@@ -12,79 +13,6 @@ const VALUES: usize = 10_000;
 const GIVEN: usize = 100;
 /// Durations kept per value; beyond that every other one is dropped and half as many are taken.
 const DURATIONS: usize = 2_048;
-
-/// Fields that hold a duration, and what one unit of theirs is in milliseconds.
-const NAMES: &[(&str, f64)] = &[
-    ("duration_ms", 1.0),
-    ("elapsed_ms", 1.0),
-    ("latency_ms", 1.0),
-    ("took_ms", 1.0),
-    ("response_time_ms", 1.0),
-    ("responseTime", 1.0),
-    ("duration", 1_000.0),
-    ("elapsed", 1_000.0),
-    ("latency", 1_000.0),
-    ("took", 1_000.0),
-    ("request_time", 1_000.0),
-    ("upstream_response_time", 1_000.0),
-    ("duration_s", 1_000.0),
-    ("duration_us", 0.001),
-    ("duration_ns", 0.000_001),
-];
-
-/// How long the request of a record took, in milliseconds, where it says so.
-pub fn duration_ms(row: &LogRow) -> Option<f64> {
-    NAMES.iter().find_map(|(name, unit)| {
-        let text = row.field(name)?;
-        let text = text.trim();
-        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let number: f64 = text[..digits].parse().ok()?;
-        Some(match text[digits..].trim() {
-            "ms" => number,
-            "s" => number * 1_000.0,
-            "us" | "µs" => number / 1_000.0,
-            "ns" => number / 1_000_000.0,
-            "m" => number * 60_000.0,
-            "" => number * unit,
-            _ => return None,
-        })
-    })
-}
-
-/// Fields that hold a path, whose values are counted as routes.
-const PATHS: &[&str] =
-    &["path", "uri", "url", "route", "request_uri", "http.path", "http.target", "http.route", "url.path"];
-
-/// Whether values of this field are counted as routes; the caller says so beside them.
-pub fn is_path(field: &str) -> bool {
-    PATHS.iter().any(|p| p.eq_ignore_ascii_case(field))
-}
-
-/// A path without its query and with numbers, UUIDs and long hexadecimal names as `:id`: `/orders/17?page=2` is
-/// `/orders/:id`.
-pub fn route(path: &str) -> String {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    // The name of a host is none of an object.
-    let (head, rest) = match path.split_once("://") {
-        Some((_, after)) => path.split_at(path.len() - after.len() + after.find('/').unwrap_or(after.len())),
-        None => ("", path),
-    };
-    let parts: Vec<&str> = rest.split('/').map(|part| if is_id(part) { ":id" } else { part }).collect();
-    format!("{head}{}", parts.join("/"))
-}
-
-fn is_id(part: &str) -> bool {
-    let hex = |s: &str| s.bytes().all(|b| b.is_ascii_hexdigit());
-    let digits = part.bytes().filter(u8::is_ascii_digit).count();
-    match part.len() {
-        0 => false,
-        n if n == digits => true,
-        // Of letters alone it is a word, such as `feedface`.
-        n if n >= 8 && digits > 0 && hex(part) => true,
-        36 => part.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && part.split('-').all(hex),
-        _ => false,
-    }
-}
 
 #[derive(Default)]
 struct Tally {
@@ -185,28 +113,5 @@ impl Counter {
             records: self.records,
             share,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requests_of_one_route_are_counted_together_whatever_they_ask_for() {
-        for (path, of) in [
-            ("/orders?user=34", "/orders"),
-            ("/orders/17", "/orders/:id"),
-            ("/orders/95601feb-05b5-4fb6-b758-0753ee773be4/items", "/orders/:id/items"),
-            ("/objects/5f2b8c9e1d", "/objects/:id"),
-            ("/v2/feedback/feedface", "/v2/feedback/feedface"),
-            ("https://10.0.0.1:8080/a/1?b", "https://10.0.0.1:8080/a/:id"),
-            ("https://example.org", "https://example.org"),
-            ("/", "/"),
-            ("", ""),
-        ] {
-            assert_eq!(route(path), of);
-        }
-        assert!(is_path("http.path") && is_path("Path") && !is_path("message"));
     }
 }
