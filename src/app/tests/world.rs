@@ -107,15 +107,7 @@ impl World {
         self.event(id, at, Event::Stream(Declaration::Source(decl)));
         self.source_state(at, id, SourceState::Ok);
         if kind == SourceKind::Logs {
-            let opened = LogOpened {
-                generation: 0,
-                path: None,
-                file: None,
-                size: 0,
-                head: None,
-                format: None,
-                request_id: Vec::new(),
-            };
+            let opened = LogOpened::default();
             self.event(id, at, Event::Logs(LogEvent::Opened(opened)));
         }
     }
@@ -144,16 +136,14 @@ impl World {
         let end = start + bytes.len() as u64;
         self.ends.insert(source, end);
         let appended = LogAppended {
-            generation: 0,
             start,
             end,
             lines: lines.len() as u32,
-            unknown: 0,
             counts,
             span: Some((first.0, last.0)),
             format: "json".into(),
-            seed: false,
             bytes: Some(bytes.into_bytes().into()),
+            ..LogAppended::default()
         };
         self.event(source, last.0, Event::Logs(LogEvent::Appended(appended)));
     }

@@ -34,7 +34,7 @@ pub enum LogEvent {
 pub const ALL: u64 = u64::MAX;
 
 /// A generation began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogOpened {
     /// Its number.
     pub generation: u32,
@@ -55,7 +55,7 @@ pub struct LogOpened {
 }
 
 /// Whole lines that were appended to a generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogAppended {
     /// Which generation.
     pub generation: u32,

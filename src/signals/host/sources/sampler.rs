@@ -137,7 +137,7 @@ mod tests {
         let t = box_without_psi();
         let put = |name: &str, mean: &str, some: u64, full: u64| {
             let line = |what, total| format!("{what} avg10={mean} avg60=0.00 avg300=0.00 total={total}\n");
-            t.put(&format!("proc/pressure/{name}"), &format!("{}{}", line("some", some), line("full", full)));
+            t.put(&format!("proc/pressure/{name}"), format!("{}{}", line("some", some), line("full", full)));
         };
         for name in ["cpu", "memory", "io"] {
             put(name, "60.21", 5_000_000, 4_000_000);

@@ -433,7 +433,7 @@ impl LogStore {
 }
 
 fn unnamed(generation: u32, start: u64) -> LogOpened {
-    LogOpened { generation, path: None, file: None, size: start, head: None, format: None, request_id: Vec::new() }
+    LogOpened { generation, size: start, ..LogOpened::default() }
 }
 
 impl SourceEntry {
@@ -523,12 +523,10 @@ mod tests {
             start,
             end: start + text.len() as u64,
             lines: 1,
-            unknown: 0,
             counts: vec![(0, Counts::default())],
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(text.as_bytes().into()),
+            ..LogAppended::default()
         })
     }
 

@@ -564,31 +564,20 @@ mod tests {
 
     fn appended(start: u64, bytes: Option<&str>, end: u64, seed: bool) -> LogEvent {
         LogEvent::Appended(LogAppended {
-            generation: 0,
             start,
             end,
             lines: 1,
-            unknown: 0,
-            counts: Vec::new(),
-            span: None,
             format: "logfmt".into(),
             seed,
             bytes: bytes.map(|b| b.as_bytes().into()),
+            ..LogAppended::default()
         })
     }
 
     #[test]
     fn a_row_of_the_screen_says_how_much_of_a_long_record_it_lacks_and_what_is_written_out_lacks_nothing() {
         let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
-        let opened = LogOpened {
-            generation: 0,
-            path: None,
-            file: None,
-            size: 0,
-            head: None,
-            format: Some("json".into()),
-            request_id: Vec::new(),
-        };
+        let opened = LogOpened { format: Some("json".into()), ..LogOpened::default() };
         let line = format!("{{\"time\":\"1970-01-01T00:00:10Z\",\"msg\":\"{}\",\"last\":1}}\n", "m".repeat(1_000_000));
         store.observe(SourceId(1), "app", Ts(0), &LogEvent::Opened(opened), true);
         store.observe(SourceId(1), "app", Ts(0), &appended(0, Some(&line), line.len() as u64, false), true);
@@ -617,13 +606,10 @@ mod tests {
     fn a_row_says_when_it_became_visible_and_a_seed_is_no_row() {
         let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
         let opened = LogOpened {
-            generation: 0,
             path: Some("/nowhere/that/is.log".into()),
-            file: None,
             size: 100,
-            head: None,
             format: Some("logfmt".into()),
-            request_id: Vec::new(),
+            ..LogOpened::default()
         };
         let line = "time=1970-01-01T00:00:10Z level=error msg=x\n";
         let read = Ts::from_secs(10) + Duration::from_millis(700);
