@@ -86,6 +86,9 @@ pub enum Command {
 /// What all screens share.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ScreenOptions {
+    /// Configuration file
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Theme by name or path (see `warroom themes`)
     #[arg(long)]
     pub theme: Option<String>,
@@ -108,9 +111,6 @@ pub struct LiveArgs {
     /// Follow the output of a command: 'kubectl logs -f app'
     #[arg(long = "command", short = 'c', value_name = "COMMAND")]
     pub commands: Vec<String>,
-    /// Configuration file
-    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// Record to this file from the start
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -447,6 +447,19 @@ mod tests {
         let cli = read(&["--config", "w.toml", "incident", "list"]).expect("is read");
         let Some(Command::Incident(args)) = cli.command else { panic!("{cli:?}") };
         assert_eq!(args.log.config, Some("w.toml".into()));
+        for line in [["replay", "a.wr"].as_slice(), &["attach"], &["screen", "a.wr"], &["demo"], &[]] {
+            let line = [line, &["--config", "w.toml"]].concat();
+            let cli = read(&line).expect("is read");
+            let screen = match cli.command {
+                Some(Command::Replay(args)) => args.screen,
+                Some(Command::Attach(args)) => args.screen,
+                Some(Command::Screen(args)) => args.screen,
+                Some(Command::Demo(args)) => args.screen,
+                None => cli.live.screen,
+                Some(other) => panic!("{other:?}"),
+            };
+            assert_eq!(screen.config, Some("w.toml".into()), "{line:?}");
+        }
         // One that the subcommand has not is refused, and no screen opens.
         let why = read(&["--record", "x", "themes"]).expect_err("is refused").to_string();
         assert!(why.contains("--record"), "{why}");

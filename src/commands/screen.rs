@@ -17,7 +17,7 @@ use crate::ui::theme::ColorDepth;
 
 /// Draws it and prints it.
 pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(None)?;
+    let (config, _) = Config::find(args.screen.config.as_deref())?;
     let (settings, _) = settings(&config, &args.screen)?;
     let name = args.screen.theme.as_deref().unwrap_or(&config.screen.theme);
     // No terminal is asked: the frame has all the colours of the theme.

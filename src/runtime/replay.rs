@@ -126,7 +126,7 @@ fn window(left: &LeftArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result
 
 /// `warroom replay`.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(None)?;
+    let (config, _) = Config::find(args.screen.config.as_deref())?;
     let (settings, theme) = settings(&config, &args.screen)?;
     let filter = parse_filter(args.filter.as_deref())?;
     let input = Input::of(args.recording, args.logs, &args.left)?;
