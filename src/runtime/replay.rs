@@ -1,5 +1,6 @@
 //! `warroom replay`: a recording, or raw log files, on the same screen.
 
+use crate::app::cursor::Cursor;
 use crate::app::filtering;
 use crate::app::travel;
 use std::path::PathBuf;
@@ -196,7 +197,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     state.view.go_when_loaded = args.at;
     if raw {
         // What is known of which time is the first question here; any key goes on.
-        state.view.overlays.push(Overlay::Offers { cursor: 0 });
+        state.view.overlays.push(Overlay::Offers { cursor: Cursor::at(0) });
     }
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);
