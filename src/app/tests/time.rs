@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{API, World, outage, t, two_requests};
+use super::stories::{outage, two_requests};
+use super::world::{API, World, t};
 use crate::app::playhead::{Playhead, SPEEDS};
 use crate::timeline::Severity;
 
