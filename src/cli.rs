@@ -163,15 +163,9 @@ pub struct DemoArgs {
 /// `warroom replay`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// The recording: a file, or a folder of segments
-    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
-    pub recording: Option<PathBuf>,
-    /// Raw log files instead; .gz and .zst are read too
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
-    pub logs: Vec<PathBuf>,
-    /// What else is left, and which part of it.
+    /// What is replayed.
     #[command(flatten)]
-    pub left: LeftArgs,
+    pub replayed: ReplayedArgs,
     /// Stand at this time first
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
@@ -186,9 +180,15 @@ pub struct ReplayArgs {
     pub screen: ScreenOptions,
 }
 
-/// What is left where nobody recorded.
+/// A recording, or what is left where nobody recorded, and which part of that.
 #[derive(Args, Clone, Debug, Default)]
-pub struct LeftArgs {
+pub struct ReplayedArgs {
+    /// The recording: a file, or a folder of segments
+    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
+    pub recording: Option<PathBuf>,
+    /// Raw log files instead; .gz and .zst are read too
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub logs: Vec<PathBuf>,
     /// Deploy logs: one JSON object a line, as `warroom deploy` writes them
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub deploys: Vec<PathBuf>,
@@ -296,15 +296,9 @@ pub struct QueryArgs {
 /// `warroom screen`.
 #[derive(Args, Clone, Debug)]
 pub struct ScreenArgs {
-    /// The recording
-    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
-    pub recording: Option<PathBuf>,
-    /// Raw log files instead
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
-    pub logs: Vec<PathBuf>,
-    /// What else is left, and which part of it.
+    /// What it is of.
     #[command(flatten)]
-    pub left: LeftArgs,
+    pub replayed: ReplayedArgs,
     /// The playhead; without it the end
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,

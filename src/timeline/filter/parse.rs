@@ -8,7 +8,6 @@ use std::sync::Arc;
 use regex::bytes::RegexBuilder;
 
 use self::pattern::REGEX_SIZE;
-
 use super::compare::Value;
 use super::{Clock, FilterError, Op, Request, Term, Test, Words, field, mistakes};
 use crate::timeline::request_id::is_id_key;

@@ -3,20 +3,24 @@
 
 use crate::signals::logs::formats::calendar::Zone;
 
+#[inline]
 pub(super) fn digit(b: &[u8], at: usize) -> Option<u32> {
     let d = b.get(at)?.wrapping_sub(b'0');
     (d <= 9).then_some(u32::from(d))
 }
 
+#[inline]
 pub(super) fn two(b: &[u8], at: usize) -> Option<u32> {
     Some(digit(b, at)? * 10 + digit(b, at + 1)?)
 }
 
+#[inline]
 pub(super) fn four(b: &[u8], at: usize) -> Option<i64> {
     Some(i64::from(two(b, at)? * 100 + two(b, at + 2)?))
 }
 
 /// `h:mm:ss` or `hh:mm:ss` with a fraction: seconds since midnight, nanoseconds, where it ends.
+#[inline]
 pub(super) fn clock(b: &[u8], at: usize) -> Option<(i64, i64, usize)> {
     let (hour, at) = match two(b, at) {
         Some(h) => (h, at + 2),
@@ -59,6 +63,7 @@ pub(super) fn fraction(b: &[u8], at: usize) -> (i64, usize) {
 const UNITS: [u64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
 /// ` PM` after a clock of twelve hours.
+#[inline]
 pub(super) fn half_day(b: &[u8], clock: i64, at: usize) -> (i64, usize) {
     let rest = b.get(at..at + 3).unwrap_or_default();
     let hour = clock / 3_600;
