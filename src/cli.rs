@@ -86,6 +86,9 @@ pub enum Command {
 /// What all screens share.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ScreenOptions {
+    /// Configuration file
+    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// Theme by name or path (see `warroom themes`)
     #[arg(long)]
     pub theme: Option<String>,
@@ -108,9 +111,6 @@ pub struct LiveArgs {
     /// Follow the output of a command: 'kubectl logs -f app'
     #[arg(long = "command", short = 'c', value_name = "COMMAND")]
     pub commands: Vec<String>,
-    /// Configuration file
-    #[arg(long, env = "WARROOM_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// Record to this file from the start
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
@@ -163,15 +163,9 @@ pub struct DemoArgs {
 /// `warroom replay`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {
-    /// The recording: a file, or a folder of segments
-    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
-    pub recording: Option<PathBuf>,
-    /// Raw log files instead; .gz and .zst are read too
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
-    pub logs: Vec<PathBuf>,
-    /// What else is left, and which part of it.
+    /// What is replayed.
     #[command(flatten)]
-    pub left: LeftArgs,
+    pub replayed: ReplayedArgs,
     /// Stand at this time first
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
@@ -186,9 +180,15 @@ pub struct ReplayArgs {
     pub screen: ScreenOptions,
 }
 
-/// What is left where nobody recorded.
+/// A recording, or what is left where nobody recorded, and which part of that.
 #[derive(Args, Clone, Debug, Default)]
-pub struct LeftArgs {
+pub struct ReplayedArgs {
+    /// The recording: a file, or a folder of segments
+    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
+    pub recording: Option<PathBuf>,
+    /// Raw log files instead; .gz and .zst are read too
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
+    pub logs: Vec<PathBuf>,
     /// Deploy logs: one JSON object a line, as `warroom deploy` writes them
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub deploys: Vec<PathBuf>,
@@ -296,15 +296,9 @@ pub struct QueryArgs {
 /// `warroom screen`.
 #[derive(Args, Clone, Debug)]
 pub struct ScreenArgs {
-    /// The recording
-    #[arg(required_unless_present_any = ["logs", "deploys", "sadf", "prometheus"])]
-    pub recording: Option<PathBuf>,
-    /// Raw log files instead
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
-    pub logs: Vec<PathBuf>,
-    /// What else is left, and which part of it.
+    /// What it is of.
     #[command(flatten)]
-    pub left: LeftArgs,
+    pub replayed: ReplayedArgs,
     /// The playhead; without it the end
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub at: Option<String>,
@@ -447,6 +441,19 @@ mod tests {
         let cli = read(&["--config", "w.toml", "incident", "list"]).expect("is read");
         let Some(Command::Incident(args)) = cli.command else { panic!("{cli:?}") };
         assert_eq!(args.log.config, Some("w.toml".into()));
+        for line in [["replay", "a.wr"].as_slice(), &["attach"], &["screen", "a.wr"], &["demo"], &[]] {
+            let line = [line, &["--config", "w.toml"]].concat();
+            let cli = read(&line).expect("is read");
+            let screen = match cli.command {
+                Some(Command::Replay(args)) => args.screen,
+                Some(Command::Attach(args)) => args.screen,
+                Some(Command::Screen(args)) => args.screen,
+                Some(Command::Demo(args)) => args.screen,
+                None => cli.live.screen,
+                Some(other) => panic!("{other:?}"),
+            };
+            assert_eq!(screen.config, Some("w.toml".into()), "{line:?}");
+        }
         // One that the subcommand has not is refused, and no screen opens.
         let why = read(&["--record", "x", "themes"]).expect_err("is refused").to_string();
         assert!(why.contains("--record"), "{why}");

@@ -1,4 +1,4 @@
-//! The cursor of a pane: it stays on what it was put on, not on a place in a list whose order changes.
+//! The cursor of a pane or of a list over it: it stays on what it was put on, not on a place in a list whose order changes.
 //!
 //! Owns where the cursor is; what a row stands for is told by the slices. A function of the keys pressed and of the
 //! playhead alone, and so the same in replay.
@@ -24,17 +24,33 @@ impl Cursor {
     }
 
     /// On the row that is in this place now.
-    fn on(keys: &[RowKey], place: usize) -> Cursor {
+    pub fn on(keys: &[RowKey], place: usize) -> Cursor {
         let on = keys.get(place).map(|key| (key.clone(), keys[..place].iter().filter(|k| *k == key).count()));
         Cursor { place, on }
     }
 
     /// Its row among these; `None` when that has gone.
-    fn row(&self, keys: &[RowKey]) -> Option<usize> {
+    pub fn row(&self, keys: &[RowKey]) -> Option<usize> {
         let last = keys.len().checked_sub(1)?;
         let Some((key, nth)) = &self.on else { return Some(self.place.min(last)) };
         // Fewer rows of the same: the last of them.
         keys.iter().enumerate().filter(|(_, k)| *k == key).map(|(i, _)| i).take(nth + 1).last()
+    }
+
+    /// So many of these rows on. From a row that has gone it comes to what stands in its place.
+    pub fn moved(&self, keys: &[RowKey], by: isize) -> Cursor {
+        let last = keys.len().saturating_sub(1);
+        let place = match self.row(keys) {
+            Some(row) => row.saturating_add_signed(by).min(last),
+            None if by.unsigned_abs() == 1 => self.place.min(last),
+            None => self.place.saturating_add_signed(by).min(last),
+        };
+        Cursor::on(keys, place)
+    }
+
+    /// What it lies on from the beginning is what it stays on.
+    pub fn settled(&self, keys: &[RowKey]) -> Cursor {
+        if self.on.is_none() { Cursor::on(keys, self.place) } else { self.clone() }
     }
 }
 
@@ -59,17 +75,11 @@ pub fn is_lost(state: &State) -> bool {
     !keys.is_empty() && state.view.cursor[state.view.focus as usize].row(&keys).is_none()
 }
 
-/// Moves it by so many rows of the focused pane. From a row that has gone it comes to what stands in its place.
+/// Moves it by so many rows of the focused pane.
 pub fn move_by(state: &mut State, by: isize) {
     let keys = keys(state);
     let cursor = &state.view.cursor[state.view.focus as usize];
-    let last = keys.len().saturating_sub(1);
-    let place = match cursor.row(&keys) {
-        Some(row) => row.saturating_add_signed(by).min(last),
-        None if by.unsigned_abs() == 1 => cursor.place.min(last),
-        None => cursor.place.saturating_add_signed(by).min(last),
-    };
-    state.view.cursor[state.view.focus as usize] = Cursor::on(&keys, place);
+    state.view.cursor[state.view.focus as usize] = cursor.moved(&keys, by);
 }
 
 /// Puts it on the row that is in this place of the focused pane.

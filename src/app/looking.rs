@@ -155,6 +155,16 @@ pub enum Choice {
     Field(String, usize),
 }
 
+impl Choice {
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        match self {
+            Choice::Column(_, name) => name,
+            Choice::Field(name, _) => name,
+        }
+    }
+}
+
 /// What the list of columns offers: the usual ones, then fields, those that have a column first, then by how many
 /// resident rows have them.
 pub fn choices(state: &State) -> Vec<Choice> {

@@ -1,15 +1,16 @@
 //! Actions: a table of contents. Each arm calls a slice, the view state, or one small function below.
 
 use super::action::Action;
+use super::cursor::{self, Cursor};
 use super::effect::Effect;
 use super::overlays::detail::Detail;
 use super::overlays::line::Line;
 use super::overlays::palette::Palette;
 use super::overlays::pick::{Pick, Picking};
-use super::overlays::{MenuKind, Overlay, terms};
+use super::overlays::{MenuKind, Overlay, lists, terms};
 use super::pane::Pane;
 use super::state::State;
-use super::{commands, counting, cursor, facts, filtering, looking, notes, over, screen, travel};
+use super::{commands, counting, facts, filtering, looking, notes, over, screen, travel};
 use crate::signals::database;
 use crate::signals::logs::store::Pattern;
 use crate::timeline::Severity;
@@ -83,10 +84,10 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ScrollRight => looking::scroll(state, 1),
         Action::Wrap => looking::wrap(state),
         Action::Times => looking::times(state),
-        Action::Columns => overlay(state, Overlay::Columns { cursor: 0 }),
+        Action::Columns => overlay(state, Overlay::Columns { cursor: Cursor::at(0) }),
         Action::Older => vec![Effect::TakeOlder],
         Action::Repeats => looking::repeats(state),
-        Action::Mute => overlay(state, Overlay::Mutes { cursor: 0 }),
+        Action::Mute => overlay(state, Overlay::Mutes { cursor: Cursor::at(0) }),
         Action::MarkRow => looking::mark_row(state),
         Action::NextMarkedRow => looking::next_marked(state),
         Action::Histogram => looking::toggle_histogram(state),
@@ -119,9 +120,9 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
         Action::CopyRow => copy_row(state),
         Action::CopyMenu => menu(state, MenuKind::Copy),
         Action::Write => menu(state, MenuKind::Write),
-        Action::Offers => overlay(state, Overlay::Offers { cursor: 0 }),
+        Action::Offers => overlay(state, Overlay::Offers { cursor: Cursor::at(0) }),
         Action::SourceRates => {
-            state.view.overlays.push(Overlay::Rates { cursor: 0 });
+            overlay(state, Overlay::Rates { cursor: Cursor::at(0) });
             counting::skews(state)
         }
         Action::SaveConfig => vec![Effect::SaveConfig],
@@ -139,6 +140,7 @@ pub fn update(state: &mut State, action: Action) -> Vec<Effect> {
 
 pub(super) fn overlay(state: &mut State, overlay: Overlay) -> Vec<Effect> {
     state.view.overlays.push(overlay);
+    lists::settle(state);
     Vec::new()
 }
 
@@ -228,10 +230,10 @@ pub(super) fn with_pane<T>(state: &State, ask: impl FnOnce(&PaneCx, Pane) -> T) 
 fn open(state: &mut State) -> Vec<Effect> {
     if state.view.focus == Pane::Database
         && let Some(port) = with_pane(state, |cx, _| database::pane::connectable(&state.shown().database, cx))
-        && let Some(cursor) =
+        && let Some(offer) =
             state.own.offers.iter().position(|o| !o.taken && o.port.is_some() && (port.is_none() || o.port == port))
     {
-        return overlay(state, Overlay::Offers { cursor });
+        return overlay(state, Overlay::Offers { cursor: Cursor::at(offer) });
     }
     if state.view.focus == Pane::Incident {
         return notes::reopen(state);

@@ -17,6 +17,7 @@ use crate::timeline::Filter;
 
 /// With a screen, or headless for scripts and tests.
 pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let (own, _) = Config::find(args.screen.config.as_deref())?;
     demo::clean_stale(None);
     let options = DemoOptions {
         deploy_after: args.deploy_at,
@@ -31,7 +32,8 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         // What was begun goes with the dropped future.
         () = signals.recv() => return Ok(ExitCode::from(143)),
     };
-    let config = watch(&demo);
+    // Its own sources, on the user's screen.
+    let config = Config { screen: own.screen, keys: own.keys, ..watch(&demo) };
     let ending = if args.headless {
         headless(&config, args.record, args.for_.unwrap_or(Duration::from_secs(60)), &mut signals).await
     } else {

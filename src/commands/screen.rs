@@ -17,12 +17,12 @@ use crate::ui::theme::ColorDepth;
 
 /// Draws it and prints it.
 pub fn run(args: ScreenArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(None)?;
+    let (config, _) = Config::find(args.screen.config.as_deref())?;
     let (settings, _) = settings(&config, &args.screen)?;
     let name = args.screen.theme.as_deref().unwrap_or(&config.screen.theme);
     // No terminal is asked: the frame has all the colours of the theme.
     let theme = load(name, ColorDepth::True).map_err(|e| UsageError(e.to_string()))?;
-    let mut still = Still::read(&Input::of(args.recording, args.logs, &args.left)?, settings)?;
+    let mut still = Still::read(&Input::of(&args.replayed)?, settings)?;
     if let Some(text) = &args.at {
         let at = time_text::parse_near(text, still.state.horizon(), &still.state.settings.zone).map_err(UsageError)?;
         still.at(at);

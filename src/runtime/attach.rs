@@ -145,7 +145,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         (owner == uid || owner == 0) && peer.pid.as_raw_pid() as u32 == pid,
         "process {pid} is not the warroom of this user that it says it is"
     );
-    let (config, _) = Config::find(None)?;
+    let (config, _) = Config::find(args.screen.config.as_deref())?;
     let (settings, theme) = settings(&config, &args.screen)?;
     let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;

@@ -1,25 +1,21 @@
 //! Carries out what `update` wished for: notes, incident, recorder, files, commands, connections.
 
-use std::io::Write;
+mod incident;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 
 use super::discovery::Offers;
-use super::postmortem::{self, Format};
 use super::replay_log::ReplayLog;
 use crate::app::arrival::Arrival;
-use crate::app::effect::{Draft, Effect, NoteChange};
+use crate::app::effect::{Effect, NoteChange};
 use crate::signals::database::ending::{Ended, Ending};
 use crate::signals::database::plan::{Plan, Question, Wanted};
-use crate::signals::incident::event::{IncidentEvent, IncidentSeverity, RecordId};
-use crate::signals::incident::report::ReportOptions;
-use crate::signals::incident::report::window::Seen;
-use crate::signals::incident::sources::draft::{self, NoteDraft};
+use crate::signals::incident::event::IncidentSeverity;
 use crate::signals::incident::sources::store::{IncidentStore, NoteEdit, StoreError};
 use crate::signals::logs::store::LogStore;
 use crate::stream::recorder::{Recorder, RecorderStatus};
@@ -27,19 +23,15 @@ use crate::stream::supervisor::Supervisor;
 use crate::timeline::Ts;
 use crate::ui::Level;
 
+pub use incident::{keep_drafts, last_chance};
+
 /// The incident log, which `:notes-to` may exchange.
 pub type IncidentLock = Arc<tokio::sync::RwLock<Arc<IncidentStore>>>;
 
-/// How often the unfinished note is written at most.
-const DRAFT_EVERY: Duration = Duration::from_millis(500);
 /// How long databases may take leave before Ctrl-Z stops us.
 const GOODBYE: Duration = Duration::from_secs(1);
-/// How long one note may take on the way out.
-const LAST_CHANCE: Duration = Duration::from_secs(2);
 /// How long a plan is waited for.
 const EXPLAIN: Duration = Duration::from_secs(8);
-/// How long between two tries to put a note on disk.
-const AGAIN: Duration = Duration::from_secs(3);
 
 /// The way to the outside. Each effect runs in a task of its own; answers come back as arrivals.
 #[derive(Clone)]
@@ -307,159 +299,6 @@ impl Shell {
         self.answer(Arrival::Say(level, text)).await;
     }
 
-    async fn store(&self) -> Option<Arc<IncidentStore>> {
-        match &self.incident {
-            Some(lock) => Some(Arc::clone(&*lock.read().await)),
-            None => None,
-        }
-    }
-
-    /// Commits a note, and tries again for as long as it does not work.
-    async fn save_note(&self, d: Draft) {
-        let (number, edits) = (d.number, d.edits);
-        let mut note = note_of(d);
-        loop {
-            let Some(store) = self.store().await else {
-                let why = "there is no incident log to write to".into();
-                return self.answer(Arrival::NoteRefused { number, why }).await;
-            };
-            let saved = async {
-                if let Some(id) = edits {
-                    let edit = NoteEdit { text: Some(note.text.clone()), kind: Some(note.kind), ..NoteEdit::default() };
-                    return store.edit(id, edit).await;
-                }
-                if let Some(replay) = &self.replay {
-                    note.incident = Some(replay.incident(&store).await?);
-                    note.recording = Some(replay.key());
-                }
-                store.add_note(note.clone()).await
-            };
-            match saved.await {
-                Ok(saved) => {
-                    self.noted(&store).await;
-                    return self.answer(Arrival::NoteSaved { number, redacted: saved.redacted }).await;
-                }
-                // Trying again cannot help: the text goes back to whoever wrote it.
-                Err(StoreError::Refused(why)) => return self.answer(Arrival::NoteRefused { number, why }).await,
-                Err(e) => self.answer(Arrival::NoteFailed { number, why: e.to_string() }).await,
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
-
-    fn incident_task<F, Fut>(self, f: F)
-    where
-        F: FnOnce(Arc<IncidentStore>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<String, StoreError>> + Send,
-    {
-        tokio::spawn(async move {
-            let Some(store) = self.store().await else {
-                return self.say(Level::Warn, "there is no incident log to write to".into()).await;
-            };
-            let said = async {
-                // What is changed while a recording is replayed must be in the log before it can be.
-                if let Some(replay) = &self.replay {
-                    replay.incident(&store).await?;
-                }
-                f(Arc::clone(&store)).await
-            };
-            match said.await {
-                Ok(text) => {
-                    self.noted(&store).await;
-                    self.say(Level::Calm, text).await;
-                }
-                Err(e) => self.say(Level::Bad, e.to_string()).await,
-            }
-        });
-    }
-
-    fn with_open_incident<F, Fut>(self, f: F)
-    where
-        F: FnOnce(Arc<IncidentStore>, RecordId) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<String, StoreError>> + Send,
-    {
-        let replay = self.replay.clone();
-        self.incident_task(move |store| async move {
-            if let Some(replay) = &replay {
-                let id = replay.incident(&store).await?;
-                return f(store, id).await;
-            }
-            match store.current().await? {
-                Some(open) => f(store, open.id).await,
-                None => Err(StoreError::Refused("no incident is open; `:incident TITLE` opens one".into())),
-            }
-        });
-    }
-
-    /// In a replay nobody reads the log again: what was written is told to the screen.
-    async fn noted(&self, store: &IncidentStore) {
-        if let Some(replay) = &self.replay
-            && let Ok(records) = replay.known(store).await
-        {
-            self.answer(Arrival::Noted(records)).await;
-        }
-    }
-
-    /// Writes the post-mortem in all formats; in a live session without a recording on disk that, too, so that its rows
-    /// can be looked up.
-    async fn export(&self, path: PathBuf, mut seen: Seen, incident: RecordId) -> anyhow::Result<String> {
-        let named = |end: &str| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(format!(".{end}"));
-            PathBuf::from(name)
-        };
-        let store = self.store().await.context("there is no incident log to read")?;
-        let mut records = match &self.replay {
-            Some(replay) => replay.all(),
-            None => Vec::new(),
-        };
-        let known: std::collections::BTreeSet<_> = records.iter().map(IncidentEvent::id).collect();
-        let more = store.records(incident).await?;
-        records.extend(more.into_iter().filter(|e| !known.contains(&e.id())));
-        let unticked = postmortem::unticked(&super::settings::checklists(), incident, &records);
-        let mut options = ReportOptions { unticked, ..ReportOptions::default() };
-        if let Some(replay) = &self.replay {
-            (options.recording, options.logs) = (replay.recording.clone(), replay.logs.clone());
-        } else if let Some(recorder) = self.recorder.clone() {
-            let on_disk = recorder.status().path.clone();
-            let saved = named("wr");
-            options.recording = Some(match on_disk {
-                Some(path) => path.display().to_string(),
-                None => {
-                    let to = saved.clone();
-                    let done = tokio::task::spawn_blocking(move || recorder.save(to, false)).await?;
-                    done.map_err(anyhow::Error::msg)?;
-                    saved.display().to_string()
-                }
-            });
-        }
-        options.fingerprint = options.recording.as_ref().and_then(|p| postmortem::fingerprint(Path::new(p)));
-        let (logs, mut files) = (self.store.clone(), Vec::new());
-        for format in Format::ALL {
-            files.push((format, private(&named(format.extension()))?));
-        }
-        tokio::task::spawn_blocking(move || -> anyhow::Result<()> {
-            postmortem::count(&logs, incident, &records, &mut seen);
-            for (format, mut file) in files {
-                let text = postmortem::text(format, incident, &records, &seen, &options);
-                file.write_all(text.context("the incident has no records")?.as_bytes())?;
-            }
-            Ok(())
-        })
-        .await??;
-        Ok(format!("written: {}, .html and .json", named("md").display()))
-    }
-
-    async fn notes_to(&self, path: PathBuf) {
-        if let Some(lock) = &self.incident {
-            *lock.write().await = Arc::new(IncidentStore::open(&path));
-            if let Some(s) = &self.supervisor {
-                s.start(crate::signals::incident::sources::declared(&path));
-            }
-            self.say(Level::Warn, format!("notes go to {} from now on", path.display())).await;
-        }
-    }
-
     fn record(self, path: Option<PathBuf>) {
         let Some(recorder) = self.recorder.clone() else { return };
         tokio::task::spawn_blocking(move || {
@@ -495,52 +334,6 @@ impl Shell {
         };
         self.answer(Arrival::Ran { name, command, code, took: started.elapsed(), output }).await;
     }
-}
-
-/// The note as the log takes it.
-fn note_of(d: Draft) -> NoteDraft {
-    let mut note = NoteDraft::new(d.kind, d.text);
-    note.event_at = Some(d.event_at);
-    (note.evidence, note.screen, note.ran) = (d.evidence, d.screen, d.ran);
-    note
-}
-
-/// The one task that keeps the unfinished note on disk: the newest text, at most twice a second.
-pub fn keep_drafts(incident: Option<IncidentLock>) -> watch::Sender<Option<String>> {
-    let (to, mut newest) = watch::channel(None);
-    let Some(lock) = incident else { return to };
-    tokio::spawn(async move {
-        while newest.changed().await.is_ok() {
-            let text = newest.borrow_and_update().clone();
-            let path = draft::draft_path(lock.read().await.path());
-            // Under a full disk the draft fails softly: the note itself says so when it is saved.
-            let _ = tokio::task::spawn_blocking(move || match text {
-                Some(text) => draft::save_draft(&path, &NoteDraft::typed(&text)),
-                None => draft::clear_draft(&path),
-            })
-            .await;
-            tokio::time::sleep(DRAFT_EVERY).await;
-        }
-    });
-    to
-}
-
-/// On the way out: notes that are not on disk get a last chance, and what fails is kept as a draft. Returns how many were
-/// kept so.
-pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) -> usize {
-    let Some(lock) = incident else { return 0 };
-    let store = Arc::clone(&*lock.read().await);
-    let mut kept = 0;
-    for d in unsaved {
-        let note = note_of(d);
-        let saved = tokio::time::timeout(LAST_CHANCE, store.add_note(note.clone())).await;
-        if !matches!(saved, Ok(Ok(_))) {
-            let path = format!("{}-{kept}", draft::draft_path(store.path()).display());
-            let _ = draft::save_draft(Path::new(&path), &note);
-            kept += 1;
-        }
-    }
-    kept
 }
 
 /// A new file that nobody else may read: what is written out may hold what only this user may see.

@@ -60,7 +60,7 @@ pub struct Live {
 
 /// The live screen from the command line.
 pub async fn live(args: LiveArgs) -> anyhow::Result<ExitCode> {
-    let (mut config, _) = Config::find(args.config.as_deref())?;
+    let (mut config, _) = Config::find(args.screen.config.as_deref())?;
     config.logs.index_memory_mb = args.index_memory.unwrap_or(config.logs.index_memory_mb);
     config.logs.spool = args.spool.or(config.logs.spool);
     config.logs.index_cache = args.index_cache.or(config.logs.index_cache);

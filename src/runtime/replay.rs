@@ -1,5 +1,6 @@
 //! `warroom replay`: a recording, or raw log files, on the same screen.
 
+use crate::app::cursor::Cursor;
 use crate::app::filtering;
 use crate::app::travel;
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ use crate::app::arrival::Arrival;
 use crate::app::overlays::Overlay;
 use crate::app::playhead::Player;
 use crate::app::state::State;
-use crate::cli::{LeftArgs, ReplayArgs, UsageError};
+use crate::cli::{ReplayArgs, ReplayedArgs, UsageError};
 use crate::config::Config;
 use crate::signals::Roots;
 use crate::signals::incident::sources::place::log_path;
@@ -56,7 +57,8 @@ impl Input {
     }
 
     /// As [`Input::new`], with exports and a window.
-    pub fn of(recording: Option<PathBuf>, logs: Vec<PathBuf>, args: &LeftArgs) -> anyhow::Result<Input> {
+    pub fn of(args: &ReplayedArgs) -> anyhow::Result<Input> {
+        let (recording, logs) = (args.recording.clone(), args.logs.clone());
         if recording.is_some() {
             return Ok(Input::new(recording, logs));
         }
@@ -103,7 +105,7 @@ impl Input {
 }
 
 /// A time as it was typed, seen from the newest of the files.
-fn window(left: &LeftArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result<Option<TimeRange>> {
+fn window(left: &ReplayedArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result<Option<TimeRange>> {
     if left.from.is_none() && left.to.is_none() {
         return Ok(None);
     }
@@ -126,10 +128,10 @@ fn window(left: &LeftArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Result
 
 /// `warroom replay`.
 pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let (config, _) = Config::find(None)?;
+    let (config, _) = Config::find(args.screen.config.as_deref())?;
     let (settings, theme) = settings(&config, &args.screen)?;
     let filter = parse_filter(args.filter.as_deref())?;
-    let input = Input::of(args.recording, args.logs, &args.left)?;
+    let input = Input::of(&args.replayed)?;
     let (raw, window, zone) = match &input {
         Input::Left(left) => (true, left.window, left.zone.clone()),
         Input::Recording(_) => (false, None, None),
@@ -196,7 +198,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     state.view.go_when_loaded = args.at;
     if raw {
         // What is known of which time is the first question here; any key goes on.
-        state.view.overlays.push(Overlay::Offers { cursor: 0 });
+        state.view.overlays.push(Overlay::Offers { cursor: Cursor::at(0) });
     }
     travel::follow_playhead(&mut state);
     filtering::set_filter(&mut state, filter);

@@ -252,12 +252,9 @@ mod tests {
             start: 1_000,
             end: 1_000 + text.len() as u64,
             lines: text.lines().count() as u32,
-            unknown: 0,
-            counts: Vec::new(),
-            span: None,
             format: "plain".into(),
-            seed: false,
             bytes: Some(text.as_bytes().into()),
+            ..LogAppended::default()
         })
     }
 

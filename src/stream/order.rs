@@ -136,16 +136,11 @@ mod tests {
 
     fn batch(bytes: usize) -> Event {
         Event::Logs(LogEvent::Appended(LogAppended {
-            generation: 0,
-            start: 0,
             end: bytes as u64,
             lines: 1,
-            unknown: 0,
-            counts: Vec::new(),
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(vec![b'x'; bytes].into()),
+            ..LogAppended::default()
         }))
     }
 

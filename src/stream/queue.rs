@@ -83,16 +83,11 @@ mod tests {
 
     fn batch(bytes: usize) -> Batch {
         let appended = LogAppended {
-            generation: 0,
-            start: 0,
             end: bytes as u64,
             lines: 1,
-            unknown: 0,
-            counts: Vec::new(),
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(vec![b'x'; bytes].into()),
+            ..LogAppended::default()
         };
         let event = Event::Logs(LogEvent::Appended(appended));
         vec![Envelope { seq: 1, origin: OriginId(0), source: SourceId(1), observed: Ts(0), mono: 0, event }].into()

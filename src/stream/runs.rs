@@ -249,18 +249,7 @@ mod tests {
         let mut runs = Runs::default();
         let lines = |seq, seed, seconds: &[i64]| {
             let counts = seconds.iter().map(|s| (*s, Counts::default())).collect();
-            let a = LogAppended {
-                generation: 0,
-                start: 0,
-                end: 1,
-                lines: 1,
-                unknown: 0,
-                counts,
-                span: None,
-                format: "json".into(),
-                seed,
-                bytes: None,
-            };
+            let a = LogAppended { end: 1, lines: 1, counts, format: "json".into(), seed, ..LogAppended::default() };
             envelope(seq, 1, Event::Logs(LogEvent::Appended(a)))
         };
         let mut first = begins("a", 9);

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
-use super::{Glyphs, Theme};
+use super::{Glyphs, Role, Theme};
 use crate::timeline::facts::Facts;
 use crate::timeline::{RequestId, Ts};
 
@@ -56,7 +56,7 @@ impl PaneCx<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowKey(pub CompactString);
 
-/// How bad something is; decides the role a verdict is drawn in.
+/// How bad something is; decides the [`Role`] a verdict is drawn in.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Nothing deviates.
@@ -67,6 +67,17 @@ pub enum Level {
     Warn,
     /// Wrong.
     Bad,
+}
+
+impl From<Level> for Role {
+    fn from(level: Level) -> Role {
+        match level {
+            Level::Calm => Role::Calm,
+            Level::Unknown => Role::Unknown,
+            Level::Warn => Role::Warn,
+            Level::Bad => Role::Bad,
+        }
+    }
 }
 
 /// The first line of a pane.

@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::logs::rows_query;
 use tempfile::TempDir;
 use warroom::signals::logs::event::LogEvent;
 use warroom::signals::logs::sources::tail::{Polled, Tail, TailOptions};
-use warroom::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
+use warroom::signals::logs::store::{Anchor, LogStore, StoreOptions};
 use warroom::timeline::{Filter, SourceId, TimeRange, Ts};
 
 /// Lines a second.
@@ -539,16 +540,7 @@ fn rows(store: &LogStore) -> Vec<String> {
 /// What is offered at the start of everything.
 fn offered(store: &LogStore) -> Option<Vec<String>> {
     let found = std::cell::RefCell::new(None);
-    let query = LogQuery {
-        request: 1,
-        slot: Slot::View,
-        filter: Filter::default(),
-        sources: None,
-        min_severity: None,
-        visible_until: Ts::MAX,
-        screen: 40,
-        ask: Ask::Rows { anchor: Anchor::End, before: 10_000, after: 0 },
-    };
+    let query = rows_query(Anchor::End, 10_000, 0);
     store.answer(&query, &|a| *found.borrow_mut() = a.older);
     found.into_inner().map(|o| o.names)
 }

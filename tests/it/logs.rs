@@ -25,7 +25,7 @@ fn store() -> LogStore {
     LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() })
 }
 
-fn rows_query(anchor: Anchor, before: usize, after: usize) -> LogQuery {
+pub fn rows_query(anchor: Anchor, before: usize, after: usize) -> LogQuery {
     LogQuery {
         request: 1,
         slot: Slot::View,

@@ -2,6 +2,7 @@
 
 mod attach;
 mod cli;
+mod crowded;
 mod database;
 mod demo;
 mod demo_backend;

@@ -50,16 +50,12 @@ fn letters(seq: u64, len: usize) -> Event {
         .collect();
     bytes.push(b'\n');
     Event::Logs(LogEvent::Appended(LogAppended {
-        generation: 0,
         start: seq * len as u64,
         end: (seq + 1) * len as u64,
         lines: 1,
-        unknown: 0,
-        counts: Vec::new(),
-        span: None,
         format: "text".into(),
-        seed: false,
         bytes: Some(bytes.into()),
+        ..LogAppended::default()
     }))
 }
 
@@ -443,16 +439,14 @@ fn databases_and_log_lines_stay_within_their_bars_on_disk_and_a_machine_of_pure_
         offset += text.len() as u64;
         lines += 100;
         put(Event::Logs(LogEvent::Appended(LogAppended {
-            generation: 0,
             start,
             end: offset,
             lines: 100,
-            unknown: 0,
             counts: vec![(at.secs(), counts)],
             span: Some((at, at)),
             format: "json".into(),
-            seed: false,
             bytes: Some(text.into_bytes().into()),
+            ..LogAppended::default()
         })));
         for frame in encoder.events(&batch) {
             match frame.stream {

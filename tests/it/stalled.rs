@@ -13,7 +13,7 @@ use warroom::signals::host::event::HostEvent;
 use warroom::signals::logs::event::LogEvent;
 use warroom::stream::recording::{Frame, Reader};
 
-/// How long nobody reads.
+/// How long nobody reads, unless a test says otherwise.
 const STALL: Duration = Duration::from_secs(5);
 
 /// warroom in a terminal whose reading can be stopped.
@@ -87,13 +87,13 @@ impl Screen {
         self.until(text, |s| s.seen.lock().unwrap().screen().contents().contains(text));
     }
 
-    /// Stops reading and writes log lines until [`STALL`] is over; whole frames are asked for, so that the pseudo-terminal
-    /// is full after a moment. Gives the lines written.
-    fn stall(&mut self) -> u64 {
+    /// Stops reading and writes log lines until the time is over; whole frames are asked for, so that the pseudo-terminal is
+    /// full after a moment. Gives the lines written.
+    fn stall(&mut self, time: Duration) -> u64 {
         self.read.store(false, Ordering::Relaxed);
         let mut log = std::fs::OpenOptions::new().append(true).open(&self.log).unwrap();
         let (began, mut lines) = (Instant::now(), 0);
-        while began.elapsed() < STALL {
+        while began.elapsed() < time {
             for _ in 0..20 {
                 lines += 1;
                 log.write_all(line(lines).as_bytes()).unwrap();
@@ -148,9 +148,19 @@ fn recorded(path: &Path) -> (Vec<f64>, u64) {
 
 #[test]
 fn a_terminal_that_nobody_reads_stops_frames_and_nothing_else() {
+    unread_for(STALL);
+}
+
+#[test]
+#[ignore = "a minute: ./test --machine runs it"]
+fn nor_does_one_that_nobody_reads_for_a_minute() {
+    unread_for(Duration::from_secs(60));
+}
+
+fn unread_for(time: Duration) {
     let mut s = Screen::start();
     s.shows("line number 0");
-    let lines = s.stall();
+    let lines = s.stall(time);
     let taken = s.bytes.load(Ordering::Relaxed);
     s.read.store(true, Ordering::Relaxed);
     s.shows(&format!("line number {lines} "));
@@ -160,7 +170,8 @@ fn a_terminal_that_nobody_reads_stops_frames_and_nothing_else() {
     s.until("end", |s| s.ended().is_some());
     assert_eq!(s.ended(), Some(0));
     let (gaps, recorded) = recorded(&s.recording);
-    assert!(gaps.len() >= 4 && gaps[0] < 2.5, "host samples were late by {gaps:?}");
+    let expected = time.as_secs() as usize - 1;
+    assert!(gaps.len() >= expected && gaps[0] < 2.5, "host samples were late by {gaps:?}");
     assert_eq!(recorded, lines, "every line was counted");
 }
 
@@ -168,7 +179,7 @@ fn a_terminal_that_nobody_reads_stops_frames_and_nothing_else() {
 fn a_terminal_that_nobody_reads_holds_nobody_up_who_ends_the_program() {
     let mut s = Screen::start();
     s.shows("line number 0");
-    s.stall();
+    s.stall(STALL);
     let asked = Instant::now();
     let pid = rustix::process::Pid::from_raw(s.child.process_id().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

@@ -11,6 +11,7 @@ use crate::app::looking;
 use crate::app::state::State;
 use crate::signals::logs::requests;
 use crate::timeline::Filter;
+use crate::ui::{Level, RowKey};
 
 /// One list action on the topmost overlay.
 pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
@@ -29,10 +30,8 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Open => return open(state),
         _ => return Vec::new(),
     };
-    let offers = state.own.offers.len();
     let terms = terms::terms(state).len();
-    let sources = rates::len(state);
-    let (columns, mutes) = (looking::choices(state).len(), looking::mutable(state).len());
+    let keys = keys(state);
     let picks = match state.view.overlays.last() {
         Some(Overlay::Pick(p)) => pick::len(state, &p.what),
         _ => 0,
@@ -45,15 +44,55 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Some(Overlay::Detail(d)) => d.move_by(by),
         Some(Overlay::Top(t)) => t.cursor = shift(t.cursor, t.len()),
         Some(Overlay::Menu { kind, cursor }) => *cursor = shift(*cursor, kind.lines().len()),
-        Some(Overlay::Offers { cursor }) => *cursor = shift(*cursor, offers),
+        Some(
+            Overlay::Offers { cursor }
+            | Overlay::Rates { cursor }
+            | Overlay::Columns { cursor }
+            | Overlay::Mutes { cursor },
+        ) => *cursor = cursor.moved(&keys, by),
         Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
-        Some(Overlay::Rates { cursor }) => *cursor = shift(*cursor, sources),
-        Some(Overlay::Columns { cursor }) => *cursor = shift(*cursor, columns),
-        Some(Overlay::Mutes { cursor }) => *cursor = shift(*cursor, mutes),
         Some(Overlay::Pick(p)) => p.cursor = shift(p.cursor, picks),
         _ => {}
     }
     Vec::new()
+}
+
+/// What the lines of the topmost list stand for, where their order changes by itself; none in the other lists.
+fn keys(state: &State) -> Vec<RowKey> {
+    let key = |name: &str| RowKey(name.into());
+    match state.view.overlays.last() {
+        Some(Overlay::Rates { .. }) => rates::keys(state),
+        Some(Overlay::Offers { .. }) => state.own.offers.iter().map(|o| key(&o.what)).collect(),
+        Some(Overlay::Columns { .. }) => looking::choices(state).iter().map(|c| key(c.name())).collect(),
+        Some(Overlay::Mutes { .. }) => looking::mutable(state).iter().map(|m| key(&m.mute.label)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The line under the cursor of the topmost list, where its order changes by itself; `None` when that line has gone.
+pub fn row(state: &State) -> Option<usize> {
+    let cursor = match state.view.overlays.last()? {
+        Overlay::Offers { cursor }
+        | Overlay::Rates { cursor }
+        | Overlay::Columns { cursor }
+        | Overlay::Mutes { cursor } => cursor,
+        _ => return None,
+    };
+    cursor.row(&keys(state))
+}
+
+/// The line that the cursor of a list lies on when it opens is the one that it stays on.
+pub fn settle(state: &mut State) {
+    let keys = keys(state);
+    if let Some(
+        Overlay::Offers { cursor }
+        | Overlay::Rates { cursor }
+        | Overlay::Columns { cursor }
+        | Overlay::Mutes { cursor },
+    ) = state.view.overlays.last_mut()
+    {
+        *cursor = cursor.settled(&keys);
+    }
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
@@ -61,17 +100,24 @@ fn open(state: &mut State) -> Vec<Effect> {
         let cursor = *cursor;
         return terms::toggle(state, cursor);
     }
+    let row = row(state);
+    if row.is_none() && !keys(state).is_empty() {
+        state.say(Level::Warn, "the line that the cursor was on has gone: j and k go to another");
+        return Vec::new();
+    }
+    // In an empty list there is nothing at all to open.
+    let row = row.unwrap_or(0);
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
-        Some(Overlay::Offers { cursor }) => take(state, cursor),
+        Some(Overlay::Offers { .. }) => take(state, row),
         Some(Overlay::Top(top)) => open_top(state, top),
-        Some(Overlay::Rates { cursor }) => rates::open(state, cursor),
+        Some(Overlay::Rates { .. }) => rates::open(state, row),
         // The list stays: one column hardly ever is all.
-        Some(Overlay::Columns { cursor }) => {
-            state.view.overlays.push(Overlay::Columns { cursor });
-            looking::choose(state, cursor)
+        Some(columns @ Overlay::Columns { .. }) => {
+            state.view.overlays.push(columns);
+            looking::choose(state, row)
         }
-        Some(Overlay::Mutes { cursor }) => looking::mute(state, cursor),
+        Some(Overlay::Mutes { .. }) => looking::mute(state, row),
         Some(Overlay::Pick(p)) => pick::choose(state, *p),
         _ => Vec::new(),
     }

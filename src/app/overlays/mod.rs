@@ -13,6 +13,7 @@ pub mod terms;
 pub mod top;
 pub mod writing;
 
+use crate::app::cursor::Cursor;
 use crate::app::effect::WriteAs;
 use crate::config::discover::Consent;
 use crate::signals::database::ending::Ending;
@@ -113,7 +114,7 @@ pub enum Overlay {
     /// Sources and offers.
     Offers {
         /// The line under the cursor.
-        cursor: usize,
+        cursor: Cursor,
     },
     /// An offer that comes with more rights than looking needs: what it means, and the one key that takes it.
     Consent {
@@ -125,17 +126,17 @@ pub enum Overlay {
     /// Columns of the log pane.
     Columns {
         /// The line under the cursor.
-        cursor: usize,
+        cursor: Cursor,
     },
     /// What is muted, and what could be.
     Mutes {
         /// The line under the cursor.
-        cursor: usize,
+        cursor: Cursor,
     },
     /// Log sources with their rates.
     Rates {
         /// The source under the cursor.
-        cursor: usize,
+        cursor: Cursor,
     },
     /// `q` with something unsaved.
     ReallyQuit {

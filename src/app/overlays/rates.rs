@@ -10,19 +10,20 @@ use crate::app::state::State;
 use crate::signals::logs::rates::{LOOK, SourceRate, chart, rates};
 use crate::timeline::Filter;
 use crate::timeline::time::short;
-use crate::ui::{PaneCx, Role, text};
+use crate::ui::{PaneCx, Role, RowKey, text};
 
 /// Columns of the small chart.
 const CHART: usize = 20;
 
-/// How many sources there are.
-pub fn len(state: &State) -> usize {
-    state.shown().logs.sources().count()
+/// What each line stands for: a source, whatever it is called.
+pub fn keys(state: &State) -> Vec<RowKey> {
+    let all = rates(&state.shown().logs, state.now());
+    all.iter().map(|r| RowKey(r.source.0.to_string().into())).collect()
 }
 
 /// The source under the cursor.
-pub fn chosen(state: &State, cursor: usize) -> Option<SourceRate> {
-    rates(&state.shown().logs, state.now()).into_iter().nth(cursor)
+pub fn chosen(state: &State, row: usize) -> Option<SourceRate> {
+    rates(&state.shown().logs, state.now()).into_iter().nth(row)
 }
 
 /// Title and lines of the box, the first line the names of its columns. Charts are drawn for what can be seen only:
@@ -130,11 +131,11 @@ pub fn signed(nanoseconds: i64) -> String {
 /// `c`: rows of the source under the cursor are placed where its clock would have put them if it were right, or where
 /// they say again.
 pub fn press(state: &mut State, key: Key) -> Option<Vec<Effect>> {
-    let Some(Overlay::Rates { cursor }) = state.view.overlays.last() else { return None };
+    let Some(Overlay::Rates { .. }) = state.view.overlays.last() else { return None };
     if key != Key::plain(KeyCode::Char('c')) {
         return None;
     }
-    let Some(rate) = chosen(state, *cursor) else { return Some(Vec::new()) };
+    let Some(rate) = super::lists::row(state).and_then(|row| chosen(state, row)) else { return Some(Vec::new()) };
     let by = match (state.view.moved.remove(&rate.source), state.view.skews.iter().find(|s| s.source == rate.source)) {
         (Some(_), _) => 0,
         (None, Some(skew)) => -skew.ahead,
@@ -156,8 +157,8 @@ fn figure(n: f64) -> String {
 }
 
 /// Enter: only the lines of this source.
-pub fn open(state: &mut State, cursor: usize) -> Vec<Effect> {
-    let Some(rate) = chosen(state, cursor) else { return Vec::new() };
+pub fn open(state: &mut State, row: usize) -> Vec<Effect> {
+    let Some(rate) = chosen(state, row) else { return Vec::new() };
     state.view.overlays.retain(|o| !matches!(o, Overlay::Rates { .. }));
     match Filter::parse(&super::lists::term("source", &rate.name)) {
         Ok(term) => {

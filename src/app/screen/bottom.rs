@@ -213,33 +213,9 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
         (Action::Help, "keys"),
         (Action::Quit, "quit"),
     ];
-    const LOGS: &[(Action, &str)] = &[
-        (Action::Note, "note"),
-        (Action::FilterRequest, "this request"),
-        (Action::EditFilter, "filter"),
-        (Action::Search, "search"),
-        (Action::NextError, "next error"),
-        (Action::NextChange, "next deploy"),
-        (Action::TopValues, "top"),
-        (Action::Zoom, "zoom"),
-        (Action::Pause, "pause"),
-        (Action::Help, "keys"),
-        (Action::Quit, "quit"),
-    ];
+    const LOGS: &[(Action, &str)] = &logs((Action::NextError, "next error"));
     // At the end there is no next one.
-    const FOLLOW: &[(Action, &str)] = &[
-        (Action::Note, "note"),
-        (Action::FilterRequest, "this request"),
-        (Action::EditFilter, "filter"),
-        (Action::Search, "search"),
-        (Action::PreviousError, "last error"),
-        (Action::NextChange, "next deploy"),
-        (Action::TopValues, "top"),
-        (Action::Zoom, "zoom"),
-        (Action::Pause, "pause"),
-        (Action::Help, "keys"),
-        (Action::Quit, "quit"),
-    ];
+    const FOLLOW: &[(Action, &str)] = &logs((Action::PreviousError, "last error"));
     const INCIDENT: &[(Action, &str)] = &[
         (Action::Note, "note"),
         (Action::Open, "back to that screen"),
@@ -274,6 +250,23 @@ fn wanted(state: &State) -> &'static [(Action, &'static str)] {
     } else {
         OTHER
     }
+}
+
+/// On the log pane, where `error` leads to the error that is of use there.
+const fn logs(error: (Action, &'static str)) -> [(Action, &'static str); 11] {
+    [
+        (Action::Note, "note"),
+        (Action::FilterRequest, "this request"),
+        (Action::EditFilter, "filter"),
+        (Action::Search, "search"),
+        error,
+        (Action::NextChange, "next deploy"),
+        (Action::TopValues, "top"),
+        (Action::Zoom, "zoom"),
+        (Action::Pause, "pause"),
+        (Action::Help, "keys"),
+        (Action::Quit, "quit"),
+    ]
 }
 
 fn hints(

@@ -53,7 +53,7 @@ pub fn draw(state: &State, cx: &PaneCx, places: &Places, buf: &mut Buffer) {
         }
         x += text::put(buf, x, area.y, room(x), &fact.number, cx.theme.style(Role::Key));
         x += text::put(buf, x, area.y, room(x), &fact.text, style);
-        x += text::put(buf, x, area.y, room(x), mark(fact.role), style);
+        x += text::put(buf, x, area.y, room(x), mark(fact), style);
     }
     if hidden.is_empty() {
         text::put(buf, x, area.y, area.width.saturating_sub(2), "nothing else deviates", cx.theme.style(Role::Dim));
@@ -69,18 +69,23 @@ struct Fact {
 }
 
 /// Behind what deviates, so that it is not the colour alone that says so; never cut.
-fn mark(role: Role) -> &'static str {
-    if matches!(role, Role::Warn | Role::Bad) { " !" } else { "" }
+fn mark(fact: &Fact) -> &'static str {
+    match fact.role {
+        Role::Warn | Role::Bad if fact.text.is_empty() => "!",
+        Role::Warn | Role::Bad => " !",
+        _ => "",
+    }
 }
 
 /// Columns that they take with their marks and the rules between them.
 fn needed(facts: &[Fact]) -> usize {
-    let widths = facts.iter().map(|f| text::width(&f.number) + text::width(&f.text) + mark(f.role).len());
+    let widths = facts.iter().map(|f| text::width(&f.number) + text::width(&f.text) + mark(f).len());
     widths.sum::<usize>() + 3 * facts.len().saturating_sub(1)
 }
 
 /// What deviates stays: what says nothing leaves first, then facts are said shortly, those of which that saves most first;
-/// then calm ones leave, from the right; then the longest are cut.
+/// then calm ones leave, from the right. What has no room whole even then is told by the number of its pane alone: of a fact
+/// that is cut in the middle nobody knows what it said. Only the first is cut, where it does not fit by itself.
 fn fit(facts: &mut Vec<Fact>, room: usize, ellipsis: &str) {
     let leave = |facts: &mut Vec<Fact>, which: Role| {
         while needed(facts) > room && facts.len() > 1 {
@@ -95,15 +100,25 @@ fn fit(facts: &mut Vec<Fact>, room: usize, ellipsis: &str) {
         longest.text = longest.short.clone();
     }
     leave(facts, Role::Text);
-    let mut over = needed(facts).saturating_sub(room);
-    while over > 0 {
-        let Some(longest) = facts.iter_mut().max_by_key(|f| text::width(&f.text)) else { return };
-        let width = text::width(&longest.text);
-        if width <= 6 {
-            return;
+    let whole: Vec<String> = facts.iter().map(|f| f.text.clone()).collect();
+    for i in (1..facts.len()).rev() {
+        if needed(facts) > room {
+            facts[i].text.clear();
         }
-        longest.text = text::fit(&longest.text, width - 1, ellipsis).into_owned();
-        over -= 1;
+    }
+    // What made room and need not have.
+    for (i, text) in whole.into_iter().enumerate().skip(1).filter(|(_, text)| !text.is_empty()) {
+        if facts[i].text.is_empty() {
+            facts[i].text = text;
+            if needed(facts) > room {
+                facts[i].text.clear();
+            }
+        }
+    }
+    let over = needed(facts).saturating_sub(room);
+    if let Some(first) = facts.first_mut().filter(|_| over > 0) {
+        let left = text::width(&first.text).saturating_sub(over);
+        first.text = text::fit(&first.text, left, ellipsis).into_owned();
     }
 }
 
@@ -141,5 +156,22 @@ mod tests {
         ];
         fit(&mut facts, 78, "…");
         assert_eq!(said(&facts), ["host 100 % cpu", "pool 10/10 wait 34", "▲1.4.2 18 s", "api ✕ 503"]);
+    }
+
+    #[test]
+    fn in_forty_columns_a_fact_stands_whole_or_its_pane_alone_does() {
+        let all = || {
+            vec![
+                fact(Role::Bad, "pool 10/10 wait 34 slow 719 ms", "pool 10/10 wait 34"),
+                fact(Role::Bad, "▲1.4.2 18 s ago", "▲1.4.2 18 s"),
+                fact(Role::Warn, "api ✕ 503", "api ✕"),
+            ]
+        };
+        let mut facts = all();
+        fit(&mut facts, 40, "…");
+        assert_eq!((said(&facts), needed(&facts)), (vec!["pool 10/10 wait 34", "", "api ✕"], 40));
+        let mut facts = all();
+        fit(&mut facts, 20, "…");
+        assert_eq!((said(&facts), needed(&facts)), (vec!["poo…", "", ""], 20));
     }
 }

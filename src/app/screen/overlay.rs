@@ -10,7 +10,7 @@ use crate::app::action::{ACTIONS, Action};
 use crate::app::keymap::Context;
 use crate::app::looking::{self, Choice};
 use crate::app::overlays::detail::Detail;
-use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, rates};
+use crate::app::overlays::{self, BoxLine, MenuKind, Overlay, compare, lists, rates};
 use crate::app::state::State;
 use crate::config::discover::Consent;
 use crate::timeline::Filter;
@@ -39,7 +39,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
                     ]
                 })
                 .collect();
-            low_list(cx, room, buf, "Commands", &lines, p.cursor);
+            low_list(cx, room, buf, "Commands", &lines, Some(p.cursor));
         }
         Some(Overlay::Menu { kind, cursor }) => {
             let lines: Vec<BoxLine> = kind
@@ -51,22 +51,24 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
                 MenuKind::Copy => "Send to the terminal's clipboard",
                 MenuKind::Write => "Write",
             };
-            low_list(cx, room, buf, title, &lines, *cursor);
+            low_list(cx, room, buf, title, &lines, Some(*cursor));
         }
-        Some(Overlay::Offers { cursor }) => {
+        Some(Overlay::Offers { .. }) => {
             let lines = offers(state);
-            list(cx, room, buf, "Sources", &lines, Some(*cursor), 0);
+            list(cx, room, buf, "Sources", &lines, lists::row(state), 0);
         }
-        Some(Overlay::Columns { cursor }) => {
-            low_list(cx, room, buf, "Columns: Enter shows or hides", &columns(state, cx), *cursor);
+        Some(Overlay::Columns { .. }) => {
+            low_list(cx, room, buf, "Columns: Enter shows or hides", &columns(state, cx), lists::row(state));
         }
-        Some(Overlay::Mutes { cursor }) => {
-            low_list(cx, room, buf, "Mute: Enter mutes, or takes it back", &mutes(state), *cursor);
+        Some(Overlay::Mutes { .. }) => {
+            low_list(cx, room, buf, "Mute: Enter mutes, or takes it back", &mutes(state), lists::row(state));
         }
-        Some(Overlay::Rates { cursor }) => {
+        Some(Overlay::Rates { .. }) => {
             let inner = room.width.saturating_sub(4) as usize;
-            let (title, lines) = rates::lines(state, cx, *cursor, room.height as usize, inner);
-            list(cx, room, buf, &title, &lines, Some(*cursor + 1), 0);
+            let row = lists::row(state);
+            let (title, lines) = rates::lines(state, cx, row.unwrap_or(0), room.height as usize, inner);
+            // Below the names of the columns.
+            list(cx, room, buf, &title, &lines, row.map(|r| r + 1), 0);
         }
         Some(Overlay::Compare { top }) => {
             let (title, lines) = compare::lines(state, cx, room.width.min(110).saturating_sub(4) as usize);
@@ -78,7 +80,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         }
         Some(Overlay::Terms { cursor }) => {
             let lines = terms(state);
-            low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, *cursor);
+            low_list(cx, room, buf, "Terms of the filter: all that are on must hold", &lines, Some(*cursor));
         }
         Some(Overlay::Consent { consent, .. }) => {
             let lines = consent_lines(consent, room.width.saturating_sub(6) as usize);
@@ -86,11 +88,11 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         }
         Some(Overlay::Pick(p)) => {
             let (title, lines) = overlays::pick::lines(state, p);
-            low_list(cx, room, buf, &title, &lines, p.cursor);
+            low_list(cx, room, buf, &title, &lines, Some(p.cursor));
         }
         Some(Overlay::Note(w)) if !w.above.is_empty() => {
             let lines: Vec<BoxLine> = w.above.iter().map(|l| vec![(Role::Text, l.clone())]).collect();
-            low_list(cx, room, buf, "The lines above", &lines, lines.len() - 1);
+            low_list(cx, room, buf, "The lines above", &lines, Some(lines.len() - 1));
         }
         Some(Overlay::Top(top)) => {
             let (title, lines) = top.lines(cx);
@@ -112,10 +114,10 @@ fn list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine
 }
 
 /// A box right above the bottom line.
-fn low_list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: usize) {
+fn low_list(cx: &PaneCx, room: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: Option<usize>) {
     let height = (lines.len() as u16 + 2).min(room.height / 2 + 2).min(room.height);
     let area = Rect { y: room.bottom() - height, height, ..room };
-    boxed(cx, area, buf, title, lines, Some(cursor), 0);
+    boxed(cx, area, buf, title, lines, cursor, 0);
 }
 
 fn boxed(cx: &PaneCx, area: Rect, buf: &mut Buffer, title: &str, lines: &[BoxLine], cursor: Option<usize>, top: usize) {

@@ -41,10 +41,24 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     }
     .draw(chart, buf);
     out.strip = Some((chart, window));
+    let logs = &state.shown().logs;
+    let counted = logs.counted();
+    let uncounted = counted.is_none_or(|c| cx.now < c.start);
+    if let Some(counted) = counted.filter(|_| uncounted) {
+        // An empty chart would read as silence. On that side of the playhead where there is more room.
+        let from = counted.start.hms(cx.zone);
+        let column = window.column(cx.now, width).unwrap_or(width) as u16;
+        let (x, room) = if column < chart.width / 2 {
+            (chart.x + column + 2, chart.width.saturating_sub(column + 2))
+        } else {
+            (chart.x, column.saturating_sub(1))
+        };
+        let said = [format!("nothing counted before {from}"), format!("nothing before {from}")];
+        let said = said.iter().find(|s| text::width(s) <= usize::from(room)).unwrap_or(&from);
+        text::put(buf, x, chart.y, room, said, cx.theme.style(Role::Dim));
+    }
     if rate > 0 {
         let f = cx.facts;
-        let logs = &state.shown().logs;
-        let uncounted = logs.counted().is_none_or(|c| cx.now < c.start);
         let stage = logs.outage(cx.now).map(|e| e.stage);
         let over = stage == Some(Stage::Calming);
         let volume = counts.iter().all(|c| c.at_least(crate::timeline::Severity::Error) == 0);

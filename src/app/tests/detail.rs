@@ -1,6 +1,7 @@
 //! The record view: fields, what can be done with each, the record itself.
 
-use super::world::{API, BROKEN, World, t, two_requests};
+use super::stories::{BROKEN, two_requests};
+use super::world::{API, World, t};
 use crate::app::effect::Effect;
 use crate::timeline::Severity;
 
@@ -82,7 +83,7 @@ fn fields_lines_and_records_are_copied_and_a_frame_opens_in_the_editor() {
 
 #[test]
 fn a_row_of_another_pane_has_no_fields_to_filter_logs_by() {
-    let mut w = super::world::outage().sized(120, 36);
+    let mut w = super::stories::outage().sized(120, 36);
     w.press("4 enter =");
     assert_eq!(w.overlays(), ["detail"]);
     assert!(w.state.view.filter.is_empty() && w.text().contains("move to a field of a log row first"), "{}", w.text());

@@ -1,6 +1,7 @@
 //! Notes: what goes in with them, and what happens until they are on disk.
 
-use super::world::{BROKEN, outage, t, two_requests};
+use super::stories::{BROKEN, outage, two_requests};
+use super::world::t;
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
 use crate::app::effect::{Draft, Effect};

@@ -1,6 +1,7 @@
 //! The one filter, and looking for rows.
 
-use super::world::{BROKEN, CALM, World, outage, t, two_requests};
+use super::stories::{BROKEN, CALM, outage, two_requests};
+use super::world::{World, t};
 use crate::app::effect::Effect;
 use crate::app::input::Input;
 

@@ -1,6 +1,7 @@
 //! Coming back to the screen of a note, settling hypotheses, checklists, reports, and whether it is over.
 
-use super::world::{BROKEN, World, goes_on, outage, t, two_requests};
+use super::stories::{BROKEN, goes_on, outage, two_requests};
+use super::world::{World, t};
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
 use crate::app::effect::{Draft, Effect, NoteChange};

@@ -1,6 +1,7 @@
 //! Overlays, their order, and the way out.
 
-use super::world::{World, outage, t, two_requests};
+use super::stories::{outage, two_requests};
+use super::world::{World, t};
 use crate::app::action::{ACTIONS, Action};
 use crate::app::arrival::{Arrival, OfferRow};
 use crate::app::arrive::arrive;

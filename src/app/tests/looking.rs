@@ -1,6 +1,7 @@
 //! How rows are looked at: sideways, wrapped, in columns, collapsed, muted, marked.
 
-use super::world::{API, NGINX, World, outage, t, two_requests};
+use super::stories::{outage, two_requests};
+use super::world::{API, NGINX, World, t};
 use crate::timeline::{Severity, SourceKind, Ts};
 
 /// Forty lines a second for a second, three of four of them the same but for numbers.

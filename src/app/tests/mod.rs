@@ -9,5 +9,6 @@ mod keys;
 mod looking;
 mod screens;
 mod sources;
+pub(crate) mod stories;
 mod time;
 pub(crate) mod world;

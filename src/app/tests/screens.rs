@@ -6,7 +6,8 @@ use std::path::Path;
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
-use super::world::{World, failing, outage};
+use super::stories::{failing, outage};
+use super::world::World;
 use crate::app::input::Input;
 use crate::ui::theme::Role;
 use crate::ui::{Glyphs, Theme};

@@ -75,3 +75,46 @@ fn a_clock_that_is_off_is_measured_by_shared_requests_corrected_by_a_key_and_tak
     w.press("c esc");
     assert!(!order(&mut w) && !w.text().contains("corrected"), "{}", w.text());
 }
+
+#[test]
+fn the_cursor_of_the_list_stays_on_its_source_while_the_order_changes() {
+    let mut w = half_quiet().sized(100, 24);
+    w.press("S");
+    let line = |w: &mut World, name: &str| -> (usize, String) {
+        let text = w.text();
+        let mut lines = text.lines().enumerate().filter(|(_, l)| l.contains(name) && l.contains("····"));
+        lines.next().map(|(i, l)| (i, l.to_owned())).expect("a line")
+    };
+    let order = |w: &mut World| line(w, "nginx ") < line(w, "api ");
+    assert!(order(&mut w), "who went quiet comes first: {}", w.text());
+    // It speaks again, and the other one has errors.
+    let lines = |text: &str, severity| -> Vec<_> {
+        (0..20).map(|i| (Ts(t("14:05:01").0 + i * 90_000_000), severity, format!("\"msg\":\"{text}\""))).collect()
+    };
+    w.lines(NGINX, &lines("GET /", Severity::Info));
+    w.lines(API, &lines("broken", Severity::Error));
+    w.tick(t("14:05:04"));
+    assert!(!order(&mut w), "{}", w.text());
+    assert!(line(&mut w, "nginx ").1.contains("▌ nginx"), "{}", w.text());
+    w.press("enter");
+    assert_eq!(w.state.view.filter.to_string(), "source=nginx");
+}
+
+#[test]
+fn a_line_of_a_list_that_has_gone_opens_nothing_and_the_next_key_goes_to_another() {
+    let mut w = half_quiet().sized(100, 24);
+    w.press("1 U");
+    assert_eq!(w.overlays(), ["mutes"]);
+    let before = w.text();
+    assert!(before.contains("served"), "{before}");
+    // Another line came, and is the newest row now: what would be muted is not what was read.
+    w.lines(API, &[(t("14:05:01"), Severity::Error, "\"msg\":\"wholly different\"".into())]);
+    w.tick(t("14:05:03"));
+    w.settle();
+    assert!(w.text().contains("wholly different"), "{}", w.text());
+    assert!(w.press("enter").is_empty());
+    assert_eq!(w.overlays(), ["mutes"], "{}", w.text());
+    assert!(w.state.logs.mutes().all().is_empty());
+    w.press("j enter");
+    assert_eq!(w.state.logs.mutes().all().len(), 1);
+}

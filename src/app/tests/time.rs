@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{API, World, outage, t, two_requests};
+use super::stories::{outage, two_requests};
+use super::world::{API, World, t};
 use crate::app::playhead::{Playhead, SPEEDS};
 use crate::timeline::Severity;
 
@@ -168,4 +169,17 @@ fn a_pinned_instant_is_compared_with_the_playhead_figure_by_figure() {
     assert!(w.overlays().is_empty() && w.state.view.pinned.is_some(), "Esc keeps the pin");
     w.press("c c");
     assert!(w.overlays().is_empty() && w.state.view.pinned.is_none());
+}
+
+#[test]
+fn before_anything_was_counted_the_strip_says_so_and_from_when_it_was() {
+    for (width, height, said) in [(120, 36, "nothing counted before"), (40, 12, "nothing before")] {
+        let mut w = outage().sized(width, height);
+        assert!(!w.text().contains(said), "{}", w.text());
+        let first = w.state.timeline.logs.counted().expect("lines").start;
+        w.state.player.go_to(first - std::time::Duration::from_secs(600));
+        w.settle();
+        let said = format!("{said} {}", first.hms(&w.state.settings.zone));
+        assert!(w.text().contains(&said), "{}", w.text());
+    }
 }

@@ -113,6 +113,7 @@ fn sample(s: &Value) -> HostSample {
             memory_full_pct: of("psi-mem", "full_avg10"),
             io_some_pct: of("psi-io", "some_avg10"),
             io_full_pct: of("psi-io", "full_avg10"),
+            since_last: None,
         });
     }
     out

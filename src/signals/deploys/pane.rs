@@ -171,15 +171,6 @@ fn glyph<'a>(row: &Row<'_>, cx: &PaneCx<'a>) -> (&'a str, Role) {
     (cx.glyphs.mark(kind), role)
 }
 
-fn role(level: Level) -> Role {
-    match level {
-        Level::Calm => Role::Calm,
-        Level::Unknown => Role::Unknown,
-        Level::Warn => Role::Warn,
-        Level::Bad => Role::Bad,
-    }
-}
-
 /// Draws the pane below its title; the verdict is its first line.
 pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
     let area = area.intersection(buf.area);
@@ -190,7 +181,7 @@ pub fn draw(history: &DeploysHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer)
     }
     let verdict = judge(history, &rows, cx);
     let inner = area.width.saturating_sub(1);
-    text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
+    text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(verdict.level.into()));
     let lines = usize::from(area.height) - 1;
     if rows.is_empty() {
         let told = cx.facts.failing(SourceKind::Deploys).is_some() || cx.facts.awaited(SourceKind::Deploys).is_some();

@@ -155,15 +155,6 @@ pub fn glance(history: &HealthHistory, cx: &PaneCx) -> Glance {
     Glance { level, text, short }
 }
 
-fn role(level: Level) -> Role {
-    match level {
-        Level::Calm => Role::Calm,
-        Level::Unknown => Role::Unknown,
-        Level::Warn => Role::Warn,
-        Level::Bad => Role::Bad,
-    }
-}
-
 /// Draws the pane below its title; the verdict is its first line.
 pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> PaneFrame {
     let area = area.intersection(buf.area);
@@ -174,7 +165,7 @@ pub fn draw(history: &HealthHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) 
     }
     let verdict = judge(history, &states, cx);
     let inner = area.width.saturating_sub(1);
-    text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(role(verdict.level)));
+    text::put(buf, area.x + 1, area.y, inner, &verdict.text, cx.theme.style(verdict.level.into()));
     let lines = usize::from(area.height) - 1;
     if states.is_empty() {
         let sourced = |kind| cx.facts.failing(kind).is_some() || cx.facts.awaited(kind).is_some();

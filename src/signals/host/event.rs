@@ -155,6 +155,20 @@ pub struct Pressure {
     pub memory_full_pct: f32,
     pub io_some_pct: f32,
     pub io_full_pct: f32,
+    /// The same since the sample before, of the kernel's running totals: a mean of ten seconds speaks of a shortage for
+    /// seconds after it has ended. `None` where only the mean is known, as in recordings of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since_last: Option<Stalls>,
+}
+
+/// Share of the time between two samples in which some, or all (full), tasks waited for a resource.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Stalls {
+    pub cpu_some_pct: f32,
+    pub memory_full_pct: f32,
+    pub io_full_pct: f32,
 }
 
 /// One disk between two looks.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::amount::{bytes, of, pct};
-use super::event::{HostSample, OomKill};
+use super::event::{HostSample, OomKill, Stalls};
 use super::history::{HostHistory, MountNow};
 use crate::timeline::time::short;
 use crate::timeline::{Entry, TimeRange, Ts};
@@ -34,6 +34,18 @@ const SETTLES: Duration = Duration::from_secs(120);
 /// Where there is no pressure, the CPU is busy or not over this time.
 const BUSY_OVER: Duration = Duration::from_secs(10);
 
+/// Above this share of ten seconds in which some task waited, CPU is short; it is over below [`CPU_OVER_PCT`].
+const CPU_PCT: f32 = 40.0;
+const CPU_OVER_PCT: f32 = 25.0;
+/// Above this share of ten seconds in which all tasks waited, memory is short.
+const MEMORY_PCT: f32 = 5.0;
+/// The same for IO.
+const IO_PCT: f32 = 10.0;
+/// Below this the CPU is idle.
+const IDLE_PCT: f32 = 25.0;
+/// The kernel's mean of ten seconds counts only while these seconds still hold some of it.
+const STILL: Duration = Duration::from_secs(3);
+
 /// Everything that deviates at `now`, worst first, then in the order in which it should be looked at.
 pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
     let mut out = Vec::new();
@@ -45,7 +57,7 @@ pub fn findings(h: &HostHistory, now: Ts, zone: &TimeZone) -> Vec<Finding> {
     }
     let mounts = h.mounts(now);
     if let Some(e) = h.latest(now).filter(|e| now.since(e.at) <= STALE) {
-        figures(&e.value, cpu_short(h, now), &mut add);
+        figures(&e.value, still(h, e.at), cpu_short(h, now), &mut add);
     }
     for m in &mounts {
         if let Some((bad, text)) = mount(h, m, now, zone) {
@@ -87,20 +99,52 @@ fn oom(kills: &[&Entry<OomKill>], now: Ts) -> Option<String> {
     Some(text)
 }
 
+/// Whether tasks still wait for a resource.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+struct Still {
+    cpu: bool,
+    memory: bool,
+    io: bool,
+}
+
+/// What was waited for in the seconds up to the sample of `at`. The kernel's mean goes on for ten seconds after a shortage has
+/// ended; what was waited since the sample before does not. A quarter of what is called short is still some of it: single
+/// calm seconds within a shortage end nothing. Where only the mean is known, a CPU that is idle is waited for by nobody, and
+/// of memory and IO there is nothing to doubt the mean by.
+fn still(h: &HostHistory, at: Ts) -> Still {
+    let last = || h.samples(at).take_while(|e| at.since(e.at) < STILL).map(|e| &e.value);
+    let mean = |figures: &mut dyn Iterator<Item = f32>| {
+        let (sum, n) = figures.fold((0.0, 0.0f32), |(sum, n), v| (sum + v, n + 1.0));
+        (n > 0.0).then(|| sum / n)
+    };
+    let waited = |of: fn(&Stalls) -> f32| {
+        mean(&mut last().filter_map(|s| s.pressure.and_then(|p| p.since_last)).map(|stalls| of(&stalls)))
+    };
+    let busy = || mean(&mut last().map(|s| s.cpu.busy_pct() + s.cpu.steal_pct));
+    Still {
+        cpu: waited(|s| s.cpu_some_pct).map_or_else(|| busy().is_none_or(|b| b >= IDLE_PCT), |w| w >= CPU_PCT / 4.0),
+        memory: waited(|s| s.memory_full_pct).is_none_or(|w| w >= MEMORY_PCT / 4.0),
+        io: waited(|s| s.io_full_pct).is_none_or(|w| w >= IO_PCT / 4.0),
+    }
+}
+
 /// Whether work waits for a CPU. Pressure, which the kernel takes over ten seconds, decides: how busy the CPU is in one
-/// second does not. Short from 40 % on until below 25 %; where there is no pressure, by the load of the last minute while
-/// the CPU is busy. What the samples of the last minutes say is all that counts, so that a seek comes to the same.
+/// second does not. Short from 40 % on until below 25 %, or until nothing waits any more; where there is no pressure, by the
+/// load of the last minute while the CPU is busy. What the samples of the last minutes say is all that counts, so that a
+/// seek comes to the same.
 fn cpu_short(h: &HostHistory, now: Ts) -> bool {
-    let decides = |s: &HostSample| {
+    let decides = |e: &Entry<HostSample>| {
+        let s = &e.value;
         let load = s.load_1_5_15[0] / s.cores().max(1) as f32;
         let (on, off) = match s.pressure {
-            Some(p) => (p.cpu_some_pct >= 40.0, p.cpu_some_pct < 25.0),
+            Some(_) if !still(h, e.at).cpu => (false, true),
+            Some(p) => (p.cpu_some_pct >= CPU_PCT, p.cpu_some_pct < CPU_OVER_PCT),
             None => (load >= 2.0, load < 1.5),
         };
         (on || off).then_some(on)
     };
     let lately = h.samples(now).take_while(|e| now.since(e.at) <= SETTLES);
-    let short = lately.filter_map(|e| decides(&e.value)).next().unwrap_or(false);
+    let short = lately.filter_map(decides).next().unwrap_or(false);
     let has_pressure = h.latest(now).is_some_and(|e| e.value.pressure.is_some());
     // A load that waits for disks is no shortage of CPU.
     let busy = || {
@@ -112,24 +156,24 @@ fn cpu_short(h: &HostHistory, now: Ts) -> bool {
     short && (has_pressure || busy())
 }
 
-fn figures(s: &HostSample, short: bool, add: &mut impl FnMut(bool, &'static str, String)) {
+fn figures(s: &HostSample, still: Still, short: bool, add: &mut impl FnMut(bool, &'static str, String)) {
     let (used, total, of_container) = s.memory_used_of();
     let share = if total == 0 { 0.0 } else { used as f64 / total as f64 * 100.0 };
     let psi = s.pressure.unwrap_or_default();
     let swapping = s.swap.in_bytes_per_s.saturating_add(s.swap.out_bytes_per_s);
-    let thrash = psi.memory_full_pct >= 5.0 || (swapping > 4 << 20 && share > 85.0);
+    let thrash = (still.memory && psi.memory_full_pct >= MEMORY_PCT) || (swapping > 4 << 20 && share > 85.0);
     if total > 0 && (thrash || share >= 95.0) {
         let whose = if of_container { " (container limit)" } else { "" };
         let mut text = format!("memory short: {}{whose}", of(used, total));
         if swapping > 64 << 10 {
             text.push_str(&format!(", swapping {}/s", bytes(swapping)));
         }
-        if psi.memory_full_pct >= 0.5 {
+        if still.memory && psi.memory_full_pct >= 0.5 {
             text.push_str(&format!("; everything waits for memory {} % of the time (psi)", pct(psi.memory_full_pct)));
         }
         add(thrash || share >= 98.0, "memory", text);
     }
-    if psi.io_full_pct >= 10.0 {
+    if still.io && psi.io_full_pct >= IO_PCT {
         add(
             psi.io_full_pct >= 25.0,
             "io",

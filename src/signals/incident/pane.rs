@@ -152,12 +152,7 @@ pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
         return PaneFrame::default();
     }
     let said = verdict(history, cx);
-    let style = cx.theme.style(match said.level {
-        Level::Calm => Role::Calm,
-        Level::Unknown => Role::Unknown,
-        Level::Warn => Role::Warn,
-        Level::Bad => Role::Bad,
-    });
+    let style = cx.theme.style(said.level.into());
     put(buf, area.x + 1, area.y, area.width - 1, &said.text, style);
 
     let ledger = history.ledger(cx.now);

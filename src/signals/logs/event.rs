@@ -36,7 +36,7 @@ tag_first!(LogEvent, "kind", { "opened" => Opened, "appended" => Appended });
 pub const ALL: u64 = u64::MAX;
 
 /// A generation began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogOpened {
     /// Its number.
     pub generation: u32,
@@ -57,7 +57,7 @@ pub struct LogOpened {
 }
 
 /// Whole lines that were appended to a generation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LogAppended {
     /// Which generation.
     pub generation: u32,

@@ -353,16 +353,12 @@ mod tests {
             c.add(Some(Severity::Error), errors);
             c.add(Some(Severity::Info), 100);
             let a = LogAppended {
-                generation: 0,
                 start: s as u64,
                 end: s as u64 + 1,
                 lines: 100 + errors,
-                unknown: 0,
                 counts: vec![(s, c)],
-                span: None,
                 format: "json".into(),
-                seed: false,
-                bytes: None,
+                ..LogAppended::default()
             };
             h.apply(s as u64, SourceId(source), Ts::from_secs(s), &LogEvent::Appended(a));
         }
@@ -463,16 +459,13 @@ mod tests {
                 (s, c)
             });
             let a = LogAppended {
-                generation: 0,
                 start: from as u64,
                 end: from as u64 + 1,
                 lines: 1_000,
-                unknown: 0,
                 counts: counts.collect(),
-                span: None,
                 format: "json".into(),
                 seed: true,
-                bytes: None,
+                ..LogAppended::default()
             };
             seeded.apply(from as u64, SourceId(1), Ts::from_secs(from + 9), &LogEvent::Appended(a));
         }
@@ -519,16 +512,13 @@ mod tests {
                 let mut c = Counts::default();
                 c.add(Some(Severity::Info), 10);
                 let a = LogAppended {
-                    generation: 0,
                     start: s as u64,
                     end: s as u64 + 1,
                     lines: 10,
-                    unknown: 0,
                     counts: vec![(s, c)],
-                    span: None,
                     format: "text".into(),
-                    bytes: None,
                     seed,
+                    ..LogAppended::default()
                 };
                 h.apply(Seq::default(), SourceId(source), Ts::from_secs(s), &LogEvent::Appended(a));
             }

@@ -247,12 +247,7 @@ fn head(history: &LogsHistory, view: &LogView, cx: &PaneCx, area: Rect, buf: &mu
             v.text = if text::width(&told) + was.len() <= room { told + &was } else { told };
         }
     }
-    let role = match v.level {
-        Level::Calm => Role::Calm,
-        Level::Unknown => Role::Unknown,
-        Level::Warn => Role::Warn,
-        Level::Bad => Role::Bad,
-    };
+    let role = Role::from(v.level);
     let mut width = area.width.saturating_sub(1);
     if view.progress().is_some() && !view.rows().is_empty() {
         let note = reading(view);

@@ -51,24 +51,18 @@ fn second(h: &mut LogsHistory, s: i64, infos: u32, errors: u32) {
     c.add(Some(Severity::Info), infos);
     c.add(Some(Severity::Error), errors);
     let a = LogAppended {
-        generation: 0,
-        start: 0,
         end: 1,
         lines: infos + errors,
-        unknown: 0,
         counts: vec![(s, c)],
-        span: None,
         format: "json".into(),
-        seed: false,
-        bytes: None,
+        ..LogAppended::default()
     };
     h.apply(s as u64, SourceId(1), Ts::from_secs(s), &LogEvent::Appended(a));
 }
 
 fn history(errors: u32) -> LogsHistory {
     let mut h = LogsHistory::default();
-    let opened =
-        LogOpened { generation: 0, path: None, file: None, size: 0, head: None, format: None, request_id: Vec::new() };
+    let opened = LogOpened::default();
     h.apply(1, SourceId(1), Ts::from_secs(50_000), &LogEvent::Opened(opened));
     (50_000..50_170).for_each(|s| second(&mut h, s, 38, 0));
     (50_170..50_602).for_each(|s| second(&mut h, s, 38, errors));
@@ -184,8 +178,7 @@ fn no_control_byte_of_a_line_reaches_the_screen() {
 #[test]
 fn an_outage_that_is_over_is_told_of_for_ten_minutes_and_errors_only_over_what_is_known() {
     let mut h = LogsHistory::default();
-    let opened =
-        LogOpened { generation: 0, path: None, file: None, size: 0, head: None, format: None, request_id: Vec::new() };
+    let opened = LogOpened::default();
     h.apply(1, SourceId(1), Ts::from_secs(0), &LogEvent::Opened(opened));
     (0..900).for_each(|s| second(&mut h, s, 38, 0));
     (900..974).for_each(|s| second(&mut h, s, 38, 40));

@@ -1,6 +1,7 @@
 //! The view as a triple: the lines there are, what is done, the lines shown.
 
 use super::*;
+use crate::signals::logs::store::{Ask, LogArrival, LogQuery};
 
 pub fn row(i: i64) -> LogRow {
     let text = format!("line {i}");

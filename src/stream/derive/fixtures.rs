@@ -28,16 +28,13 @@ fn facts(input: &[u8], lines: usize) -> Vec<String> {
         let times = formats::records(bytes, format, &cx).filter_map(|s| s.head.time);
         let span = times.fold(None, |s: Option<(Ts, Ts)>, t| Some(s.map_or((t, t), |(a, b)| (a.min(t), b.max(t)))));
         let batch = LogEvent::Appended(LogAppended {
-            generation: 0,
             start: at as u64,
             end: end as u64,
             lines: 1,
-            unknown: 0,
-            counts: Vec::new(),
             span,
             format: format.name().into(),
-            seed: false,
             bytes: Some(bytes.into()),
+            ..LogAppended::default()
         });
         for event in derive.derive(SourceId(1), "db", &batch) {
             let Event::Database(event) = event else { panic!("{event:?}") };

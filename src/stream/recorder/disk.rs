@@ -317,16 +317,12 @@ mod tests {
         counts.add(Some(severity), 2);
         let text = "one line\nand another\n";
         let a = LogAppended {
-            generation: 0,
-            start: 0,
             end: text.len() as u64,
             lines: 2,
-            unknown: 0,
             counts: vec![(1, counts)],
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(text.as_bytes().into()),
+            ..LogAppended::default()
         };
         let event = Event::Logs(LogEvent::Appended(a));
         Envelope { seq, origin: OriginId(0), source: SourceId(1), observed: Ts::from_secs(1), mono: 0, event }

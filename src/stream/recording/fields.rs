@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::signals::database::event::{Activity, PoolFigures, Session, StatementDelta, Statements};
 use crate::signals::health::event::Probe;
 use crate::signals::host::event::{
-    CgroupLimits, DiskIo, HostSample, Mount, OwnCost, Pressure, ProcessRow, ProcessTable, UnitUse,
+    CgroupLimits, DiskIo, HostSample, Mount, OwnCost, Pressure, ProcessRow, ProcessTable, Stalls, UnitUse,
 };
 use crate::timeline::Ts;
 
@@ -34,7 +34,7 @@ const LABELS: [&str; 7] = [".pid", ".ppid", ".started_s", ".queryid", ".version"
 pub fn fields() -> Vec<Field> {
     let sample = HostSample {
         cores_user_system_iowait_steal_pct: vec![[0; 4]],
-        pressure: Some(Pressure::default()),
+        pressure: Some(Pressure { since_last: Some(Stalls::default()), ..Pressure::default() }),
         disks: vec![DiskIo::default()],
         cgroup: Some(CgroupLimits {
             memory_limit_bytes: Some(0),

@@ -109,16 +109,12 @@ mod tests {
         let text: String =
             (1..=300u64).map(|n| format!("request_id={:016x} did\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
         let a = LogAppended {
-            generation: 0,
-            start: 0,
             end: text.len() as u64,
             lines: 300,
-            unknown: 0,
             counts: vec![(1, counts)],
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(text.as_bytes().into()),
+            ..LogAppended::default()
         };
         let event = Event::Logs(LogEvent::Appended(a));
         let e = Envelope { seq: 1, origin: OriginId(0), source: SourceId(1), observed: Ts(0), mono: 0, event };

@@ -1,19 +1,21 @@
 //! Reads the filter language. Every error says where, and what to write.
 
+mod pattern;
+mod words;
+
 use std::sync::Arc;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::RegexBuilder;
 
+use self::pattern::REGEX_SIZE;
 use super::compare::Value;
-use super::{Clock, FilterError, Op, Part, Pattern, Request, Term, Test, Words, field, mistakes};
+use super::{Clock, FilterError, Op, Request, Term, Test, Words, field, mistakes};
 use crate::timeline::request_id::is_id_key;
 use crate::timeline::{RequestId, Severity, Ts, time_text};
 
 /// Longest filter and deepest nesting that are read.
 const LONGEST: usize = 16 * 1024;
 const DEEPEST: u32 = 16;
-/// Most memory that one regular expression may take, compiled.
-const REGEX_SIZE: usize = 1 << 20;
 
 pub(super) struct Parser<'a> {
     text: &'a str,
@@ -234,61 +236,6 @@ impl<'a> Parser<'a> {
         Ok(Test::Any(lists))
     }
 
-    /// `/…/` or `/…/i`; `None` when it is a path. A pattern ends at the first `/` behind which a term may end; what holds
-    /// further slashes before a blank is a path.
-    fn pattern(&mut self) -> Parsed<Option<Pattern>> {
-        let start = self.at;
-        let body = start + 1;
-        let (mut escaped, mut slashes, mut blanks) = (false, false, false);
-        for (i, c) in self.text[body..].char_indices() {
-            let here = body + i;
-            match c {
-                _ if escaped => escaped = false,
-                '\\' => escaped = true,
-                '/' => {
-                    let after = &self.text[here + 1..];
-                    let any_case = after.starts_with('i') && self.ends(after.chars().nth(1));
-                    if here > body && (any_case || self.ends(after.chars().next())) {
-                        self.at = here + 1 + usize::from(any_case);
-                        let source = unescape_slashes(&self.text[body..here]);
-                        return self.compile(source, any_case, start).map(Some);
-                    }
-                    slashes = true;
-                    if blanks {
-                        break;
-                    }
-                }
-                c if c.is_whitespace() => {
-                    blanks = true;
-                    if slashes {
-                        break;
-                    }
-                }
-                _ => {}
-            }
-        }
-        self.at = start;
-        Ok(None)
-    }
-
-    fn compile(&self, source: String, any_case: bool, at: usize) -> Parsed<Pattern> {
-        match regex(&source, any_case) {
-            Ok(regex) => {
-                let part = Part::new(&source, any_case);
-                Ok(Pattern { source, any_case, regex: Arc::new(regex), part })
-            }
-            Err(e) => {
-                // The last line of the message is the reason; the rest draws the pattern.
-                let whole = e.to_string();
-                let why = whole.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.fail(
-                    at,
-                    format!("the regular expression /{source}/ does not hold: {why}; quote it to look for the text"),
-                )
-            }
-        }
-    }
-
     /// The name and the sign at the start of a comparison, and their length.
     fn field_and_sign(&self) -> Option<(&'a str, Sign, usize)> {
         let rest = self.rest();
@@ -416,21 +363,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn field_pattern(&mut self, name: &str, at: usize) -> Parsed<Test> {
-        let pattern = if self.peek() == Some('/') { self.pattern()? } else { None };
-        let pattern = match pattern {
-            Some(p) => p,
-            None => {
-                let source = if self.peek() == Some('"') { self.quoted()? } else { self.raw_word() };
-                self.compile(source, false, at)?
-            }
-        };
-        if !self.ends(self.peek()) {
-            return self.fail(self.at, "a blank is missing behind the pattern");
-        }
-        Ok(Test::FieldPattern { name: name.to_owned(), pattern })
-    }
-
     fn not_for_requests<T>(&self, name: &str, at: usize) -> Parsed<T> {
         self.fail(at, format!("`{name}` takes = or !=: {name}=7f3a…; the ID is looked for in the whole record"))
     }
@@ -464,99 +396,4 @@ impl<'a> Parser<'a> {
         }
         Ok(Test::Request(out))
     }
-
-    /// Values parted by `|`, each bare or quoted.
-    fn pieces(&mut self) -> Parsed<Vec<Piece>> {
-        let mut pieces = Vec::new();
-        loop {
-            let quoted = self.peek() == Some('"');
-            let text = if quoted { self.quoted()? } else { self.word() };
-            pieces.push(Piece { text, quoted });
-            match self.peek() {
-                Some('|') => self.at += 1,
-                c if self.ends(c) => return Ok(pieces),
-                _ => return self.fail(self.at, "a blank is missing behind the closing quote"),
-            }
-        }
-    }
-
-    /// A bare word, up to a blank or `|`.
-    fn word(&mut self) -> String {
-        let rest = self.rest();
-        let end = rest.char_indices().find(|&(_, c)| c == '|' || self.ends(Some(c))).map_or(rest.len(), |(i, _)| i);
-        self.at += end;
-        rest[..end].to_owned()
-    }
-
-    /// A bare word, up to a blank.
-    fn raw_word(&mut self) -> String {
-        let rest = self.rest();
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        // In a group a `)` that closes nothing in the word itself closes the group.
-        let end = match rest[..end].rfind(|c| c != ')') {
-            Some(_) if self.depth > 0 => {
-                let word = &rest[..end];
-                let mut open = 0i32;
-                word.char_indices()
-                    .find(|&(_, c)| {
-                        open += i32::from(c == '(') - i32::from(c == ')');
-                        open < 0
-                    })
-                    .map_or(end, |(i, _)| i)
-            }
-            _ => end,
-        };
-        self.at += end;
-        rest[..end].to_owned()
-    }
-
-    fn quoted(&mut self) -> Parsed<String> {
-        let start = self.at;
-        let mut out = String::new();
-        let mut chars = self.text[start + 1..].char_indices();
-        while let Some((i, c)) = chars.next() {
-            match c {
-                '"' => {
-                    self.at = start + 1 + i + 1;
-                    return Ok(out);
-                }
-                '\\' => match chars.next() {
-                    Some((_, 'n')) => out.push('\n'),
-                    Some((_, 't')) => out.push('\t'),
-                    Some((_, 'r')) => out.push('\r'),
-                    Some((_, c @ ('"' | '\\'))) => out.push(c),
-                    Some((_, c)) => {
-                        out.push('\\');
-                        out.push(c);
-                    }
-                    None => break,
-                },
-                c => out.push(c),
-            }
-        }
-        self.fail(start, "this quote is not closed; write \\\" to look for a quote")
-    }
-}
-
-/// A pattern without the backslashes that only kept its slashes from ending it.
-fn unescape_slashes(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut chars = source.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            out.push(c);
-            continue;
-        }
-        match chars.next() {
-            Some('/') => out.push('/'),
-            Some(next) => out.extend(['\\', next]),
-            None => out.push('\\'),
-        }
-    }
-    out
-}
-
-/// Compiles a regular expression of a filter, bounded in memory.
-fn regex(source: &str, any_case: bool) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(source).case_insensitive(any_case).size_limit(REGEX_SIZE).dfa_size_limit(REGEX_SIZE).build()
 }

@@ -137,15 +137,7 @@ impl Made {
             let ok = Declaration::State { source: SourceId(id), state: SourceState::Ok };
             self.put(batch, id, at, Event::Stream(ok));
         }
-        let opened = LogOpened {
-            generation: 0,
-            path: Some("/var/log/api.log".into()),
-            file: None,
-            size: 0,
-            head: None,
-            format: None,
-            request_id: Vec::new(),
-        };
+        let opened = LogOpened { path: Some("/var/log/api.log".into()), ..LogOpened::default() };
         self.put(batch, LOG, at, Event::Logs(LogEvent::Opened(opened)));
         let info =
             ServerInfo { name: "orders".into(), engine: "PostgreSQL".into(), sees_all: true, ..Default::default() };
@@ -319,16 +311,14 @@ impl Made {
         self.offset += text.len() as u64;
         let (first, last) = (Ts::from_secs(s), Ts::from_millis(s * 1_000 + 900));
         let appended = LogAppended {
-            generation: 0,
             start,
             end: self.offset,
             lines: self.lines,
-            unknown: 0,
             counts: vec![(s, counts)],
             span: Some((first, last)),
             format: "json".into(),
-            seed: false,
             bytes: Some(text.into_bytes().into()),
+            ..LogAppended::default()
         };
         let at = Ts::from_millis(s * 1_000 + 950);
         self.put(batch, LOG, at, Event::Logs(LogEvent::Appended(appended)));

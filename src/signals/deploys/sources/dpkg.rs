@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::event::{Change, ChangeKind};
 use super::tail::SharedTail;
-use super::{rest, seed, shown, tell, unreadable};
+use super::{report, rest, shown, unreadable};
 use crate::signals::{BoxFuture, Out, Source, SourceError};
 use crate::timeline::{SourceState, Ts};
 
@@ -66,19 +66,7 @@ impl DpkgLog {
             let zone = self.zone.as_ref().unwrap_or(&self.system);
             let steps: Vec<Step> = polled.lines.iter().filter_map(|l| parse(l)).collect();
             let changes = grouped(&steps, zone);
-            if !self.seeded {
-                self.seeded = true;
-                if !seed(out, &shown(&self.path), changes).await {
-                    return Ok(());
-                }
-            } else {
-                for change in changes {
-                    if !tell(out, change).await {
-                        return Ok(());
-                    }
-                }
-            }
-            if !rest(&cancel, POLL).await {
+            if !report(out, &shown(&self.path), &mut self.seeded, changes).await || !rest(&cancel, POLL).await {
                 return Ok(());
             }
         }

@@ -128,6 +128,20 @@ async fn seed(out: &Out, of: &str, mut changes: Vec<Change>) -> bool {
     out.must_at(since, Event::Deploys(DeployEvent::Covers { of: of.to_owned(), since })).await
 }
 
+/// Tells what one look at a record gave: the first, by [`seed`], as what was there before the start. False when the stream
+/// has ended.
+async fn report(out: &Out, of: &str, seeded: &mut bool, changes: Vec<Change>) -> bool {
+    if !std::mem::replace(seeded, true) {
+        return seed(out, of, changes).await;
+    }
+    for change in changes {
+        if !tell(out, change).await {
+            return false;
+        }
+    }
+    true
+}
+
 async fn tell(out: &Out, change: Change) -> bool {
     out.must(Event::Deploys(DeployEvent::Change(change))).await
 }

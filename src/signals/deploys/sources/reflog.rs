@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::event::{Change, ChangeKind};
 use super::tail::SharedTail;
-use super::{label, rest, seed, shown, tell, unreadable};
+use super::{label, report, rest, shown, unreadable};
 use crate::signals::{BoxFuture, Out, Source, SourceError};
 use crate::timeline::{SourceState, Ts};
 
@@ -58,19 +58,7 @@ impl Reflog {
                 out.state(SourceState::Ok).await;
                 ok = true;
             }
-            if !self.seeded {
-                self.seeded = true;
-                if !seed(out, &shown(&self.dir), changes).await {
-                    return Ok(());
-                }
-            } else {
-                for change in changes {
-                    if !tell(out, change).await {
-                        return Ok(());
-                    }
-                }
-            }
-            if !rest(&cancel, POLL).await {
+            if !report(out, &shown(&self.dir), &mut self.seeded, changes).await || !rest(&cancel, POLL).await {
                 return Ok(());
             }
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::unit_journal::{MESSAGES, Reader, calm};
 use super::unit_proc::Generations;
-use super::{rest, seed, tell};
+use super::{Change, report, rest, tell};
 use crate::signals::{BoxFuture, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
@@ -56,16 +56,8 @@ impl Units {
             match self.first().await {
                 Ok(changes) => {
                     out.state(SourceState::Ok).await;
-                    if !std::mem::replace(&mut self.seeded, true) {
-                        if !seed(out, "systemd units", calm(changes)).await {
-                            return Ok(());
-                        }
-                    } else {
-                        for change in changes {
-                            if !tell(out, change).await {
-                                return Ok(());
-                            }
-                        }
+                    if !self.report(out, changes).await {
+                        return Ok(());
                     }
                     return self.follow(out, cancel).await;
                 }
@@ -79,6 +71,11 @@ impl Units {
             out.state(SourceState::Ok).await;
         }
         self.look(out, cancel).await
+    }
+
+    async fn report(&mut self, out: &Out, changes: Vec<Change>) -> bool {
+        let changes = if self.seeded { changes } else { calm(changes) };
+        report(out, "systemd units", &mut self.seeded, changes).await
     }
 
     fn command(&self, more: &[&str]) -> Command {
@@ -162,18 +159,7 @@ impl Units {
             });
             let (generations, changes) = looked.await.map_err(|e| SourceError::retry(e.to_string()))?;
             self.generations = generations;
-            if !std::mem::replace(&mut self.seeded, true) {
-                if !seed(out, "systemd units", calm(changes)).await {
-                    return Ok(());
-                }
-            } else {
-                for change in changes {
-                    if !tell(out, change).await {
-                        return Ok(());
-                    }
-                }
-            }
-            if !rest(&cancel, POLL).await {
+            if !self.report(out, changes).await || !rest(&cancel, POLL).await {
                 return Ok(());
             }
         }

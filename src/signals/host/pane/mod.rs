@@ -83,12 +83,7 @@ pub fn draw(history: &HostHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) ->
         return frame;
     }
     let (level, parts) = sentences(history, cx);
-    let role = match level {
-        Level::Calm => Role::Calm,
-        Level::Unknown => Role::Unknown,
-        Level::Warn => Role::Warn,
-        Level::Bad => Role::Bad,
-    };
+    let role = Role::from(level);
     // Whole sentences side by side as far as they fit; the rest on lines of their own.
     let mut top = parts[0].clone();
     let mut next = 1;

@@ -216,6 +216,55 @@ fn pressure_decides_that_the_cpu_is_short_and_the_verdict_does_not_flip_with_eve
 }
 
 #[test]
+fn a_shortage_that_has_ended_is_not_told_for_as_long_as_the_mean_of_ten_seconds_remembers_it() {
+    // As the kernel told it round the end of a load: busy, its mean of ten seconds, what was waited in the second itself.
+    const SEEN: [(f32, f32, f32); 9] = [
+        (97.0, 82.0, 88.0),
+        (96.0, 84.0, 91.0),
+        (97.0, 85.0, 90.0),
+        (6.0, 69.0, 1.0),
+        (7.0, 67.0, 0.5),
+        (6.0, 60.0, 0.0),
+        (5.0, 41.0, 0.0),
+        (6.0, 33.0, 0.0),
+        (6.0, 27.0, 0.0),
+    ];
+    let told = |of: fn(&mut HostSample, f32, Option<f32>), second_known: bool| -> Vec<bool> {
+        let mut s = Scene::new();
+        let mut told = Vec::new();
+        for (i, (busy, mean, second)) in SEEN.into_iter().enumerate() {
+            let mut x = sample(busy);
+            of(&mut x, mean, second_known.then_some(second));
+            s.now = T0 + i as i64;
+            s.at(s.now, HostEvent::Sample(Box::new(x)));
+            told.push(s.verdict().level != Level::Calm);
+        }
+        told
+    };
+    let cpu = |x: &mut HostSample, mean, second: Option<f32>| {
+        let since_last = second.map(|cpu_some_pct| Stalls { cpu_some_pct, ..Stalls::default() });
+        x.pressure = Some(Pressure { cpu_some_pct: mean, since_last, ..Pressure::default() });
+    };
+    let memory = |x: &mut HostSample, mean, second: Option<f32>| {
+        let since_last = second.map(|memory_full_pct| Stalls { memory_full_pct, ..Stalls::default() });
+        x.pressure = Some(Pressure { memory_full_pct: mean, since_last, ..Pressure::default() });
+    };
+    let io = |x: &mut HostSample, mean, second: Option<f32>| {
+        let since_last = second.map(|io_full_pct| Stalls { io_full_pct, ..Stalls::default() });
+        x.pressure = Some(Pressure { io_full_pct: mean, since_last, ..Pressure::default() });
+    };
+    // Over once three seconds together hold next to nothing of it.
+    let over_soon = [true, true, true, true, true, false, false, false, false];
+    for (name, of) in [("cpu", cpu as fn(&mut HostSample, f32, Option<f32>)), ("memory", memory), ("io", io)] {
+        assert_eq!(told(of, true), over_soon, "{name}");
+    }
+    // Recordings of before know the mean only: the CPU is not short when it is idle, the others are believed.
+    assert_eq!(told(cpu, false), over_soon);
+    assert_eq!(told(memory, false), [true; 9]);
+    assert_eq!(told(io, false), [true; 9]);
+}
+
+#[test]
 fn what_fails_comes_first_and_the_worst_leads() {
     let s = failing();
     let v = s.verdict();

@@ -7,9 +7,10 @@ use super::cpu::CpuCounters;
 use super::disk::DiskCounters;
 use super::memory::VmCounters;
 use super::network::NetCounters;
+use super::pressure::StallCounters;
 use super::{cpu, disk, memory, network, pressure, read};
 use crate::signals::Roots;
-use crate::signals::host::event::HostSample;
+use crate::signals::host::event::{HostSample, Pressure};
 
 /// Counters of one look.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,7 @@ struct Counters {
     disks: BTreeMap<String, DiskCounters>,
     net: NetCounters,
     throttling: Option<Throttling>,
+    stalls: Option<StallCounters>,
 }
 
 /// Looks at the machine again and again.
@@ -44,12 +46,14 @@ impl Sampler {
             .and_then(|t| cpu::parse_stat(&t))
             .ok_or_else(|| format!("cannot read {}: is procfs mounted and visible here?", stat.display()))?;
         let limits = self.cgroup.as_ref().and_then(|c| c.read(self.before.as_ref().and_then(|b| b.throttling)));
+        let pressure = pressure::read(&self.roots);
         let after = Counters {
             cpu,
             vm: memory::parse_vmstat(&text("vmstat")),
             disks: disk::parse(&text("diskstats"), &self.roots),
             net: network::read(&self.roots),
             throttling: limits.map(|(_, t)| t),
+            stalls: pressure.map(|(_, totals)| totals),
         };
         let sample = self.before.as_ref().map(|before| {
             let (memory, mut swap) = memory::parse_meminfo(&text("meminfo"));
@@ -62,7 +66,10 @@ impl Sampler {
                 blocked: after.cpu.blocked,
                 memory,
                 swap,
-                pressure: pressure::read(&self.roots),
+                pressure: pressure.map(|(mean, totals)| Pressure {
+                    since_last: before.stalls.map(|b| pressure::since(&b, &totals, seconds)),
+                    ..mean
+                }),
                 disks: disk::rates(&before.disks, &after.disks, seconds),
                 network: network::rates(&before.net, &after.net, seconds),
                 cgroup: limits.map(|(l, _)| l),
@@ -82,6 +89,7 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signals::host::event::Stalls;
     use crate::signals::host::sources::fixture::Tree;
 
     fn box_without_psi() -> Tree {
@@ -122,6 +130,28 @@ mod tests {
         assert_eq!((x.network.drops_per_s, x.network.retransmits_per_s), (3.0, 2.0));
         assert_eq!(x.swap.out_bytes_per_s, procfs::page_size());
         assert_eq!((x.pressure, x.oom_kills_since_boot, s.boot_s()), (None, Some(4), 1000));
+    }
+
+    #[test]
+    fn the_share_waited_since_the_look_before_is_told_beside_the_mean_of_ten_seconds() {
+        let t = box_without_psi();
+        let put = |name: &str, mean: &str, some: u64, full: u64| {
+            let line = |what, total| format!("{what} avg10={mean} avg60=0.00 avg300=0.00 total={total}\n");
+            t.put(&format!("proc/pressure/{name}"), format!("{}{}", line("some", some), line("full", full)));
+        };
+        for name in ["cpu", "memory", "io"] {
+            put(name, "60.21", 5_000_000, 4_000_000);
+        }
+        let mut s = Sampler::new(&t.roots());
+        assert_eq!(s.look(0.0).unwrap(), None);
+        put("cpu", "60.21", 5_060_000, 4_000_000);
+        put("memory", "3.00", 9_000_000, 4_500_000);
+        // Back to nothing: the counter was reset, which is no waiting.
+        put("io", "0.50", 1_000, 0);
+        let p = s.look(1.0).unwrap().unwrap().pressure.unwrap();
+        assert_eq!((p.cpu_some_pct, p.memory_some_pct, p.memory_full_pct, p.io_full_pct), (60.2, 3.0, 3.0, 0.5));
+        let stalls = Stalls { cpu_some_pct: 6.0, memory_full_pct: 50.0, io_full_pct: 0.0 };
+        assert_eq!(p.since_last, Some(stalls));
     }
 
     #[test]

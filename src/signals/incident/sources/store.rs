@@ -4,8 +4,10 @@
 //! processes may write at once; SQLite orders them and the order of row IDs is the order of commits. Nothing is created
 //! before the first write. A file that was deleted or replaced while open is noticed before the next write.
 
+mod clean;
 mod connection;
 mod error;
+mod read;
 mod rows;
 mod who;
 
@@ -15,6 +17,8 @@ use std::time::Instant;
 use sqlx::Connection;
 use tokio::sync::Mutex;
 
+pub(super) use clean::clean_evidence;
+use clean::{clean_note, cleaned_run, cleaned_screen};
 pub(crate) use connection::identity;
 use connection::{BUSY, Open};
 pub use error::StoreError;
@@ -24,7 +28,7 @@ pub use who::Who;
 use super::draft::NoteDraft;
 use crate::signals::incident::event::{
     Evidence, HypothesisState, Incident, IncidentEvent, IncidentSeverity, Ledger, Milestone, MilestoneKind, Note,
-    NoteKind, Opened, Ran, RecordId, RoleKind, Screen, Status, Updated,
+    NoteKind, Opened, RecordId, RoleKind, Status, Updated,
 };
 use crate::timeline::Ts;
 use crate::timeline::redact::redact;
@@ -486,148 +490,12 @@ impl IncidentStore {
         *slot = Some(open);
         written
     }
-
-    /// All incidents, the one opened last at the end.
-    pub async fn list(&self) -> Result<Vec<Incident>, StoreError> {
-        let Some(mut open) = self.reading().await? else { return Ok(Vec::new()) };
-        let facts = rows::facts(&mut open.conn).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        Ok(Ledger::fold(&facts).incidents.into_values().collect())
-    }
-
-    /// The incident that a note goes to by itself.
-    pub async fn current(&self) -> Result<Option<Incident>, StoreError> {
-        Ok(self.list().await?.into_iter().filter(Incident::is_open).max_by_key(|i| (i.taken_up, i.id)))
-    }
-
-    /// Notes of an incident as they read now, oldest event first, without the deleted ones.
-    pub async fn notes(&self, incident: RecordId) -> Result<Vec<Note>, StoreError> {
-        let records = self.records(incident).await?;
-        Ok(Ledger::fold(&records).notes_of(incident).into_iter().map(|n| n.note.clone()).collect())
-    }
-
-    /// Every record of an incident in the order of the log.
-    pub async fn records(&self, incident: RecordId) -> Result<Vec<IncidentEvent>, StoreError> {
-        let Some(mut open) = self.reading().await? else { return Ok(Vec::new()) };
-        let records = rows::of_incident(&mut open.conn, incident).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        Ok(records)
-    }
-
-    /// Records above row `row` in the order of the log, at most `rows::PAGE`; empty where there is no log yet.
-    pub async fn rows_after(&self, row: i64) -> Result<Rows, StoreError> {
-        let Some(mut open) = self.reading().await? else { return Ok(Rows::default()) };
-        let rows = rows::after(&mut open.conn, row).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        Ok(rows)
-    }
-
-    /// The highest row there is; 0 where there is none.
-    pub async fn last_row(&self) -> Result<i64, StoreError> {
-        let Some(mut open) = self.reading().await? else { return Ok(0) };
-        let last = rows::last(&mut open.conn).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        Ok(last)
-    }
-
-    /// A number that changes when any other connection has written; `None` where there is no log. Compare it with an
-    /// earlier one of the same store.
-    pub async fn version(&self) -> Result<Option<i64>, StoreError> {
-        let Some(mut open) = self.reading().await? else { return Ok(None) };
-        let version = rows::data_version(&mut open.conn).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        Ok(Some(version))
-    }
-
-    async fn newest_version(&self, id: RecordId) -> Result<(i64, Note), StoreError> {
-        let Some(mut open) = self.reading().await? else { return Err(unknown("note", id)) };
-        let found = rows::newest_version(&mut open.conn, id).await.map_err(|e| self.unread(e))?;
-        self.done(open).await;
-        match found {
-            Some((row, IncidentEvent::Note(note))) => Ok((row, note)),
-            _ => Err(unknown("note", id)),
-        }
-    }
-
-    async fn reading(&self) -> Result<Option<Open>, StoreError> {
-        match self.reader.lock().await.take() {
-            Some(open) if open.is_current(&self.path) => Ok(Some(open)),
-            _ => connection::for_reading(&self.path).await,
-        }
-    }
-
-    /// Keeps a connection that worked; one that failed is dropped.
-    async fn done(&self, open: Open) {
-        *self.reader.lock().await = Some(open);
-    }
-
-    fn unread(&self, e: sqlx::Error) -> StoreError {
-        StoreError::from_sqlx(&self.path, "read", BUSY, &e)
-    }
 }
 
 /// What a write decides on: all that is no note, and the versions of the one note it is about.
 struct Before {
     facts: Vec<IncidentEvent>,
     versions: Vec<IncidentEvent>,
-}
-
-struct Cleaned {
-    text: String,
-    evidence: Vec<Evidence>,
-    redacted: bool,
-}
-
-fn clean_note(text: &str, evidence: &[Evidence]) -> Result<Cleaned, StoreError> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(StoreError::Refused("the note is empty: write what you saw".into()));
-    }
-    if text.len() > MAX_TEXT {
-        return Err(StoreError::Refused(format!(
-            "the note is {} KiB long, at most {} KiB fit: put the text in a file and note its path",
-            text.len() / 1024,
-            MAX_TEXT / 1024
-        )));
-    }
-    let clean = redact(text);
-    let (evidence, in_evidence) = clean_evidence(evidence);
-    Ok(Cleaned { redacted: in_evidence || clean != text, text: clean.into_owned(), evidence })
-}
-
-/// Evidence without its secrets, and whether there were any.
-pub(super) fn clean_evidence(evidence: &[Evidence]) -> (Vec<Evidence>, bool) {
-    let mut found = false;
-    let mut clean = |text: &str| {
-        let out = redact(text);
-        found |= out != text;
-        out.into_owned()
-    };
-    let evidence = evidence
-        .iter()
-        .map(|e| {
-            let mut text = clean(&e.text);
-            if text.len() > MAX_EVIDENCE {
-                let cut = text.floor_char_boundary(MAX_EVIDENCE);
-                let lost = text.len() - cut;
-                text.truncate(cut);
-                text.push_str(&format!("… ({lost} bytes cut)"));
-            }
-            Evidence { text, source: clean(&e.source), filter: clean(&e.filter), ..e.clone() }
-        })
-        .collect();
-    (evidence, found)
-}
-
-fn cleaned_screen(screen: Option<&Screen>) -> Option<Screen> {
-    screen.map(|s| Screen { filter: redact(&s.filter).into_owned(), ..s.clone() })
-}
-
-fn cleaned_run(ran: Option<&Ran>) -> Option<Ran> {
-    let r = ran?;
-    let mut output = redact(&r.output).into_owned();
-    output.truncate(output.floor_char_boundary(MAX_EVIDENCE));
-    Some(Ran { command: redact(&r.command).into_owned(), output, ..r.clone() })
 }
 
 fn unknown(what: &'static str, id: RecordId) -> StoreError {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::generation::Generation;
+use super::matcher::Matcher;
 use super::merge::{Cancelled, Merge, Way, at};
 use super::older;
 use super::query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Span};
-use super::scan::{Hit, Matcher};
+use super::scan::Hit;
 use super::top::Counter;
 use crate::signals::logs::kinds::{kind, shares};
 use crate::signals::logs::row::{LogRow, RowKey};

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
-use super::directory::{Directory, IndexMemory};
+use super::directory::Directory;
+use super::index_memory::IndexMemory;
 use super::segment::{self, Part, Piece, Pieces, Recall, Segment, Unpack};
 use crate::signals::logs::event::{ALL, LogAppended, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};

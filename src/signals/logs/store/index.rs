@@ -15,7 +15,7 @@ use super::directory::{BLOCK, Ids};
 use super::generation::Generation;
 use super::idset::Gather;
 use super::pressure::{self, Own};
-use super::scan::Survey;
+use super::survey::Survey;
 use super::{Shared, lock, tokens};
 use crate::signals::logs::formats;
 
@@ -440,7 +440,7 @@ mod tests {
         let read = |id: &str| {
             let filter = Filter::parse(&format!("request_id={id}")).unwrap();
             let generations = store.shared.generations(None);
-            let matcher = super::super::scan::Matcher::new(&filter, None, None);
+            let matcher = super::super::matcher::Matcher::new(&filter, None, None);
             let mut merge =
                 super::super::merge::Merge::new(&generations, &matcher, super::super::merge::Way::Back, None, Ts::MAX);
             let mut hits = 0;

@@ -13,9 +13,10 @@ use std::time::Duration;
 use super::blocks::{Step, Walk};
 use super::directory::BLOCK;
 use super::generation::Generation;
+use super::matcher::Matcher;
 use super::query::Upto;
 use super::raw;
-use super::scan::{Hit, Matcher, Place, scan};
+use super::scan::{Hit, Place, scan};
 use crate::signals::logs::row::RowKey;
 use crate::timeline::{SourceId, Ts};
 

@@ -12,8 +12,10 @@ pub mod held;
 pub mod idset;
 pub mod index;
 pub mod index_cache;
+pub mod index_memory;
 pub mod limits;
 mod long;
+pub mod matcher;
 pub mod merge;
 #[cfg(test)]
 mod naive;
@@ -28,6 +30,7 @@ pub mod rules;
 pub mod scan;
 pub mod segment;
 pub mod spool;
+pub mod survey;
 pub mod tokens;
 pub mod top;
 pub mod unpack;
@@ -47,14 +50,15 @@ use super::event::{LogEvent, LogOpened};
 use super::requests::Request;
 use super::row::LogRow;
 use crate::timeline::{Filter, SourceId, TimeRange, Ts};
-use directory::IndexMemory;
 use generation::{Generation, Means};
+use index_memory::IndexMemory;
+use matcher::Matcher;
 use merge::{Merge, Way, at};
 pub use older::Older;
 use query::SLOTS;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs, read_logs_in};
-use scan::{Hit, Matcher};
+use scan::Hit;
 pub use segment::Recall;
 use segment::Unpack;
 
@@ -498,7 +502,7 @@ impl LogStore {
 }
 
 fn unnamed(generation: u32, start: u64) -> LogOpened {
-    LogOpened { generation, path: None, file: None, size: start, head: None, format: None, request_id: Vec::new() }
+    LogOpened { generation, size: start, ..LogOpened::default() }
 }
 
 impl SourceEntry {
@@ -588,12 +592,10 @@ mod tests {
             start,
             end: start + text.len() as u64,
             lines: 1,
-            unknown: 0,
             counts: vec![(0, Counts::default())],
-            span: None,
             format: "text".into(),
-            seed: false,
             bytes: Some(text.as_bytes().into()),
+            ..LogAppended::default()
         })
     }
 

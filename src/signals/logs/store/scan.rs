@@ -1,6 +1,5 @@
 //! Reads one block: which of its records pass, where they are placed, and the row of each that somebody wants.
 
-use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,15 +8,13 @@ use super::blocks::{Step, Walk};
 use super::directory::{BlockInfo, Ids};
 use super::generation::{Generation, Gone};
 use super::long;
-use super::query::Pattern;
-use super::raw::Raw;
-use super::rules::Rule;
+use super::matcher::{Candidate, Matcher};
+use super::survey::Survey;
 use crate::signals::logs::formats::shallow::Shallow;
-use crate::signals::logs::formats::{self, Context, Format, Head, Parsed};
+use crate::signals::logs::formats::{self, Context, Format, Head};
 use crate::signals::logs::requests::{self, Request};
 use crate::signals::logs::row::{LogRow, RowKey};
-use crate::timeline::counts::Counts;
-use crate::timeline::{Filter, Record, RequestId, Severity, Ts};
+use crate::timeline::{RequestId, Severity, Ts};
 
 /// Bytes of a record that a row keeps.
 pub const RAW: usize = 64 << 10;
@@ -28,124 +25,6 @@ pub const ABSENT: &str = "absent";
 
 /// Place of a row in the merged order: time, source, generation, offset.
 pub type Place = (Ts, RowKey);
-
-/// What a record must be to be wanted.
-#[derive(Debug, Default)]
-pub struct Matcher {
-    filter: Filter,
-    least: Option<Severity>,
-    also: Option<Pattern>,
-    /// Whether a look at the bytes of a record may save some of the terms.
-    several: bool,
-    /// What a block must have to hold anything wanted.
-    pub rule: Rule,
-    /// What anything wanted holds in its bytes.
-    pub raw: Option<Raw>,
-}
-
-impl Matcher {
-    /// Wants what passes `filter`, is at least as severe as `least`, and matches `also`.
-    pub fn new(filter: &Filter, least: Option<Severity>, also: Option<Pattern>) -> Matcher {
-        let both = match &also {
-            Some(Pattern::Filter(f)) => filter.and(f),
-            _ => filter.clone(),
-        };
-        let pattern = match &also {
-            Some(Pattern::Regex(r)) => Some(r),
-            _ => None,
-        };
-        let raw = Raw::new(&both, pattern);
-        let several = both.terms().len() > 1;
-        let mut matcher = Matcher { filter: filter.clone(), least, also, several, raw, ..Matcher::default() };
-        let least = matcher.severity().map(Rule::at_least);
-        matcher.rule = Rule::both(least.into_iter().chain([Rule::new(&both.needed())]));
-        matcher
-    }
-
-    /// Whether `bytes` can hold anything wanted.
-    fn may_hold(&self, bytes: &[u8]) -> bool {
-        self.filter.could_match(bytes)
-            && match &self.also {
-                Some(Pattern::Filter(f)) => f.could_match(bytes),
-                _ => true,
-            }
-    }
-
-    /// The least severity that anything wanted has.
-    fn severity(&self) -> Option<Severity> {
-        match &self.also {
-            Some(Pattern::AtLeast(s)) => Some(self.least.map_or(*s, |l| l.max(*s))),
-            _ => self.least,
-        }
-    }
-
-    /// Whether everything is wanted.
-    pub fn all(&self) -> bool {
-        self.filter.is_empty() && self.least.is_none() && self.also.is_none()
-    }
-
-    /// Whether lines that are not here are said: only where nothing else would be left out.
-    fn tells_absent(&self) -> bool {
-        self.also.is_none()
-    }
-
-    fn wants(&self, record: &Candidate) -> bool {
-        if self.severity().is_some_and(|least| record.head.severity.is_none_or(|s| s < least)) {
-            return false;
-        }
-        if self.several && !self.may_hold(record.raw) {
-            return false;
-        }
-        if !self.filter.is_empty() && !self.filter.matches(record) {
-            return false;
-        }
-        match &self.also {
-            None | Some(Pattern::AtLeast(_)) => true,
-            Some(Pattern::Regex(r)) => r.is_match(record.raw),
-            Some(Pattern::Filter(f)) => f.matches(record),
-        }
-    }
-}
-
-/// A record that is being judged; parsed in full only when a field is asked for.
-struct Candidate<'a> {
-    raw: &'a [u8],
-    head: Head,
-    generation: &'a Generation,
-    format: &'static dyn Format,
-    cx: &'a Context,
-    parsed: OnceCell<Parsed>,
-}
-
-impl Record for Candidate<'_> {
-    fn time(&self) -> Option<Ts> {
-        self.head.time
-    }
-    fn severity(&self) -> Option<Severity> {
-        self.head.severity
-    }
-    fn source(&self) -> &str {
-        &self.generation.name
-    }
-    fn text(&self) -> &[u8] {
-        self.raw
-    }
-    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
-        if name == "format" {
-            let parsed = formats::parse(self.raw, self.format, self.cx).0;
-            return Some(Cow::Borrowed(parsed.name()));
-        }
-        let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
-        parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| match v {
-            serde_json::Value::String(s) => Cow::Borrowed(s.as_str()),
-            other => Cow::Owned(other.to_string()),
-        })
-    }
-    fn has_within(&self, name: &str) -> bool {
-        let parsed = self.parsed.get_or_init(|| formats::parse(self.raw, self.format, self.cx).1);
-        parsed.fields.iter().any(|(n, _)| n.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-    }
-}
 
 /// The bytes of a block that was read.
 #[derive(Debug)]
@@ -362,65 +241,6 @@ fn near(
     Some((passed, ends, timed))
 }
 
-/// What a block's records come to, taken in one after the other.
-pub struct Survey<'a> {
-    generation: &'a Generation,
-    walk: &'a Walk<'a>,
-    start: u64,
-    format: &'static dyn Format,
-    cx: &'a Context,
-    looked_back: bool,
-    last: Option<Ts>,
-    ends: Option<(Ts, Ts)>,
-    span: (Ts, Ts),
-    counts: Counts,
-    lines: u32,
-}
-
-impl<'a> Survey<'a> {
-    /// Of the block that begins at `start`.
-    pub fn new(
-        generation: &'a Generation,
-        walk: &'a Walk<'a>,
-        start: u64,
-        format: &'static dyn Format,
-        cx: &'a Context,
-    ) -> Survey<'a> {
-        let looked_back = format.name() == "text";
-        let (last, ends, span, counts) = (None, None, (Ts::MAX, Ts::MIN), Counts::default());
-        Survey { generation, walk, start, format, cx, looked_back, last, ends, span, counts, lines: 0 }
-    }
-
-    /// Takes in a record; where it is placed.
-    #[inline]
-    pub fn take(&mut self, s: &formats::Span) -> Ts {
-        let placed = match s.head.time.or(self.last) {
-            Some(t) => t,
-            None => self.without_time(s.range.start),
-        };
-        self.last = s.head.time.or(self.last);
-        self.ends = Some((self.ends.map_or(placed, |(first, _)| first), placed));
-        self.span = (self.span.0.min(placed), self.span.1.max(placed));
-        self.counts.add(s.head.severity, 1);
-        self.lines += s.lines;
-        placed
-    }
-
-    /// The first record has no time of its own: that of its predecessor, which lies in the block before.
-    fn without_time(&mut self, at: usize) -> Ts {
-        if !std::mem::replace(&mut self.looked_back, true) {
-            self.last = time_before(self.generation, self.walk, self.start, self.format, self.cx);
-        }
-        self.last.unwrap_or_else(|| self.generation.observed_at(self.start + at as u64))
-    }
-
-    /// All of it, when there were any records; the block, of whole lines, ends at `end`.
-    pub fn finish(&self, end: u64) -> Option<BlockInfo> {
-        let timed = self.last.is_some();
-        Some(BlockInfo { end, span: self.span, ends: self.ends?, timed, lines: self.lines, counts: self.counts })
-    }
-}
-
 /// Times of the first and of the last record of a block that have one, from its first and last bytes alone.
 fn edges(bytes: &[u8], format: &'static dyn Format, cx: &Context) -> Option<(Ts, Ts)> {
     let head = &bytes[..bytes.len().min(8 << 10)];
@@ -432,13 +252,6 @@ fn edges(bytes: &[u8], format: &'static dyn Format, cx: &Context) -> Option<(Ts,
         formats::records(tail, format, cx).filter_map(|s| s.head.time).last()
     })?;
     Some((first, last))
-}
-
-/// Event time of the last record of the block before `at` that has one.
-fn time_before(generation: &Generation, walk: &Walk, at: u64, format: &'static dyn Format, cx: &Context) -> Option<Ts> {
-    let range = walk.before(at)?.range();
-    let bytes = generation.read(range.start..range.end.min(range.start + super::blocks::MOST));
-    formats::records(&bytes, format, cx).filter_map(|s| s.head.time).last()
 }
 
 impl Generation {
@@ -578,35 +391,24 @@ mod tests {
     use super::*;
     use crate::signals::logs::event::{LogAppended, LogEvent, LogOpened};
     use crate::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
-    use crate::timeline::{SourceId, TimeRange};
+    use crate::timeline::{Filter, SourceId, TimeRange};
 
     fn appended(start: u64, bytes: Option<&str>, end: u64, seed: bool) -> LogEvent {
         LogEvent::Appended(LogAppended {
-            generation: 0,
             start,
             end,
             lines: 1,
-            unknown: 0,
-            counts: Vec::new(),
-            span: None,
             format: "logfmt".into(),
             seed,
             bytes: bytes.map(|b| b.as_bytes().into()),
+            ..LogAppended::default()
         })
     }
 
     #[test]
     fn a_row_of_the_screen_says_how_much_of_a_long_record_it_lacks_and_what_is_written_out_lacks_nothing() {
         let store = LogStore::new(Box::new(|_| {}), StoreOptions { background: 0, ..StoreOptions::default() });
-        let opened = LogOpened {
-            generation: 0,
-            path: None,
-            file: None,
-            size: 0,
-            head: None,
-            format: Some("json".into()),
-            request_id: Vec::new(),
-        };
+        let opened = LogOpened { format: Some("json".into()), ..LogOpened::default() };
         let line = format!("{{\"time\":\"1970-01-01T00:00:10Z\",\"msg\":\"{}\",\"last\":1}}\n", "m".repeat(1_000_000));
         store.observe(SourceId(1), "app", Ts(0), &LogEvent::Opened(opened), true);
         store.observe(SourceId(1), "app", Ts(0), &appended(0, Some(&line), line.len() as u64, false), true);
@@ -635,13 +437,10 @@ mod tests {
     fn a_row_says_when_it_became_visible_and_a_seed_is_no_row() {
         let store = LogStore::new(Box::new(|_| {}), StoreOptions::default());
         let opened = LogOpened {
-            generation: 0,
             path: Some("/nowhere/that/is.log".into()),
-            file: None,
             size: 100,
-            head: None,
             format: Some("logfmt".into()),
-            request_id: Vec::new(),
+            ..LogOpened::default()
         };
         let line = "time=1970-01-01T00:00:10Z level=error msg=x\n";
         let read = Ts::from_secs(10) + Duration::from_millis(700);

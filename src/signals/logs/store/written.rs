@@ -2,7 +2,8 @@
 //!
 //! Numbers are little-endian. Whoever reads has checked a sum over all of it; what does not add up is refused whole.
 
-use super::{BlockInfo, Counts, Directory, Known, Looked, PAGE, Page, Slot, Ts, UNKNOWN};
+use super::pages::{Known, Looked, PAGE, Page, Slot, UNKNOWN};
+use super::{BlockInfo, Counts, Directory, Ts};
 use crate::signals::logs::store::idset::IdSet;
 
 /// Changes with the meaning of anything in it: of slots, of sets, of tokens.
