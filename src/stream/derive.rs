@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
@@ -93,11 +93,10 @@ impl Derive {
         let mut out = Vec::new();
         let mut unread = 0;
         // Everything before `done` has been read; `line` is where the line of the last hit begins.
-        let (mut done, mut line, mut tries) = (0, usize::MAX, 0);
-        for hit in needles.find_iter(bytes) {
-            if hit.start() < done {
-                continue;
-            }
+        let (mut done, mut next, mut line, mut tries) = (0, 0, usize::MAX, 0);
+        // What belongs to a record that was read is not searched again.
+        while let Some(hit) = needles.find(Input::new(bytes).range(next.max(done)..)) {
+            next = hit.end();
             // `Transactions deadlock detected, dumping detailed information` is MySQL's; the rest of it is a page.
             let dump = bytes[hit.end()..].starts_with(b", dumping");
             let hint = if dump { Hint::Innodb } else { NEEDLES[hit.pattern().as_usize()].1 };

@@ -152,12 +152,15 @@ impl<'a> Scan<'a> {
             return self.literal();
         }
         let word = self.take_while(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80);
-        let lower = word.to_lowercase();
-        match lower.as_str() {
-            "null" | "true" | "false" if !self.shape.ends_with(" is") && !self.shape.ends_with(" not") => {
-                self.literal();
-            }
-            _ => self.word(&lower),
+        let is_value =
+            matches!(word.len(), 4 | 5) && ["null", "true", "false"].iter().any(|v| word.eq_ignore_ascii_case(v));
+        if is_value && !self.shape.ends_with(" is") && !self.shape.ends_with(" not") {
+            self.literal();
+        } else if word.is_ascii() {
+            let at = self.word(word);
+            self.shape[at..].make_ascii_lowercase();
+        } else {
+            self.word(&word.to_lowercase());
         }
     }
 
@@ -262,11 +265,13 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn word(&mut self, word: &str) {
+    /// Adds a word; gives back where it begins.
+    fn word(&mut self, word: &str) -> usize {
         if !self.shape.ends_with('.') {
             self.space();
         }
         self.shape.push_str(word);
+        self.shape.len() - word.len()
     }
 
     /// A literal; a list of them, or a list of rows of them, becomes one.
@@ -303,8 +308,7 @@ impl<'a> Scan<'a> {
                 self.shape.push('(');
             }
             _ => {
-                let text = (b as char).to_string();
-                self.symbol_text(&text);
+                self.symbol_text((b as char).encode_utf8(&mut [0; 4]));
             }
         }
     }

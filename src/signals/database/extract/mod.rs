@@ -184,6 +184,9 @@ pub enum Wrote {
 
 /// The first `most` characters of a text.
 fn clip(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
     match text.char_indices().nth(most) {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
