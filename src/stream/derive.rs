@@ -146,7 +146,9 @@ impl Derive {
             }
             let from = LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
             let about = || about(record, span, format, &cx);
-            if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
+            let id =
+                |about: &About| about.request_id.clone().or_else(|| formats::request_id(&about.fields, &about.message));
+            if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about, id) {
                 done = end;
                 out.push(Event::Database(event));
             }
@@ -189,7 +191,7 @@ fn innodb_end(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// What the batch's log format, or the one that knows the record, reads out of it.
 fn about(record: &[u8], span: Option<(Ts, Ts)>, format: &'static dyn formats::Format, cx: &formats::Context) -> About {
-    let (read_by, mut parsed) = formats::parse(record, format, cx);
+    let (read_by, mut parsed) = formats::parts(record, format, cx);
     let mut server = wrote(read_by.name(), record, &parsed.fields);
     // A cloud's wrapping has the server's own line, prefix and all, as its message.
     if server == Wrote::Other

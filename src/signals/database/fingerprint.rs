@@ -259,15 +259,20 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The last byte so far.
+    fn last(&self) -> Option<u8> {
+        self.shape.as_bytes().last().copied()
+    }
+
     fn space(&mut self) {
-        if !self.shape.is_empty() && !self.shape.ends_with(['(', '.', ' ']) {
+        if !matches!(self.last(), None | Some(b'(' | b'.' | b' ')) {
             self.shape.push(' ');
         }
     }
 
     /// Adds a word; gives back where it begins.
     fn word(&mut self, word: &str) -> usize {
-        if !self.shape.ends_with('.') {
+        if self.last() != Some(b'.') {
             self.space();
         }
         self.shape.push_str(word);
@@ -330,9 +335,9 @@ impl<'a> Scan<'a> {
     }
 
     fn symbol_text(&mut self, text: &str) {
-        const OPERATOR: &[char] = &['=', '<', '>', '!', '|', '&', ':', '-', '+', '*', '/', '%', '@', '#', '~', '^'];
+        const OPERATOR: &[u8] = b"=<>!|&:-+*/%@#~^";
         // Characters of one operator stand together, whatever the spaces in the source.
-        if !self.shape.ends_with(OPERATOR) {
+        if !self.last().is_some_and(|b| OPERATOR.contains(&b)) {
             self.space();
         }
         self.shape.push_str(text);

@@ -43,6 +43,12 @@ const TYPES: &[&str] = &[
 
 /// Adds `exception` and `frame` where the record has a stack trace, and the request ID.
 pub(super) fn finish(parsed: &mut Parsed) {
+    stacks(parsed);
+    parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
+}
+
+/// The same but for the request ID.
+pub(super) fn stacks(parsed: &mut Parsed) {
     let (mut exception, mut frame) = (None, None);
     for name in STACKS {
         if let Some(Value::String(text)) = parsed.fields.iter().find(|(n, _)| n == name).map(|(_, v)| v)
@@ -79,7 +85,6 @@ pub(super) fn finish(parsed: &mut Parsed) {
         set(parsed, "frame", frame);
     }
     parsed.message.truncate(parsed.message.trim_end().len());
-    parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
 }
 
 /// structlog's exceptions as objects: the last frame is where it happened.

@@ -5,7 +5,7 @@
 use compact_str::CompactString;
 use serde_json::Value;
 
-use super::{Context, Format, Head, Parsed, enrich, lossy, time};
+use super::{Context, Format, Head, Parsed, enrich, keys, lossy, time};
 use crate::timeline::Severity;
 
 /// The server's own log.
@@ -111,6 +111,12 @@ impl Format for Postgres {
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
+        let mut p = self.parts(record, cx)?;
+        p.request_id = keys::request_id_of(&p.fields, &p.message);
+        Some(p)
+    }
+
+    fn parts(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
         let mut p = Parsed { head: l.head()?, ..Parsed::default() };
         p.severity_text = Some(lossy(l.word).as_ref().into());
@@ -140,7 +146,7 @@ impl Format for Postgres {
             }
         }
         duration(&mut p);
-        enrich::finish(&mut p);
+        enrich::stacks(&mut p);
         Some(p)
     }
 }
