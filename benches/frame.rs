@@ -168,6 +168,40 @@ fn zoomed(bencher: Bencher, pane: &Pane) {
     drawn(bencher, AREA, |state| (state.view.focus, state.view.zoom) = (*pane, true));
 }
 
+/// A blocked chain in which `waiting` sessions wait behind one, as the source lists it: those at the head of the queue,
+/// and the nearest before each. The screen a minute into it.
+fn blocked(waiting: i32) -> State {
+    let mut s = busy::Stream::default();
+    busy::declarations(&mut s);
+    for second in 0..60 {
+        s.say(3, second, busy::chain(second, waiting));
+        if second % 5 == 0 {
+            s.say(3, second, busy::statements(second));
+        }
+    }
+    let end = Ts::from_secs(busy::START + 59) + Duration::from_millis(300);
+    let mut state = State::new(Player::live(end), Settings::default());
+    s.all.iter().for_each(|e| state.apply(e));
+    travel::follow_playhead(&mut state);
+    state
+}
+
+/// A frame with 200 sessions behind one row, of the pane among the others and of the pane alone.
+#[divan::bench(args = [(200, false), (200, true), (99, true), (10, true)])]
+fn blocked_160x45(bencher: Bencher, (waiting, zoom): (i32, bool)) {
+    let mut state = blocked(waiting);
+    (state.view.focus, state.view.zoom) = (Pane::Database, zoom);
+    let (theme, area) = (theme(), Rect::new(0, 0, 160, 45));
+    let mut buffer = Buffer::empty(area);
+    screen(&state, &theme, area, &mut buffer);
+    let text: String = buffer.content().iter().map(|c| c.symbol()).collect();
+    assert!(text.contains(&format!("{waiting} sessions wait")), "{text}");
+    bencher.bench_local(|| {
+        buffer.reset();
+        screen(black_box(&state), &theme, area, &mut buffer)
+    });
+}
+
 /// Difference of two frames and the bytes for it, where one second has passed and the log has scrolled.
 #[divan::bench]
 fn bytes_of_a_scrolled_frame(bencher: Bencher) {

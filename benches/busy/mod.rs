@@ -163,6 +163,48 @@ pub fn activity(second: i64) -> Event {
     }))
 }
 
+/// One look at `waiting` sessions in a queue behind one that is idle in its transaction: as many as a source lists, each
+/// with the head of the queue and the nearest before it.
+pub fn chain(second: i64, waiting: i32) -> Event {
+    let session = |i: i32| Session {
+        pid: 100 + i,
+        backend_start: Some(Ts::from_secs(START)),
+        query_start: Some(Ts::from_secs(START)),
+        query_age_ms: Some(second as u64 * 1_000 + (waiting - i) as u64),
+        state_age_ms: Some(second as u64 * 1_000 + 500),
+        state: Some(if i == 0 { "idle in transaction".into() } else { "active".into() }),
+        wait: (i > 0).then(|| "Lock:transactionid".into()),
+        user: "shop".into(),
+        db: "shop".into(),
+        application: "shop-worker".into(),
+        queryid: Some(7),
+        query: format!("UPDATE stock SET left_over = left_over - 1 WHERE product = 17 AND worker = {i}"),
+        blocked_by: match i {
+            0 => Vec::new(),
+            1..=5 => (100..100 + i).collect(),
+            _ => vec![100, 101, 102, 103, 99 + i],
+        },
+        ..Session::default()
+    };
+    let listed: Vec<Session> = (0..=waiting).take(SESSIONS).map(session).collect();
+    let clients = waiting as u32 + 1;
+    let counts = SessionCounts {
+        clients,
+        active: waiting as u32,
+        idle_in_tx: 1,
+        waiting: waiting as u32,
+        ..SessionCounts::default()
+    };
+    Event::Database(DatabaseEvent::Activity(Activity {
+        counts,
+        max_connections: 300,
+        unlisted: clients - listed.len() as u32,
+        sessions: listed,
+        every_ms: 1_000,
+        ..Activity::default()
+    }))
+}
+
 /// One difference of statement counters.
 pub fn statements(second: i64) -> Event {
     let delta = |i: i64| StatementDelta {

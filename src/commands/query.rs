@@ -1,5 +1,6 @@
 //! `warroom query`: what is known, one line or one JSON object a record, oldest first. Data on standard output and
-//! nothing else there.
+//! nothing else there. What raw logs tell is printed while they are read: a record that comes more than a minute behind
+//! later ones stands where it was read, and is told on standard error.
 //!
 //! Every object begins with `ts` (RFC 3339, UTC, full precision) and has `source`, a name. Times are RFC 3339,
 //! fingerprints are hexadecimal and a server's numbers of statements decimal text. Log records have `severity`, `line`,
@@ -9,7 +10,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -26,8 +27,6 @@ use crate::config::Config;
 use crate::runtime::live::parse_filter_at;
 use crate::runtime::replay::{Input, fold};
 use crate::runtime::session::Session;
-use crate::signals::database::event::DatabaseEvent;
-use crate::signals::deploys::event::DeployEvent;
 use crate::signals::logs::beside::beside;
 use crate::signals::logs::look::Look;
 use crate::signals::logs::row::LogRow;
@@ -37,8 +36,14 @@ use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::stream::past::Past;
 use crate::timeline::filter::Clock;
 use crate::timeline::source::Declaration;
-use crate::timeline::{Filter, Record, Severity, SourceKind, TimeRange, Ts, time_text};
+use crate::timeline::{Filter, Record as _, Severity, SourceId, TimeRange, Ts, time_text};
 use crate::ui::text::{clean, json_safe};
+
+mod events;
+mod window;
+
+use events::{Lines, placed, source, wanted};
+use window::Window;
 
 /// How long a live look listens to the sources.
 const LOOK: Duration = Duration::from_millis(2_500);
@@ -48,6 +53,8 @@ const SLACK: i64 = 60_000_000_000;
 /// Records that are looked at for the names of their fields, and most names that are kept.
 const LOOKED_AT: usize = 200_000;
 const NAMES: usize = 2_000;
+/// Bytes of output written at once.
+const PIECE: usize = 1 << 18;
 /// Columns for the fields beside a message.
 const BESIDE: usize = 160;
 
@@ -63,7 +70,10 @@ pub async fn run(mut args: QueryArgs) -> anyhow::Result<ExitCode> {
     let mut gathered = Gathered::new(&past);
     if live {
         gathered.look(&args).await?;
-    } else if args.what == What::Logs && args.recording.is_none() {
+    } else if args.recording.is_none() && args.what != What::Logs {
+        tokio::task::block_in_place(|| gathered.tell(&args, &input, now))?;
+        return Ok(ExitCode::SUCCESS);
+    } else if args.recording.is_none() {
         // Files hold their own lines: nothing need be folded to search them.
         tokio::task::block_in_place(|| gathered.open(&args.logs))?;
     } else {
@@ -165,14 +175,7 @@ impl Gathered {
             let name = self.timeline.source_name(e.source);
             self.store.observe(e.source, name, e.observed, event, replay);
         }
-        let wanted = match what {
-            What::Logs => false,
-            What::Sources => matches!(e.event, Event::Stream(_)),
-            // How far back a record of changes reaches is no change.
-            What::Deploys => matches!(e.event, Event::Deploys(DeployEvent::Change(_))),
-            _ => e.event.kind() == kind(what),
-        };
-        if wanted {
+        if wanted(what, &e.event) {
             self.events.push(e.clone());
         }
     }
@@ -277,113 +280,65 @@ impl Gathered {
         unknown.iter().map(said).collect()
     }
 
+    /// Prints what raw logs tell while they are read: a log in which every line tells something would not fit into memory.
+    fn tell(&mut self, args: &QueryArgs, input: &Input, now: Ts) -> anyhow::Result<()> {
+        let mut end = now;
+        if args.filter.is_some() || args.from.is_some() || args.to.is_some() {
+            self.open(&args.logs)?;
+            end = self.timeline.span.map_or(now, |(_, end)| end.min(now));
+        }
+        let (filter, range) = (filter(args, end)?, range(args, end)?);
+        let mut lines = Lines::new(&filter, range, args.json);
+        let mut out = BufWriter::with_capacity(PIECE, std::io::stdout().lock());
+        let mut print = |line: &[u8]| out.write_all(line);
+        let (mut names, mut window) = (BTreeMap::<SourceId, String>::new(), Window::default());
+        let mut failed = None;
+        input.read(&mut |batch| {
+            for e in &batch {
+                if let Event::Stream(Declaration::Source(decl)) = &e.event {
+                    names.insert(decl.id, decl.name.clone());
+                }
+                if !wanted(args.what, &e.event) {
+                    continue;
+                }
+                let (ts, name) = (placed(e), source(e, |id| names.get(&id).map_or("?", String::as_str)));
+                let done = lines.of(ts, name, &e.event).and_then(|line| match line {
+                    Some(line) => Ok(window.push(ts, line, &mut print)?),
+                    None => Ok(()),
+                });
+                if let Err(e) = done {
+                    failed = Some(e);
+                    return false;
+                }
+            }
+            true
+        })?;
+        if let Some(e) = failed {
+            return Err(e);
+        }
+        window.end(&mut print)?;
+        out.flush()?;
+        if window.late > 0 {
+            eprintln!(
+                "warroom: {} records came too late for their place; they stand where they were read",
+                window.late
+            );
+        }
+        Ok(())
+    }
+
     fn events(&mut self, out: &mut impl Write, filter: &Filter, range: TimeRange, json: bool) -> anyhow::Result<()> {
         // In the stream a note comes when it was written and a deploy when it was read: by their own times they are
         // out of order.
         self.events.sort_by_key(placed);
+        let mut lines = Lines::new(filter, range, json);
         for e in &self.events {
-            let ts = placed(e);
-            let name = match &e.event {
-                Event::Stream(Declaration::State { source, .. } | Declaration::Dropped { source, .. }) => {
-                    self.timeline.source_name(*source)
-                }
-                Event::Stream(Declaration::Source(decl)) => decl.name.as_str(),
-                Event::Stream(Declaration::Origin { .. }) => "warroom",
-                _ => self.timeline.source_name(e.source),
-            };
-            let body = body(&e.event);
-            let line = EventLine { ts: Shown(ts), source: name, body: &body };
-            let text = json_safe(&serde_json::to_string(&line)?).into_owned();
-            let record = EventRecord { ts, source: name, text: &text, body: &body };
-            if !range.contains(ts) || !filter.matches(&record) {
-                continue;
-            }
-            if json {
-                writeln!(out, "{text}")?;
-            } else {
-                writeln!(out, "{ts}  {}  {}", clean(name), clean(&body.to_string()))?;
+            if let Some(line) = lines.of(placed(e), source(e, |id| self.timeline.source_name(id)), &e.event)? {
+                out.write_all(line)?;
             }
         }
         Ok(())
     }
-}
-
-fn kind(what: What) -> Option<SourceKind> {
-    Some(match what {
-        What::Logs => SourceKind::Logs,
-        What::Host => SourceKind::Host,
-        What::Db => SourceKind::Database,
-        What::Deploys => SourceKind::Deploys,
-        What::Health => SourceKind::Health,
-        What::Notes => SourceKind::Incident,
-        What::Sources => return None,
-    })
-}
-
-/// Event time where an event has one, else when it was observed.
-fn placed(e: &Envelope) -> Ts {
-    match &e.event {
-        Event::Deploys(DeployEvent::Change(c)) => c.at,
-        Event::Incident(i) => i.at(),
-        Event::Database(DatabaseEvent::SlowStatement(s)) => s.at.unwrap_or(e.observed),
-        _ => e.observed,
-    }
-}
-
-/// The event's own fields.
-fn body(event: &Event) -> Value {
-    let value = match event {
-        Event::Stream(v) => serde_json::to_value(v),
-        Event::Logs(v) => serde_json::to_value(v),
-        Event::Host(v) => serde_json::to_value(v),
-        Event::Database(v) => serde_json::to_value(v),
-        Event::Deploys(v) => serde_json::to_value(v),
-        Event::Health(v) => serde_json::to_value(v),
-        Event::Incident(v) => serde_json::to_value(v),
-    };
-    let mut value = value.unwrap_or(Value::Null);
-    if let (Event::Stream(_), Value::Object(map)) = (event, &mut value)
-        && let Some(number) = map.remove("source")
-    {
-        // Under `source` stands the name, as in every record.
-        map.insert("id".into(), number);
-    }
-    spoken("", &mut value);
-    value
-}
-
-/// Nanoseconds since 1970 below this are no time of this program: they would be of before March 1973.
-const TIMES: i64 = 100_000_000_000_000_000;
-
-/// Makes times RFC 3339, and numbers that JSON readers would round (they keep 53 bits) text.
-fn spoken(name: &str, value: &mut Value) {
-    match value {
-        Value::Object(map) => map.iter_mut().for_each(|(name, v)| spoken(name, v)),
-        Value::Array(all) => all.iter_mut().for_each(|v| spoken(name, v)),
-        Value::Number(n) => {
-            let text = match (name, n.as_i64(), n.as_u64()) {
-                ("fingerprint", _, Some(n)) => format!("{n:016x}"),
-                ("queryid", Some(n), _) => n.to_string(),
-                (_, Some(n), _) if n > TIMES && is_time(name) => Ts(n).to_string(),
-                _ => return,
-            };
-            *value = Value::String(text);
-        }
-        _ => {}
-    }
-}
-
-fn is_time(name: &str) -> bool {
-    ["at", "since", "next_try", "start", "end", "observed", "expires"].contains(&name)
-        || ["_at", "_since", "_start", "_end", "_expires"].iter().any(|end| name.ends_with(end))
-}
-
-#[derive(Serialize)]
-struct EventLine<'a> {
-    ts: Shown,
-    source: &'a str,
-    #[serde(flatten)]
-    body: &'a Value,
 }
 
 /// A time as text.
@@ -393,36 +348,6 @@ struct Shown(Ts);
 impl Serialize for Shown {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(&self.0)
-    }
-}
-
-/// An event as a filter sees it.
-struct EventRecord<'a> {
-    ts: Ts,
-    source: &'a str,
-    text: &'a str,
-    body: &'a Value,
-}
-
-impl Record for EventRecord<'_> {
-    fn time(&self) -> Option<Ts> {
-        Some(self.ts)
-    }
-    fn severity(&self) -> Option<Severity> {
-        None
-    }
-    fn source(&self) -> &str {
-        self.source
-    }
-    fn text(&self) -> &[u8] {
-        self.text.as_bytes()
-    }
-    fn field(&self, name: &str) -> Option<Cow<'_, str>> {
-        let value = name.split('.').try_fold(self.body, |v, part| v.get(part))?;
-        Some(match value {
-            Value::String(s) => Cow::Borrowed(s),
-            other => Cow::Owned(other.to_string()),
-        })
     }
 }
 
@@ -497,7 +422,6 @@ fn write_record(out: &mut impl Write, row: &LogRow, raw: bool) -> std::io::Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timeline::{SourceId, SourceState};
 
     #[test]
     fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
@@ -509,19 +433,5 @@ mod tests {
         gathered.events(&mut out, &Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, true).unwrap();
         let out = String::from_utf8(out).unwrap();
         assert_eq!(out.lines().filter(|l| l.contains(r#""record":"note""#)).count(), 3, "{out}");
-    }
-
-    #[test]
-    fn a_record_has_times_as_text_no_rounded_numbers_and_the_source_by_name() {
-        let state = SourceState::Failed { why: "gone".into(), next_try: Some(Ts(1_795_252_380_162_520_000)) };
-        let got = body(&Event::Stream(Declaration::State { source: SourceId(4), state }));
-        assert_eq!((&got["id"], got.get("source")), (&Value::from(4), None));
-        assert_eq!(got["state"]["next_try"], "2026-11-21T09:13:00.16252Z");
-        let mut value = serde_json::json!({"fingerprint": u64::MAX, "queryid": i64::MIN, "at": 5, "offset": TIMES + 1});
-        let same = value["offset"].clone();
-        spoken("", &mut value);
-        assert_eq!(value["fingerprint"], "ffffffffffffffff");
-        assert_eq!(value["queryid"], i64::MIN.to_string());
-        assert_eq!((&value["at"], &value["offset"]), (&Value::from(5), &same));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
@@ -93,11 +93,10 @@ impl Derive {
         let mut out = Vec::new();
         let mut unread = 0;
         // Everything before `done` has been read; `line` is where the line of the last hit begins.
-        let (mut done, mut line, mut tries) = (0, usize::MAX, 0);
-        for hit in needles.find_iter(bytes) {
-            if hit.start() < done {
-                continue;
-            }
+        let (mut done, mut next, mut line, mut tries) = (0, 0, usize::MAX, 0);
+        // What belongs to a record that was read is not searched again.
+        while let Some(hit) = needles.find(Input::new(bytes).range(next.max(done)..)) {
+            next = hit.end();
             // `Transactions deadlock detected, dumping detailed information` is MySQL's; the rest of it is a page.
             let dump = bytes[hit.end()..].starts_with(b", dumping");
             let hint = if dump { Hint::Innodb } else { NEEDLES[hit.pattern().as_usize()].1 };
@@ -147,7 +146,9 @@ impl Derive {
             }
             let from = LineRef { source, name: name.into(), generation: batch.generation, offset: at + start as u64 };
             let about = || about(record, span, format, &cx);
-            if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about) {
+            let id =
+                |about: &About| about.request_id.clone().or_else(|| formats::request_id(&about.fields, &about.message));
+            if let Some(event) = extract::extract(record, hit.start() - start, hint, &from, about, id) {
                 done = end;
                 out.push(Event::Database(event));
             }
@@ -190,7 +191,7 @@ fn innodb_end(bytes: &[u8], from: usize) -> Option<usize> {
 
 /// What the batch's log format, or the one that knows the record, reads out of it.
 fn about(record: &[u8], span: Option<(Ts, Ts)>, format: &'static dyn formats::Format, cx: &formats::Context) -> About {
-    let (read_by, mut parsed) = formats::parse(record, format, cx);
+    let (read_by, mut parsed) = formats::parts(record, format, cx);
     let mut server = wrote(read_by.name(), record, &parsed.fields);
     // A cloud's wrapping has the server's own line, prefix and all, as its message.
     if server == Wrote::Other

@@ -23,7 +23,7 @@ const GRAPHEME_CHARS: usize = 12;
 /// JSON allows as they are, become escapes that say the same.
 pub fn json_safe(json: &str) -> Cow<'_, str> {
     let hostile = |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if !json.contains(hostile) {
+    if json.is_ascii() && memchr::memchr(0x7f, json.as_bytes()).is_none() || !json.contains(hostile) {
         return Cow::Borrowed(json);
     }
     let mut out = String::with_capacity(json.len() + 16);

@@ -147,8 +147,8 @@ async fn a_plain_user_a_full_server_a_stopped_replica_and_a_dead_server_are_each
     for _ in 0..8 {
         app.push(connect(&server.url("app")).await);
     }
-    let verdict = seen.verdict("server nearly full").await;
-    assert!(verdict.contains("9 of 10 slots"), "{verdict}");
+    let verdict = seen.verdict("server full").await;
+    assert!(verdict.contains("10 of 10 slots"), "{verdict}");
     let late = Watched::start(source(&server.url("app")));
     let error = late.run.task.await.expect("no panic").expect_err("no slot is left");
     assert!(error.retry && error.message.contains("refuses connections: Too many connections"), "{}", error.message);

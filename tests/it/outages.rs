@@ -270,8 +270,8 @@ async fn each_way_to_go_wrong_is_the_verdict_its_cause_is_the_first_row_and_a_re
     while let Ok(c) = PgConnection::connect(&server.url("app")).await {
         all.push(c);
     }
-    let verdict = seen.verdict("server nearly full").await;
-    assert!(verdict.contains("of 227 slots"), "{verdict}");
+    let verdict = seen.verdict("server full").await;
+    assert!(verdict.contains("227 of 227 slots"), "{verdict}");
     seen.replays_the_same();
     let mut refused = Watched::start(self::source(&server.url("watch")));
     let verdict = refused.verdict("server refuses connections").await;

@@ -1,7 +1,5 @@
 //! A real PgBouncer before a real PostgreSQL, its pool starved on purpose.
 
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
@@ -11,72 +9,14 @@ use warroom::signals::database::config::{DatabaseConfig, PgbouncerConfig, Postgr
 use warroom::signals::database::plan::{Question, Wanted};
 use warroom::signals::database::sources::sources;
 
-use crate::support::postgres::{Postgres, is_root};
+use crate::support::bouncer::Bouncer;
+use crate::support::postgres::Postgres;
 use crate::support::watched::Watched;
-
-struct Bouncer {
-    child: Child,
-    port: u16,
-    _dir: tempfile::TempDir,
-}
-
-impl Bouncer {
-    fn start(server: &Postgres, pool: u32, ignored: &str) -> Bouncer {
-        let dir = tempfile::Builder::new().prefix("warroom-pgb-").tempdir().expect("a temp folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
-        let ini = dir.path().join("pgbouncer.ini");
-        let users = dir.path().join("users.txt");
-        std::fs::write(&users, "\"test\" \"\"\n\"stats\" \"\"\n").expect("written");
-        let (_, to) = server.socket();
-        std::fs::write(
-            &ini,
-            format!(
-                "[databases]\nshop = host=127.0.0.1 port={to} dbname=postgres user=test pool_size={pool}\n[pgbouncer]\n\
-                 listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
-                 stats_users = stats\npool_mode = transaction\nignore_startup_parameters = {ignored}\n",
-                users.display()
-            ),
-        )
-        .expect("written");
-        let program =
-            ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|p| std::path::Path::new(p).exists());
-        let program = program.expect("pgbouncer is not installed: apt-get install pgbouncer, which ./test does");
-        let mut command = Command::new(program);
-        if is_root() {
-            let owner = Command::new("chown").args(["-R", "postgres:"]).arg(dir.path()).status().expect("chown runs");
-            assert!(owner.success());
-            command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL", program]);
-        }
-        let child = command.arg("-q").arg(&ini).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
-        Bouncer { child, port, _dir: dir }
-    }
-
-    async fn answers(&self) {
-        for _ in 0..100 {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn url(&self, user: &str, db: &str) -> String {
-        format!("postgres://{user}@127.0.0.1:{}/{db}", self.port)
-    }
-}
-
-impl Drop for Bouncer {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_starved_pool_is_the_verdict_with_how_many_wait_and_for_how_long() {
     let server = Postgres::start("");
-    let bouncer = Bouncer::start(&server, 2, "extra_float_digits");
+    let bouncer = Bouncer::start(&server, "test", 2, "extra_float_digits");
     bouncer.answers().await;
     let url = SecretUrl(bouncer.url("stats", "pgbouncer"));
     let one = PgbouncerConfig {
@@ -123,7 +63,7 @@ async fn behind_transaction_pooling_sessions_are_seen_and_plans_come_and_nothing
     sqlx::raw_sql(make).execute(&mut admin).await.expect("made");
     // One that turns away what it does not know, and one that was told to ignore it.
     for ignored in ["extra_float_digits", "extra_float_digits, options"] {
-        let bouncer = Bouncer::start(&server, 2, ignored);
+        let bouncer = Bouncer::start(&server, "test", 2, ignored);
         bouncer.answers().await;
         let one = PostgresConfig { name: Some("pooled".into()), ..PostgresConfig::at(bouncer.url("test", "shop")) };
         let config = DatabaseConfig { postgres: vec![one], ..DatabaseConfig::default() };

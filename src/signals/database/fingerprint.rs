@@ -152,12 +152,15 @@ impl<'a> Scan<'a> {
             return self.literal();
         }
         let word = self.take_while(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80);
-        let lower = word.to_lowercase();
-        match lower.as_str() {
-            "null" | "true" | "false" if !self.shape.ends_with(" is") && !self.shape.ends_with(" not") => {
-                self.literal();
-            }
-            _ => self.word(&lower),
+        let is_value =
+            matches!(word.len(), 4 | 5) && ["null", "true", "false"].iter().any(|v| word.eq_ignore_ascii_case(v));
+        if is_value && !self.shape.ends_with(" is") && !self.shape.ends_with(" not") {
+            self.literal();
+        } else if word.is_ascii() {
+            let at = self.word(word);
+            self.shape[at..].make_ascii_lowercase();
+        } else {
+            self.word(&word.to_lowercase());
         }
     }
 
@@ -256,17 +259,24 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// The last byte so far.
+    fn last(&self) -> Option<u8> {
+        self.shape.as_bytes().last().copied()
+    }
+
     fn space(&mut self) {
-        if !self.shape.is_empty() && !self.shape.ends_with(['(', '.', ' ']) {
+        if !matches!(self.last(), None | Some(b'(' | b'.' | b' ')) {
             self.shape.push(' ');
         }
     }
 
-    fn word(&mut self, word: &str) {
-        if !self.shape.ends_with('.') {
+    /// Adds a word; gives back where it begins.
+    fn word(&mut self, word: &str) -> usize {
+        if self.last() != Some(b'.') {
             self.space();
         }
         self.shape.push_str(word);
+        self.shape.len() - word.len()
     }
 
     /// A literal; a list of them, or a list of rows of them, becomes one.
@@ -303,8 +313,7 @@ impl<'a> Scan<'a> {
                 self.shape.push('(');
             }
             _ => {
-                let text = (b as char).to_string();
-                self.symbol_text(&text);
+                self.symbol_text((b as char).encode_utf8(&mut [0; 4]));
             }
         }
     }
@@ -326,9 +335,9 @@ impl<'a> Scan<'a> {
     }
 
     fn symbol_text(&mut self, text: &str) {
-        const OPERATOR: &[char] = &['=', '<', '>', '!', '|', '&', ':', '-', '+', '*', '/', '%', '@', '#', '~', '^'];
+        const OPERATOR: &[u8] = b"=<>!|&:-+*/%@#~^";
         // Characters of one operator stand together, whatever the spaces in the source.
-        if !self.shape.ends_with(OPERATOR) {
+        if !self.last().is_some_and(|b| OPERATOR.contains(&b)) {
             self.space();
         }
         self.shape.push_str(text);

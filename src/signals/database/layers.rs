@@ -9,31 +9,48 @@ use super::pools::PoolNow;
 use super::verdict::{SLOTS, counted, millis};
 use crate::ui::{Level, Verdict};
 
-/// Connections of the server: used, at most.
+/// Connections of the server that clients can have, our own among them: it may be the one that another client lacks.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Slots {
     /// In use.
     pub used: u32,
     /// That clients can have.
     pub most: u32,
+    /// Of those in use, by sessions that do nothing and have no transaction open; 0 where that is not known.
+    pub idle: u32,
 }
 
 impl Slots {
     /// From the server itself, else from a metrics page about it.
     pub fn of(look: Option<&Look>, pools: &[PoolNow]) -> Option<Slots> {
-        let own = look.and_then(|l| {
-            let most = l.figures.max_connections.checked_sub(l.figures.reserved).filter(|n| *n > 0)?;
-            Some(Slots { used: l.figures.counts.clients, most })
-        });
-        own.or_else(|| {
+        look.and_then(Slots::in_look).or_else(|| {
             let p = pools.iter().find(|p| p.layer == PoolLayer::Server && !p.stale)?;
-            Some(Slots { used: p.used?, most: p.max.filter(|n| *n > 0)? })
+            Some(Slots { used: p.used?, most: p.max.filter(|n| *n > 0)?, idle: 0 })
         })
+    }
+
+    /// As the server itself tells it; `None` where it does not say how many there are.
+    pub fn in_look(look: &Look) -> Option<Slots> {
+        let f = &look.figures;
+        let most = f.max_connections.checked_sub(f.reserved).filter(|n| *n > 0)?;
+        // Sessions of superusers stand in reserved ones where no others are left, and so does ours.
+        let clients = f.counts.clients;
+        Some(Slots { used: if clients < most { clients + 1 } else { clients }, most, idle: f.counts.idle })
+    }
+
+    /// Share in use: above 1 where sessions stand in reserved ones.
+    pub fn share(self) -> f64 {
+        f64::from(self.used) / f64::from(self.most)
+    }
+
+    /// Whether sessions that do nothing take most of them.
+    fn mostly_idle(self) -> bool {
+        self.idle > 0 && self.idle.saturating_mul(2) >= self.used
     }
 
     /// Whether nobody gets in any more, or hardly.
     pub fn full(self) -> bool {
-        f64::from(self.used) / f64::from(self.most) >= SLOTS.1
+        self.share() >= SLOTS.1
     }
 }
 
@@ -59,10 +76,12 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
     }
     let mut text = match slots.filter(|s| s.full()) {
         Some(s) => {
-            let mut text = format!("server exhausted ({} of {} slots)", s.used, s.most);
-            for p in [pooler, app].into_iter().flatten() {
-                text += &format!(", {} {} waits behind it", layer(p), inside(p));
-            }
+            let idle = if s.mostly_idle() { format!(", {} idle", s.idle) } else { String::new() };
+            let mut text = format!("server exhausted ({} of {} slots{idle})", s.used, s.most);
+            let behind = [pooler, app].into_iter().flatten().map(|p| format!("{} {}", layer(p), inside(p)));
+            let behind: Vec<String> = behind.collect();
+            let wait = if behind.len() == 1 { "waits" } else { "wait" };
+            text += &format!("; {} {wait} behind it", behind.join(" and "));
             text
         }
         None => {
@@ -87,6 +106,8 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
         }
     };
     match cause {
+        // What runs is not what takes the slots.
+        _ if full && slots.is_some_and(Slots::mostly_idle) => text += "; end idle sessions or raise max_connections",
         Some(cause) => text += &format!("; {cause}"),
         None if full => text += "; end idle sessions or raise max_connections",
         None if slots.is_some() => text += ": raise the pool or find the slow query",
@@ -147,7 +168,8 @@ mod tests {
         let app_free = pool(Application, 3, 20, 0);
         let pooler = pool(Pooler, 10, 10, 7);
         let pooler_free = pool(Pooler, 3, 10, 0);
-        let slots = |used| Some(Slots { used, most: 100 });
+        let slots = |used| Some(Slots { used, most: 100, idle: 0 });
+        let idle = Some(Slots { used: 100, most: 100, idle: 70 });
         let cause = || Some("slow 5.2 s p95: SELECT 1".to_owned());
         let cases = [
             (vec![app.clone()], None, None),
@@ -160,6 +182,7 @@ mod tests {
             (vec![app_free.clone(), pooler.clone()], None, None),
             (vec![app.clone()], slots(99), None),
             (vec![app.clone(), pooler.clone()], slots(100), cause()),
+            (vec![app.clone(), pooler.clone()], idle, cause()),
             (vec![app.clone(), app.clone()], slots(5), None),
             (vec![app_free.clone(), pooler_free.clone()], slots(39), cause()),
         ];

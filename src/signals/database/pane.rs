@@ -11,6 +11,7 @@ use ratatui::layout::Rect;
 use self::rows::{Picked, Piece, Row};
 use super::ending::{Ending, How};
 use super::history::{DatabaseHistory, Seen, Server};
+use super::layers::Slots;
 use super::plan::Wanted;
 use super::slow::SlowRow;
 use super::verdict::{self as conclusions, Now};
@@ -30,8 +31,7 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
     let mut text = match (now.pools.iter().find(|p| !p.stale), now.server) {
         (Some(p), _) => format!("pool {}", p.usage()),
         (None, Some((_, look))) => {
-            let f = &look.figures;
-            format!("db {}/{}", f.counts.clients, f.max_connections.saturating_sub(f.reserved))
+            Slots::in_look(look).map_or_else(|| "db".into(), |s| format!("db {}/{}", s.used, s.most))
         }
         (None, None) if !now.outside.is_empty() => {
             let n: u32 = now.outside.iter().map(|s| s.counts.clients).sum();

@@ -413,8 +413,10 @@ fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut
                 row.oldest_ms = age;
                 row.wait = s.session.wait.clone();
             }
-            // As old as it was at the last even second; one that began later does not count in the order yet.
-            let then = age.saturating_sub(look.at.since(settled).as_millis() as u64);
+            // As old as it was at the last even second, seen or not: a look may be almost a second older. One that began
+            // later does not count in the order yet.
+            let ahead = settled.since(look.at).min(SETTLE).as_millis() as u64;
+            let then = (age + ahead).saturating_sub(look.at.since(settled).as_millis() as u64);
             row.rank.0 |= then >= HUNG_MS;
             row.rank.1 += then as f64;
         }
@@ -478,6 +480,21 @@ mod tests {
         let rows = list(&h, Ts::from_secs(102), Ask::default());
         assert_eq!(rows.iter().map(SlowRow::title).collect::<Vec<_>>(), ["UPDATE c SET d = 1", "SELECT a FROM b"]);
         assert_eq!((rows[0].basis, rows[0].oldest_ms, rows[1].calls), (Basis::Running, 6_000, 1_000));
+    }
+
+    #[test]
+    fn a_statement_is_first_from_the_even_second_on_at_which_it_has_run_for_five_seconds_whenever_it_was_looked_at() {
+        // It began at 100.9; looks come at tenths of a second.
+        for phase in 0..10 {
+            let look = |second: i64| Ts(second * 1_000_000_000 + phase * 100_000_000);
+            let mut h = history(&[(100, interval(vec![delta(1, 1_000, 50.0)]))]);
+            for (i, at) in (101..=108).map(look).enumerate() {
+                let age = at.since(Ts(100_900_000_000)).as_millis() as u64;
+                h.apply(i as u64 + 10, SourceId(1), at, &busy("UPDATE c SET d = 1", age));
+            }
+            let hangs = |second| list(&h, Ts::from_secs(second), Ask::default())[0].running == 1;
+            assert_eq!([104, 105, 106, 107].map(hangs), [false, false, true, true], "looks at .{phase}");
+        }
     }
 
     #[test]

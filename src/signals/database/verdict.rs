@@ -335,19 +335,19 @@ pub fn state_of(s: &super::history::Seen) -> String {
 }
 
 fn slots(look: &Look) -> Option<Verdict> {
-    let f = &look.figures;
-    let free = f.max_connections.checked_sub(f.reserved).filter(|n| *n > 0)?;
-    let share = f64::from(f.counts.clients) / f64::from(free);
-    let level = match share {
+    let slots = Slots::in_look(look)?;
+    let level = match slots.share() {
         s if s >= SLOTS.1 => Level::Bad,
         s if s >= SLOTS.0 => Level::Warn,
         _ => return None,
     };
-    let SessionCounts { clients, active, idle, idle_in_tx, aborted, .. } = f.counts;
+    let Slots { used, most, .. } = slots;
+    let nearly = if used < most { "nearly " } else { "" };
+    let SessionCounts { active, idle, idle_in_tx, aborted, .. } = look.figures.counts;
     Some(Verdict::new(
         level,
         format!(
-            "server nearly full: {clients} of {free} slots, {active} active, {idle} idle, {} idle in transaction",
+            "server {nearly}full: {used} of {most} slots, {active} active, {idle} idle, {} idle in transaction",
             idle_in_tx + aborted
         ),
     ))

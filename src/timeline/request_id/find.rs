@@ -115,9 +115,15 @@ pub fn find_ids(text: &[u8]) -> Vec<Found<'_>> {
     out
 }
 
-/// The likeliest ID in `text`.
+/// The likeliest ID in `text`: the first of [`find_ids`].
 pub fn best_id(text: &[u8]) -> Option<RequestId> {
-    find_ids(text).into_iter().next().map(|f| f.id)
+    let mut found: Vec<(u8, Found)> = Vec::new();
+    named(text, &mut found);
+    // A shape alone never tells more than such a name, and looking for shapes is most of the work.
+    if found.iter().all(|f| f.0 <= SHAPE) {
+        shaped(text, &mut found);
+    }
+    found.into_iter().min_by_key(|(rank, f)| (std::cmp::Reverse(*rank), f.range.start)).map(|(_, f)| f.id)
 }
 
 /// Whether a name may begin at `at`: not inside a word, but behind a dot, a dash or a camel's hump.
@@ -267,6 +273,9 @@ fn shaped<'a>(text: &'a [u8], found: &mut Vec<(u8, Found<'a>)>) {
     }
 }
 
+/// Rank of the most telling shape.
+const SHAPE: u8 = 90;
+
 /// An ID known by its shape, and how telling the shape is.
 pub(super) fn shape(token: &[u8]) -> Option<(u8, RequestId)> {
     let hex = |part: &[u8]| part.iter().all(u8::is_ascii_hexdigit);
@@ -291,7 +300,7 @@ pub(super) fn shape(token: &[u8]) -> Option<(u8, RequestId)> {
                 && (case(u8::is_ascii_uppercase) || case(u8::is_ascii_lowercase)))
             .then_some(35)
         }
-        55 => return traceparent(token).map(|id| (90, id)),
+        55 => return traceparent(token).map(|id| (SHAPE, id)),
         _ => None,
     };
     let known = known.or_else(|| {
@@ -357,6 +366,7 @@ mod tests {
         for (text, id, name) in cases {
             let found = find_ids(text.as_bytes());
             let first = found.first().unwrap_or_else(|| panic!("nothing in {text}"));
+            assert_eq!(best_id(text.as_bytes()).as_ref(), Some(&first.id), "{text}");
             assert_eq!((first.id.0.as_str(), first.name), (*id, *name), "{text}");
             assert_eq!(&text[first.range.clone()].to_lowercase(), &id.to_lowercase(), "{text}");
         }
@@ -392,6 +402,7 @@ mod tests {
         let line = format!(r#"{{"user_id":"{U}","trace_id":"{T}","request_id":"r-1"}}"#);
         let ids: Vec<_> = find_ids(line.as_bytes()).into_iter().map(|f| f.id.0.to_string()).collect();
         assert_eq!(ids, ["r-1", T, U]);
+        assert_eq!(best_id(line.as_bytes()).map(|id| id.0.to_string()).as_deref(), Some("r-1"));
     }
 
     #[test]

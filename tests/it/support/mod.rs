@@ -1,5 +1,6 @@
 //! Throwaway servers and other things that several tests need.
 
+pub mod bouncer;
 pub mod made;
 pub mod mariadb;
 pub mod out;

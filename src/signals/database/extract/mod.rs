@@ -158,7 +158,7 @@ pub struct Slow {
 pub struct About {
     /// Its event time.
     pub time: Option<Ts>,
-    /// Its request.
+    /// Its request, where that was looked for.
     pub request_id: Option<RequestId>,
     /// Its message, without time, severity and fields.
     pub message: String,
@@ -184,6 +184,9 @@ pub enum Wrote {
 
 /// The first `most` characters of a text.
 fn clip(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
     match text.char_indices().nth(most) {
         Some((end, _)) => text[..end].to_owned(),
         None => text.to_owned(),
@@ -191,17 +194,26 @@ fn clip(text: &str, most: usize) -> String {
 }
 
 /// Reads a line in which the needle of `hint` begins at `at`. `line` may go on over continuation lines. `about` is
-/// what a log format knows of the line; it is asked only when the line tells something.
-pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl Fn() -> About) -> Option<DatabaseEvent> {
+/// what a log format knows of the line; it is asked only when the line tells something. `id` looks for the line's request,
+/// and is asked only when the statement does not name one.
+pub fn extract(
+    line: &[u8],
+    at: usize,
+    hint: Hint,
+    from: &LineRef,
+    about: impl Fn() -> About,
+    id: impl Fn(&About) -> Option<RequestId>,
+) -> Option<DatabaseEvent> {
+    let complete = |event, object, about: &About| complete(event, object, from, about, || id(about));
     let hint = match hint {
         Hint::Innodb => {
             let event = server::event(server::innodb(&String::from_utf8_lossy(line)), &About::default(), from);
-            return Some(complete(event, None, from, &about()));
+            return Some(complete(event, None, &about()));
         }
         Hint::SlowLog => {
             let about = about();
             let read = server::Read::Slow(server::slow_log(&about)?);
-            return Some(complete(server::event(read, &about, from), None, from, &about));
+            return Some(complete(server::event(read, &about, from), None, &about));
         }
         Hint::Postgres | Hint::Mysql | Hint::Duration | Hint::NoSlot => {
             let about = about();
@@ -215,7 +227,7 @@ pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl F
                 _ => None,
             };
             match read {
-                Some(read) => return Some(complete(server::event(read, &about, from), None, from, &about)),
+                Some(read) => return Some(complete(server::event(read, &about, from), None, &about)),
                 None if hint == Hint::Duration && about.server == Wrote::Other => hint,
                 None => return None,
             }
@@ -226,7 +238,7 @@ pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl F
             let at = at.iter().filter_map(|n| text.find(n)).min()?;
             let why = clip(text[at..].lines().next()?.split('"').next()?.trim_end_matches(['}', ']', ')']), 80);
             let event = server::event(server::Read::Told(What::Busy { why }, String::new()), &about, from);
-            return Some(complete(event, None, from, &about));
+            return Some(complete(event, None, &about));
         }
         other => other,
     };
@@ -250,7 +262,7 @@ pub fn extract(line: &[u8], at: usize, hint: Hint, from: &LineRef, about: impl F
         Hint::PoolTimeout => DatabaseEvent::PoolFigures(PoolFigures { timeouts: Some(1), ..PoolFigures::default() }),
         _ => return None,
     };
-    Some(complete(event, object.as_ref(), from, &about()))
+    Some(complete(event, object.as_ref(), &about()))
 }
 
 /// What an application's line repeats of PostgreSQL's words.
@@ -283,18 +295,24 @@ fn slow(s: Slow, from: &LineRef) -> DatabaseEvent {
     })
 }
 
-fn complete(mut event: DatabaseEvent, object: Option<&json::Object>, from: &LineRef, told: &About) -> DatabaseEvent {
+fn complete(
+    mut event: DatabaseEvent,
+    object: Option<&json::Object>,
+    from: &LineRef,
+    told: &About,
+    id: impl Fn() -> Option<RequestId>,
+) -> DatabaseEvent {
     let time = object.and_then(json::Object::time).or(told.time);
     match &mut event {
         DatabaseEvent::SlowStatement(s) => {
             s.at = time;
             let line = object.and_then(json::Object::request_id);
             // What a comment in the statement says is surer than what stands somewhere in the line.
-            s.request_id = line.or(s.request_id.take()).or_else(|| told.request_id.clone());
+            s.request_id = line.or(s.request_id.take()).or_else(id);
         }
         DatabaseEvent::Told(t) => {
             t.at = time;
-            t.request_id = t.request_id.take().or_else(|| told.request_id.clone());
+            t.request_id = t.request_id.take().or_else(id);
         }
         DatabaseEvent::PoolFigures(p) => {
             p.at = time;

@@ -1,8 +1,9 @@
 //! The rows of the pane, top to bottom, as pieces of text with their roles.
 
 use crate::signals::database::blocked::Root;
-use crate::signals::database::event::TitledServer;
+use crate::signals::database::event::{PoolLayer, TitledServer};
 use crate::signals::database::history::{DatabaseHistory, Look, Seen, Server};
+use crate::signals::database::layers::Slots;
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
 use crate::signals::database::troubles::{Kind, Trouble};
@@ -183,8 +184,15 @@ fn bar(label: &str, used: u32, of: Option<u32>, usage: String, hot: bool, cx: &P
 }
 
 fn pool(p: &PoolNow, index: usize, now: &Now, cx: &PaneCx, width: u16) -> Row {
-    let several = now.pools.len() > 1;
-    let label = if several { p.name.as_str() } else { "used" };
+    // Which layer it is stands there only where there are several, and where there is room.
+    let layers = width >= 60 && now.pools.iter().any(|other| other.layer != p.layer);
+    let label = match p.layer {
+        _ if now.pools.len() == 1 => "used".to_owned(),
+        PoolLayer::Pooler if layers => format!("pooler {}", p.name),
+        PoolLayer::Application if layers => format!("application {}", p.name),
+        _ => p.name.to_string(),
+    };
+    let label = label.as_str();
     let hot = p.exhausted();
     let mut figures: Vec<[Piece; 2]> = Vec::new();
     let mut figure = |label: &str, value: String, bad: bool| {
@@ -249,12 +257,12 @@ fn chart(history: &DatabaseHistory, p: &PoolNow, cx: &PaneCx, width: u16) -> Opt
 }
 
 fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
-    let f = &look.figures;
-    let free = f.max_connections.saturating_sub(f.reserved);
-    let c = &f.counts;
-    let hot = free > 0 && f64::from(c.clients) >= 0.97 * f64::from(free);
+    let c = &look.figures.counts;
     let in_tx = c.idle_in_tx + c.aborted;
-    let mut pieces = bar("slots", c.clients, Some(free), format!("{}/{free}", c.clients), hot, cx, longest(width));
+    let slots = Slots::in_look(look);
+    let (used, hot) = slots.map_or((c.clients, false), |s| (s.used, s.full()));
+    let usage = slots.map_or_else(|| used.to_string(), |s| format!("{used}/{}", s.most));
+    let mut pieces = bar("slots", used, slots.map(|s| s.most), usage, hot, cx, longest(width));
     let mut figure = |label: &str, n: u32, role: Role| {
         pieces.push(say(format!("  {label} "), Role::Dim));
         pieces.push(say(n.to_string(), role));
@@ -266,6 +274,9 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
     figure("idle", c.idle, Role::Text);
     if c.hidden > 0 {
         figure("hidden", c.hidden, Role::Dim);
+    }
+    if used > c.clients && (width == 0 || width >= 90) {
+        figure("ours", used - c.clients, Role::Dim);
     }
     if let Some(age) = now.stale {
         pieces.push(say(format!("  {} ago", short(age)), Role::Dim));
@@ -290,9 +301,10 @@ fn others(history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Vec<Row> {
             return Some(row(None, pieces));
         }
         let c = &look.figures.counts;
-        let free = look.figures.max_connections.saturating_sub(look.figures.reserved);
-        let hot = free > 0 && f64::from(c.clients) >= 0.97 * f64::from(free);
-        pieces.push(say(format!("{}/{free}", c.clients), if hot { Role::Bad } else { Role::Text }));
+        if let Some(slots) = Slots::in_look(look) {
+            let role = if slots.full() { Role::Bad } else { Role::Text };
+            pieces.push(say(format!("{}/{}", slots.used, slots.most), role));
+        }
         pieces.push(say(format!("  active {}", c.active), Role::Text));
         if c.waiting > 0 {
             pieces.push(say(format!("  lock wait {}", c.waiting), Role::Bad));

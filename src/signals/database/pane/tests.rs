@@ -210,7 +210,7 @@ fn the_verdict_says_what_is_so_and_what_holds_it_up() {
     let says = |h: &DatabaseHistory, t| verdict(h, &cx(&theme, &facts, t));
     let v = says(&flooded(), 60);
     assert_eq!(v.level, Level::Bad);
-    assert!(v.text.starts_with("pool full 20/20, 7 waiting 3.9 s, server 77/97 free; slow 5.2 s p95"), "{}", v.text);
+    assert!(v.text.starts_with("pool full 20/20, 7 waiting 3.9 s, server 76/97 free; slow 5.2 s p95"), "{}", v.text);
     assert!(says(&blocked(), 60).text.starts_with("blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait"));
     assert_eq!(says(&normal(), 60), Verdict::new(Level::Calm, "pool 6/20, 12 sessions, none slow"));
     let refused = says(&failing(), 60).text;

@@ -43,6 +43,12 @@ const TYPES: &[&str] = &[
 
 /// Adds `exception` and `frame` where the record has a stack trace, and the request ID.
 pub(super) fn finish(parsed: &mut Parsed) {
+    stacks(parsed);
+    parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
+}
+
+/// The same but for the request ID.
+pub(super) fn stacks(parsed: &mut Parsed) {
     let (mut exception, mut frame) = (None, None);
     // Most records have no field of several lines, and need not be asked for each name.
     let is_long = |v: &Value| v.as_str().is_some_and(|text| text.contains('\n'));
@@ -83,7 +89,6 @@ pub(super) fn finish(parsed: &mut Parsed) {
         set(parsed, "frame", frame);
     }
     parsed.message.truncate(parsed.message.trim_end().len());
-    parsed.request_id = keys::request_id_of(&parsed.fields, &parsed.message);
 }
 
 /// structlog's exceptions as objects: the last frame is where it happened.

@@ -110,6 +110,10 @@ pub trait Format: Sync + std::fmt::Debug {
     }
     /// The whole record; `record` may hold continuation lines.
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed>;
+    /// The same, perhaps without the request ID; see [`parts`].
+    fn parts(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
+        self.parse(record, cx)
+    }
     /// Whether `line` belongs to the record whose last line so far is `before`, in a way that only this format knows
     /// (wrapped traces, PostgreSQL's DETAIL). What all formats share, such as indentation, is not asked here.
     fn continues(&self, before: &[u8], line: &[u8], cx: &Context) -> bool {
@@ -186,19 +190,39 @@ pub fn records<'a>(block: &'a [u8], format: &'static dyn Format, cx: &'a Context
 
 /// The whole of a record, read with `format` or, where that does not fit, with the one that does. Plain text at worst.
 pub fn parse(record: &[u8], format: &'static dyn Format, cx: &Context) -> (&'static dyn Format, Parsed) {
+    read(record, format, cx, |format| format.parse(record, cx))
+}
+
+/// As [`parse`], perhaps without the request ID: looking for it is half the work, and [`request_id`] does it for who needs
+/// it.
+pub fn parts(record: &[u8], format: &'static dyn Format, cx: &Context) -> (&'static dyn Format, Parsed) {
+    read(record, format, cx, |format| format.parts(record, cx))
+}
+
+fn read(
+    record: &[u8],
+    format: &'static dyn Format,
+    cx: &Context,
+    with: impl Fn(&'static dyn Format) -> Option<Parsed>,
+) -> (&'static dyn Format, Parsed) {
     let plain: &'static dyn Format = &plain::Plain;
     if format.name() != plain.name()
-        && let Some(parsed) = format.parse(record, cx)
+        && let Some(parsed) = with(format)
     {
         return (format, parsed);
     }
     let line = &record[..memchr::memchr(b'\n', record).unwrap_or(record.len())];
     if let Some((other, _)) = sniff::sniff(line, format.name(), cx)
-        && let Some(parsed) = other.parse(record, cx)
+        && let Some(parsed) = with(other)
     {
         return (other, parsed);
     }
-    (plain, plain.parse(record, cx).unwrap_or_default())
+    (plain, with(plain).unwrap_or_default())
+}
+
+/// The request ID of a record: by the names of its fields, else by what the message holds.
+pub fn request_id(fields: &[(CompactString, Value)], message: &str) -> Option<RequestId> {
+    keys::request_id_of(fields, message)
 }
 
 /// Bytes of foreign text as a string; what is not UTF-8 becomes U+FFFD.

@@ -5,7 +5,7 @@
 use compact_str::CompactString;
 use serde_json::Value;
 
-use super::{Context, Format, Head, Parsed, enrich, lossy, time};
+use super::{Context, Format, Head, Parsed, enrich, keys, lossy, time};
 use crate::timeline::Severity;
 
 /// The server's own log.
@@ -32,7 +32,11 @@ fn line<'a>(b: &'a [u8], cx: &Context) -> Option<Line<'a>> {
     }
     // every such line has `WORD:` and two blanks
     let near = &b[..b.len().min(FAR)];
-    let colon = memchr::memmem::find(near, b":  ").filter(|i| memchr::memchr(b'\n', &b[..*i]).is_none())?;
+    let colon =
+        memchr::memchr2_iter(b':', b'\n', near).find(|i| near[*i] == b'\n' || near[i + 1..].starts_with(b"  "))?;
+    if near[colon] == b'\n' {
+        return None;
+    }
     let len = b[..colon].iter().rev().take(10).take_while(|c| c.is_ascii_uppercase() || c.is_ascii_digit()).count();
     let word = &b[colon - len..colon];
     let severity = match word {
@@ -81,15 +85,21 @@ fn within(prefix: &[u8], cx: &Context) -> Option<time::Stamp> {
     None
 }
 
+impl Line<'_> {
+    /// What it begins; `None` where it belongs to another.
+    fn head(&self) -> Option<Head> {
+        let severity = Some(self.severity?);
+        Some(Head { time: self.stamp.map(|s| s.time), inferred: self.stamp.is_some_and(|s| s.inferred), severity })
+    }
+}
+
 impl Format for Postgres {
     fn name(&self) -> &'static str {
         "postgres"
     }
 
     fn head(&self, b: &[u8], cx: &Context) -> Option<Head> {
-        let l = line(b, cx)?;
-        let severity = Some(l.severity?);
-        Some(Head { time: l.stamp.map(|s| s.time), inferred: l.stamp.is_some_and(|s| s.inferred), severity })
+        line(b, cx)?.head()
     }
 
     fn continues(&self, _before: &[u8], b: &[u8], cx: &Context) -> bool {
@@ -101,26 +111,31 @@ impl Format for Postgres {
     }
 
     fn parse(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
-        let mut p = Parsed { head: self.head(record, cx)?, ..Parsed::default() };
+        let mut p = self.parts(record, cx)?;
+        p.request_id = keys::request_id_of(&p.fields, &p.message);
+        Some(p)
+    }
+
+    fn parts(&self, record: &[u8], cx: &Context) -> Option<Parsed> {
         let l = line(record, cx)?;
+        let mut p = Parsed { head: l.head()?, ..Parsed::default() };
         p.severity_text = Some(lossy(l.word).as_ref().into());
         prefix(&lossy(l.prefix), &mut p);
         // the message, then each part under its own name
-        let mut parts: Vec<(Option<CompactString>, String)> = vec![(None, String::new())];
-        for (i, text) in record.split(|c| *c == b'\n').enumerate() {
-            let part = line(text, cx);
-            match part {
-                Some(l) if i > 0 => {
+        let plain = |text: &[u8]| lossy(text.strip_prefix(b"\t").unwrap_or(text)).into_owned();
+        let mut lines = record.split(|c| *c == b'\n');
+        let first = lines.next().and_then(|text| text.get(l.message..)).unwrap_or_default();
+        let mut parts: Vec<(Option<CompactString>, String)> = vec![(None, plain(first))];
+        for text in lines {
+            match line(text, cx) {
+                Some(l) => {
                     let name = lossy(l.word).to_lowercase();
                     parts.push((Some(name.into()), lossy(&text[l.message..]).into_owned()));
                 }
-                _ => {
+                None => {
                     let Some((_, last)) = parts.last_mut() else { continue };
-                    let text = if i == 0 { &text[l.message..] } else { text };
-                    if i > 0 {
-                        last.push('\n');
-                    }
-                    last.push_str(&lossy(text.strip_prefix(b"\t").unwrap_or(text)));
+                    last.push('\n');
+                    last.push_str(&plain(text));
                 }
             }
         }
@@ -131,7 +146,7 @@ impl Format for Postgres {
             }
         }
         duration(&mut p);
-        enrich::finish(&mut p);
+        enrich::stacks(&mut p);
         Some(p)
     }
 }

@@ -12,12 +12,14 @@ use jiff::tz::TimeZone;
 use super::packed::{self, MEMORY};
 use super::segment::{self, Segment, Unpack};
 use crate::signals::logs::event::{ALL, LogAppended, LogEvent, LogOpened};
-use crate::signals::logs::formats::{self, Context, Format};
+use crate::signals::logs::formats::{self, Context, Format, Span};
 use crate::timeline::counts::Counts;
 use crate::timeline::{SourceDecl, SourceId, SourceKind, Ts};
 
 /// Bytes read at once.
 const READ: u64 = 1 << 20;
+/// A piece in which no record begins but at its start is read whole up to so many bytes, and then cut.
+const LONGEST: u64 = 64 << 20;
 
 /// What reading log files gives, in order of time.
 #[derive(Clone, Debug, PartialEq)]
@@ -162,71 +164,84 @@ impl Reader {
 
     /// Reads the next piece; `None` at the end.
     fn fill(&mut self) -> Option<()> {
+        let (at, format, cx) = (self.at, self.format, self.cx.clone());
         let mut size = READ;
-        let bytes = loop {
-            let mut bytes = self.segment.read_at(self.at..self.at + size).ok()?;
+        let mut out: Vec<(Ts, LogAppended)> = Vec::new();
+        let (bytes, used) = loop {
+            let bytes = self.segment.read_at(at..at + size).ok()?;
             if bytes.is_empty() {
                 return None;
             }
-            if (bytes.len() as u64) < size {
-                break bytes;
+            // The last record of the piece may go on behind it; it is left for the next one, but for that of the file.
+            let mut last: Option<Span> = None;
+            for span in formats::records(&bytes, format, &cx) {
+                if let Some(whole) = last.replace(span) {
+                    self.take(&whole, bytes.len(), &mut out);
+                }
             }
-            // The last record of the piece may go on behind it; it is left for the next one.
-            let last = formats::records(&bytes, self.format, &self.cx).map(|s| s.range.start).last().unwrap_or(0);
-            if last > 0 || size >= 64 << 20 {
-                bytes.truncate(if last > 0 { last } else { bytes.len() });
-                break bytes;
+            let begins = last.as_ref().map_or(0, |s| s.range.start);
+            let ends = (bytes.len() as u64) < size;
+            if ends || begins == 0 && size >= LONGEST {
+                if let Some(last) = &last {
+                    self.take(last, bytes.len(), &mut out);
+                }
+                let used = bytes.len();
+                break (bytes, used);
+            }
+            if begins > 0 {
+                break (bytes, begins);
             }
             size *= 4;
         };
-        let mut out: Vec<(Ts, LogAppended)> = Vec::new();
-        for s in formats::records(&bytes, self.format, &self.cx) {
-            // Observed when the newest line so far happened, so that what is visible only ever grows.
-            let t = s.head.time.or(self.latest).unwrap_or(self.cx.near);
-            let observed = self.latest.map_or(t, |l| l.max(t));
-            self.latest = Some(observed);
-            let end = self.at + (s.range.end as u64 + 1).min(bytes.len() as u64);
-            let fresh = out.last().is_none_or(|(o, _)| o.secs() != observed.secs());
-            if fresh {
-                let batch = LogAppended {
-                    generation: 0,
-                    start: self.at + s.range.start as u64,
-                    end,
-                    lines: 0,
-                    unknown: 0,
-                    counts: Vec::new(),
-                    span: None,
-                    format: self.format.name().into(),
-                    seed: false,
-                    bytes: None,
-                };
-                out.push((observed, batch));
-            }
-            let Some((o, batch)) = out.last_mut() else { continue };
-            *o = observed;
-            batch.end = end;
-            batch.lines += s.lines;
-            batch.unknown += if s.known { 0 } else { s.lines };
-            if let Some(t) = s.head.time {
-                batch.span = Some(batch.span.map_or((t, t), |(a, b)| (a.min(t), b.max(t))));
-            }
-            let second = t.secs();
-            let i = match batch.counts.binary_search_by_key(&second, |(s, _)| *s) {
-                Ok(i) => i,
-                Err(i) => {
-                    batch.counts.insert(i, (second, Counts::default()));
-                    i
-                }
-            };
-            batch.counts[i].1.add(s.head.severity, 1);
-        }
         for (_, batch) in &mut out {
-            let (from, to) = ((batch.start - self.at) as usize, (batch.end - self.at) as usize);
+            let (from, to) = ((batch.start - at) as usize, (batch.end - at) as usize);
             batch.bytes = bytes.get(from..to).map(Into::into);
         }
-        self.at += bytes.len() as u64;
+        self.at += used as u64;
         out.reverse();
         self.batches = out;
         Some(())
+    }
+
+    /// Counts a record of the piece, which holds so many bytes, into the batch of its second.
+    fn take(&mut self, s: &Span, piece: usize, out: &mut Vec<(Ts, LogAppended)>) {
+        // Observed when the newest line so far happened, so that what is visible only ever grows.
+        let t = s.head.time.or(self.latest).unwrap_or(self.cx.near);
+        let observed = self.latest.map_or(t, |l| l.max(t));
+        self.latest = Some(observed);
+        let end = self.at + (s.range.end as u64 + 1).min(piece as u64);
+        let fresh = out.last().is_none_or(|(o, _)| o.secs() != observed.secs());
+        if fresh {
+            let batch = LogAppended {
+                generation: 0,
+                start: self.at + s.range.start as u64,
+                end,
+                lines: 0,
+                unknown: 0,
+                counts: Vec::new(),
+                span: None,
+                format: self.format.name().into(),
+                seed: false,
+                bytes: None,
+            };
+            out.push((observed, batch));
+        }
+        let Some((o, batch)) = out.last_mut() else { return };
+        *o = observed;
+        batch.end = end;
+        batch.lines += s.lines;
+        batch.unknown += if s.known { 0 } else { s.lines };
+        if let Some(t) = s.head.time {
+            batch.span = Some(batch.span.map_or((t, t), |(a, b)| (a.min(t), b.max(t))));
+        }
+        let second = t.secs();
+        let i = match batch.counts.binary_search_by_key(&second, |(s, _)| *s) {
+            Ok(i) => i,
+            Err(i) => {
+                batch.counts.insert(i, (second, Counts::default()));
+                i
+            }
+        };
+        batch.counts[i].1.add(s.head.severity, 1);
     }
 }
