@@ -17,7 +17,7 @@ const NEEDS_ALL: [&str; 3] = ["@mt", "MessageTemplate", "error_severity"];
 pub struct Shallow<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Shallow<'a> {
-    /// `None` where only the whole of the record tells its fields: nested, templates, cut off, no JSON.
+    /// `None` where only the whole of the record tells its fields: nested, a name twice, templates, cut off, no JSON.
     pub fn of(record: &'a [u8], format: &'static dyn Format) -> Option<Shallow<'a>> {
         if format.name() != "json" {
             return None;
@@ -26,7 +26,8 @@ impl<'a> Shallow<'a> {
         let mut fields = Vec::with_capacity(16);
         for (key, value) in members.by_ref() {
             let (key, value) = (std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?);
-            if value.starts_with(['{', '[']) || key.contains('\\') || NEEDS_ALL.contains(&key) {
+            let is_again = fields.iter().any(|(k, _)| *k == key);
+            if value.starts_with(['{', '[']) || key.contains('\\') || NEEDS_ALL.contains(&key) || is_again {
                 return None;
             }
             fields.push((key, value));
@@ -88,7 +89,7 @@ mod tests {
             (r#"{"msg":"GET /x request_id=4bf92f3577b34da6a3ce929d0e0e4736","path":"/x","n":null}"#, true),
             (r#"{"message":"trace","traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}"#, true),
             (r#"{"msg":"one","request_id":"-","req_id":"0000","correlation_id":77}"#, true),
-            (r#"{"msg":"one","request_id":"a","request_id":"b","ok":true}"#, true),
+            (r#"{"msg":"one","request_id":"a","request_id":"b","ok":true}"#, false),
             (r#"{"msg":"nested","http":{"status":500},"request_id":"r-17"}"#, false),
             (r#"{"@mt":"{Id} came","Id":"r-17","@t":"2026-11-21T14:00:00Z"}"#, false),
             (r#"{"msg":"cut of"#, false),
