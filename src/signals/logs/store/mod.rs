@@ -31,34 +31,28 @@ pub mod scan;
 pub mod segment;
 pub mod spool;
 pub mod survey;
+mod through;
 pub mod tokens;
 pub mod top;
 pub mod unpack;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{TrySendError, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
 use super::event::{LogEvent, LogOpened};
-use super::requests::Request;
-use super::row::LogRow;
-use crate::timeline::{Filter, SourceId, TimeRange, Ts};
+use crate::timeline::{SourceId, Ts};
 use generation::{Generation, Means};
 use index_memory::IndexMemory;
-use matcher::Matcher;
-use merge::{Merge, Way, at};
 pub use older::Older;
 use query::SLOTS;
 pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, TopValue, TopValues, Upto};
 pub use read::{LogFeed, read_logs, read_logs_in};
-use scan::Hit;
 pub use segment::Recall;
 use segment::Unpack;
 
@@ -243,15 +237,6 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Records handed on at once while all are gone through.
-const HITS: usize = 256;
-
-/// Such records, or what was made of them already.
-enum Found<T> {
-    Hits(Vec<Hit>),
-    Made(Vec<T>),
-}
-
 impl LogStore {
     /// A store that answers through `deliver`, which is called on the store's threads.
     pub fn new(deliver: Box<dyn Fn(LogArrival) + Send + Sync>, options: StoreOptions) -> LogStore {
@@ -395,70 +380,6 @@ impl LogStore {
         answer::answer(query, &self.shared.generations(query.sources.as_deref()), deliver, &|| false);
     }
 
-    /// Everything in `range` that passes, oldest first, on this thread; ends when `f` breaks.
-    pub fn scan_all(&self, filter: &Filter, range: TimeRange, f: &mut dyn FnMut(LogRow) -> ControlFlow<()>) {
-        self.go_through(filter, range, |hit| hit.row_of(scan::WHOLE), f);
-    }
-
-    /// Every record in `range` that tells of a request, as [`LogStore::scan_all`], a good deal faster; `None` stands for a
-    /// record that tells of none.
-    pub fn requests(&self, range: TimeRange, f: &mut dyn FnMut(Option<Request>) -> ControlFlow<()>) {
-        self.go_through(&Filter::default(), range, Hit::request, f);
-    }
-
-    fn go_through<T: Send>(
-        &self,
-        filter: &Filter,
-        range: TimeRange,
-        make: impl Fn(&Hit) -> T + Copy + Send,
-        f: &mut dyn FnMut(T) -> ControlFlow<()>,
-    ) {
-        let generations = self.shared.generations(None);
-        let matcher = Matcher::new(filter, None, None);
-        let from = (range.start > Ts::MIN).then(|| at(range.start));
-        let walk = &|to: &mut dyn FnMut(Hit) -> ControlFlow<()>| {
-            let mut merge = Merge::new(&generations, &matcher, Way::Forward, from, Ts::MAX);
-            merge.stop_at(range.end);
-            while let Ok(Some(hit)) = merge.next(&mut |_| false) {
-                if hit.place.0 >= range.end || to(hit).is_break() {
-                    return;
-                }
-            }
-        };
-        // Looking for records and making something of them take about as long: each has a thread where one can be had.
-        std::thread::scope(|scope| {
-            let (to, found) = sync_channel::<Found<T>>(2);
-            let look = move || {
-                let mut hits = Vec::with_capacity(HITS);
-                // Where this thread is ahead of the other one, it does the other's work.
-                let hand_on = |hits: Vec<Hit>| match to.try_send(Found::Hits(hits)) {
-                    Err(TrySendError::Full(Found::Hits(hits))) => {
-                        to.send(Found::Made(hits.iter().map(make).collect())).is_ok()
-                    }
-                    sent => sent.is_ok(),
-                };
-                walk(&mut |hit| {
-                    hits.push(hit);
-                    let full = hits.len() == HITS;
-                    match full && !hand_on(std::mem::replace(&mut hits, Vec::with_capacity(HITS))) {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(()),
-                    }
-                });
-                hand_on(hits);
-            };
-            match std::thread::Builder::new().name("scan".into()).spawn_scoped(scope, look) {
-                Ok(_) => {
-                    let _ = found.into_iter().try_for_each(|found| match found {
-                        Found::Hits(hits) => hits.iter().try_for_each(|hit| f(make(hit))),
-                        Found::Made(made) => made.into_iter().try_for_each(&mut *f),
-                    });
-                }
-                Err(_) => walk(&mut |hit| f(make(&hit))),
-            }
-        });
-    }
-
     /// What a source is called, where anything of it is known.
     pub fn name_of(&self, source: SourceId) -> Option<CompactString> {
         let known = lock(&self.shared.known);
@@ -582,9 +503,12 @@ fn clerk(shared: &Shared, slot: Slot) {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
     use crate::signals::logs::event::LogAppended;
     use crate::timeline::counts::Counts;
+    use crate::timeline::{Filter, TimeRange};
 
     fn appended(start: u64, text: &str) -> LogEvent {
         LogEvent::Appended(LogAppended {
