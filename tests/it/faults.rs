@@ -170,7 +170,7 @@ fn sixty_four_bytes_flipped_at_a_thousand_places_cost_at_most_a_minute_of_a_stre
         let i = starts.partition_point(|s| *s <= at);
         let (from, to) = (starts[i.saturating_sub(2)], starts[(i + 1).min(starts.len() - 1)]);
         let mut part = bytes[from..to].to_vec();
-        let whole_part = parts.entry(from).or_insert_with(|| read_bytes(&part).0).clone();
+        let whole_part = parts.entry((from, to)).or_insert_with(|| read_bytes(&part).0).clone();
         for b in &mut part[at - from..(at - from + 64).min(to - from)] {
             *b ^= 1 + (next(255) as u8);
         }
