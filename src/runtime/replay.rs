@@ -240,7 +240,7 @@ pub fn is_declaration(e: &Envelope) -> bool {
 pub fn fold(input: &Input, past: &Past, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
     // Decoding is most of the work: it has a thread of its own where one can be had.
     std::thread::scope(|scope| {
-        let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(4);
+        let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(64);
         let decode = move || input.read_noting(past, &mut |batch| to.send(batch).is_ok());
         match std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decode) {
             Ok(decoding) => {

@@ -12,7 +12,7 @@ use crate::signals::logs::row::LogRow;
 use crate::timeline::{Filter, TimeRange, Ts};
 
 /// Records handed on at once while all are gone through.
-const HITS: usize = 256;
+const HITS: usize = 1_024;
 
 /// Such records, or what was made of them already.
 enum Found<T> {
