@@ -288,7 +288,9 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
 
 /// Who holds the server's slots, once they run out.
 fn holders(look: &Look, now: &Now, cx: &PaneCx) -> Vec<Row> {
-    let scarce = now.stale.is_none() && Slots::in_look(look).is_some_and(|s| s.share() >= SLOTS.0);
+    // Where sessions pile up behind one that blocks them, that one is the reason, and the first row.
+    let alone = now.stale.is_none() && now.roots.is_empty();
+    let scarce = alone && Slots::in_look(look).is_some_and(|s| s.share() >= SLOTS.0);
     let told = |h: &Held| {
         let application = if h.application.is_empty() { String::new() } else { format!("{}  ", h.application) };
         let from = if h.client.is_empty() { String::new() } else { format!(" from {}", h.client) };
