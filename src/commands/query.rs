@@ -319,10 +319,8 @@ impl Gathered {
         window.end(&mut print)?;
         out.flush()?;
         if window.late > 0 {
-            eprintln!(
-                "warroom: {} records came too late for their place; they stand where they were read",
-                window.late
-            );
+            let (n, was) = (window.late, if window.late == 1 { "was" } else { "were" });
+            eprintln!("warroom: {n} of these {was} more than a minute late and not put in order");
         }
         Ok(())
     }

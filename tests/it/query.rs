@@ -71,3 +71,24 @@ fn raw_prints_the_lines_as_they_are_and_a_dash_reads_standard_input() {
     assert!(text.lines().next().is_some_and(|l| l.contains("7f3ac21004d15e88") && l.contains("status=503")), "{text}");
     assert_eq!(home.feed(&["query", "logs", "--logs", "-", "--raw"], ODD).good(), ODD);
 }
+
+#[test]
+fn slow_statements_of_several_logs_come_in_order_of_their_time_and_one_that_is_late_is_told() {
+    let home = Home::new();
+    let line = |time: &str, n: u32| {
+        format!("2026-11-20 14:{time} UTC [7] a@b LOG:  duration: {n}.0 ms  statement: SELECT {n} FROM t{n}\n")
+    };
+    home.file(
+        "one.log",
+        &[line("00:00.100", 1), line("00:02.000", 4), line("05:00.000", 5), line("01:00.000", 6), line("00:30.000", 7)]
+            .concat(),
+    );
+    home.file("two.log", &[line("00:00.900", 3), line("00:00.500", 2)].concat());
+    let args = ["query", "db", "--logs", "one.log", "two.log", "--json"];
+    let out = home.run(&args);
+    assert!(out.err.contains("1 of these was more than a minute late and not put in order"), "{}", out.err);
+    let told = |rows: &[serde_json::Value]| rows.iter().filter_map(|r| r["duration_ms"].as_f64()).collect::<Vec<_>>();
+    assert_eq!(told(&out.objects()), [1.0, 2.0, 3.0, 4.0, 6.0, 7.0, 5.0]);
+    let some = home.run(&[&args[..], &["--from", "-4m", "--filter", "duration_ms>1"]].concat());
+    assert_eq!(told(&some.objects()), [6.0, 5.0]);
+}

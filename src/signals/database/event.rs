@@ -149,6 +149,28 @@ pub struct SessionCounts {
     pub hidden: u32,
 }
 
+/// Holders of sessions told of in one [`Activity`].
+pub const HELD: usize = 6;
+
+/// Sessions of one client.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Held {
+    /// How many.
+    pub count: u32,
+    /// What the application calls itself.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub application: CompactString,
+    /// Role.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub user: CompactString,
+    /// Database.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub db: CompactString,
+    /// Its address.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub client: CompactString,
+}
+
 /// One look at the sessions of a server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Activity {
@@ -158,6 +180,10 @@ pub struct Activity {
     pub max_connections: u32,
     /// Of these, kept for superusers and for roles with reserved slots.
     pub reserved: u32,
+    /// Who holds the sessions of clients: of each application, role, database and address how many, most first. At most
+    /// [`HELD`]; none in recordings from before they were told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
     /// Most interesting first: blockers, those that wait, open transactions, running ones by age, idle ones. At most
     /// [`SESSIONS`].
     pub sessions: Vec<Session>,

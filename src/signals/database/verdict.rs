@@ -22,6 +22,8 @@ const LEAK_MS: (u64, u64) = (10_000, 60_000);
 const JUST_NOW: Duration = Duration::from_secs(15);
 /// Seconds a replica may be behind before it is said, and before it is grave.
 const BEHIND_S: (u64, u64) = (30, 300);
+/// A statement that takes so many milliseconds, and so much of all time, is what a full pool is busy with.
+const BUSY: (f64, f64) = (100.0, 0.2);
 /// Share of the server's slots in use.
 pub(super) const SLOTS: (f64, f64) = (0.90, 0.97);
 
@@ -233,7 +235,9 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
     if let Some(holder) = now.holders.first() {
         return Some(waits_for(holder));
     }
-    let slow = now.slow.iter().find(|r| r.is_slow());
+    // What takes most of the time need not be slow by itself to keep a pool busy.
+    let most = |r: &&SlowRow| !r.past && r.typical_ms() >= BUSY.0 && r.share.is_some_and(|s| s >= BUSY.1);
+    let slow = now.slow.iter().find(|r| r.is_slow()).or_else(|| now.slow.iter().find(most));
     let Some(look) = look else {
         return slow.map(slow_text);
     };

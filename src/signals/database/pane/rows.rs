@@ -1,14 +1,14 @@
 //! The rows of the pane, top to bottom, as pieces of text with their roles.
 
 use crate::signals::database::blocked::Root;
-use crate::signals::database::event::{PoolLayer, TitledServer};
+use crate::signals::database::event::{HELD, Held, PoolLayer, TitledServer};
 use crate::signals::database::history::{DatabaseHistory, Look, Seen, Server};
 use crate::signals::database::layers::Slots;
 use crate::signals::database::pools::PoolNow;
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
 use crate::signals::database::troubles::{Kind, Trouble};
 use crate::signals::database::upkeep;
-use crate::signals::database::verdict::{Now, from_titles, leaks, millis, state_of};
+use crate::signals::database::verdict::{Now, SLOTS, from_titles, leaks, millis, state_of};
 use crate::signals::database::waits::Holder;
 use crate::timeline::SourceId;
 use crate::timeline::facts::MarkKind;
@@ -86,6 +86,7 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+        out.extend(holders(look, now, cx));
     }
     out.extend(others(history, now, cx));
     if let Some((server, _)) = now.server.filter(|_| now.stale.is_none()) {
@@ -131,7 +132,8 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
         let root = |pid| now.roots.iter().any(|r| r.pid == pid);
         out.extend(leaks(look).filter(|s| !root(s.session.pid)).map(|s| leak(s, cx)));
         if look.figures.unlisted > 0 {
-            let text = format!("{} more sessions not listed", look.figures.unlisted);
+            let n = look.figures.unlisted;
+            let text = format!("{n} more session{} not listed", if n == 1 { "" } else { "s" });
             out.push(row(None, vec![say(text, Role::Dim)]));
         }
     }
@@ -282,6 +284,31 @@ fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
         pieces.push(say(format!("  {} ago", short(age)), Role::Dim));
     }
     row(Some(Picked::Server), pieces)
+}
+
+/// Who holds the server's slots, once they run out.
+fn holders(look: &Look, now: &Now, cx: &PaneCx) -> Vec<Row> {
+    // Where sessions pile up behind one that blocks them, that one is the reason, and the first row.
+    let alone = now.stale.is_none() && now.roots.is_empty();
+    let scarce = alone && Slots::in_look(look).is_some_and(|s| s.share() >= SLOTS.0);
+    let told = |h: &Held| {
+        let application = if h.application.is_empty() { String::new() } else { format!("{}  ", h.application) };
+        let from = if h.client.is_empty() { String::new() } else { format!(" from {}", h.client) };
+        let pieces = vec![
+            column(h.count.to_string(), Role::Text, 8),
+            say(format!("  held by {application}"), Role::Text),
+            say(format!("{}@{}{from}", h.user, h.db), Role::Dim),
+        ];
+        row(None, pieces)
+    };
+    let most = if !scarce {
+        0
+    } else if cx.zoomed {
+        HELD
+    } else {
+        2
+    };
+    look.figures.held.iter().take(most).map(told).collect()
 }
 
 /// The servers that are not the one shown: a line each, so that nobody takes one for all.

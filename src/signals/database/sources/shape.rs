@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::signals::database::event::{Activity, SESSIONS, Session, SessionCounts};
+use crate::signals::database::event::{Activity, HELD, Held, SESSIONS, Session, SessionCounts};
 
 /// Idle sessions that are listed; the others are counted.
 const IDLE: usize = 16;
@@ -22,6 +22,7 @@ pub fn shape(mut sessions: Vec<Session>) -> Activity {
         }
     }
     counts.waiting = sessions.iter().filter(|s| s.waits_for_lock()).count() as u32;
+    let held = held(&sessions);
     nearest(&mut sessions);
     let blockers: BTreeSet<i32> = sessions.iter().flat_map(|s| s.blocked_by.iter().copied()).collect();
     let age = |s: &Session| s.query_age_ms.max(s.xact_age_ms).unwrap_or(0);
@@ -57,7 +58,26 @@ pub fn shape(mut sessions: Vec<Session>) -> Activity {
     let unlisted = left_out + sessions.len().saturating_sub(SESSIONS);
     let unlisted = unlisted as u32;
     sessions.truncate(SESSIONS);
-    Activity { counts, sessions, unlisted, ..Activity::default() }
+    Activity { counts, held, sessions, unlisted, ..Activity::default() }
+}
+
+/// Who holds the sessions of clients, those with most first.
+fn held(sessions: &[Session]) -> Vec<Held> {
+    let mut counts: BTreeMap<Held, u32> = BTreeMap::new();
+    for s in sessions.iter().filter(|s| s.is_client()) {
+        let who = Held {
+            count: 0,
+            application: s.application.clone(),
+            user: s.user.clone(),
+            db: s.db.clone(),
+            client: s.client.clone().unwrap_or_default(),
+        };
+        *counts.entry(who).or_default() += 1;
+    }
+    let mut held: Vec<Held> = counts.into_iter().map(|(who, count)| Held { count, ..who }).collect();
+    held.sort_by_key(|h| std::cmp::Reverse(h.count));
+    held.truncate(HELD);
+    held
 }
 
 /// Leaves of everyone a session waits for those at the head of the queue and the nearest before it.
@@ -103,6 +123,18 @@ mod tests {
         assert!(look.sessions[1..].iter().all(|s| s.blocked_by.first() == Some(&1) && s.blocked_by.len() <= 2));
         let fifty = look.sessions.iter().find(|s| s.pid == 50).unwrap();
         assert_eq!(fifty.blocked_by, [1, 49]);
+    }
+
+    #[test]
+    fn who_holds_sessions_is_told_with_most_first_although_idle_ones_are_not_listed() {
+        let of = |application: &str, n: usize| {
+            let one = move |i| Session { application: application.into(), ..s(i as i32, "idle", &[]) };
+            (0..n).map(one).collect::<Vec<_>>()
+        };
+        let look = shape([of("report", 3), of("batch", 70)].concat());
+        assert_eq!(look.sessions.len(), IDLE);
+        let held: Vec<_> = look.held.iter().map(|h| (h.count, h.application.as_str())).collect();
+        assert_eq!(held, [(70, "batch"), (3, "report")]);
     }
 
     #[test]
