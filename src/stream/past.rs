@@ -251,7 +251,7 @@ pub struct Early {
 
 /// Playheads round the one asked for that an early window is right for, and what is folded before them: samples, mounts
 /// and statements come at least this often.
-const EARLY: Duration = Duration::from_secs(4);
+const EARLY: Duration = Duration::from_secs(5);
 const LATEST: Duration = Duration::from_secs(12);
 /// Process tables, the largest of all that is sampled, come more often, unless looking is dear.
 const TABLE: Duration = Duration::from_secs(3);
