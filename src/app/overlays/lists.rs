@@ -32,10 +32,6 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
     };
     let terms = terms::terms(state).len();
     let keys = keys(state);
-    let picks = match state.view.overlays.last() {
-        Some(Overlay::Pick(p)) => pick::len(state, &p.what),
-        _ => 0,
-    };
     let shift =
         |at: usize, len: usize| (at as isize).saturating_add(by).clamp(0, len.saturating_sub(1) as isize) as usize;
     match state.view.overlays.last_mut() {
@@ -51,7 +47,7 @@ pub fn act(state: &mut State, action: Action) -> Vec<Effect> {
             | Overlay::Mutes { cursor },
         ) => *cursor = cursor.moved(&keys, by),
         Some(Overlay::Terms { cursor }) => *cursor = shift(*cursor, terms),
-        Some(Overlay::Pick(p)) => p.cursor = shift(p.cursor, picks),
+        Some(Overlay::Pick(p)) => p.cursor = p.cursor.moved(&keys, by),
         _ => {}
     }
     Vec::new()
@@ -65,6 +61,7 @@ fn keys(state: &State) -> Vec<RowKey> {
         Some(Overlay::Offers { .. }) => state.own.offers.iter().map(|o| key(&o.what)).collect(),
         Some(Overlay::Columns { .. }) => looking::choices(state).iter().map(|c| key(c.name())).collect(),
         Some(Overlay::Mutes { .. }) => looking::mutable(state).iter().map(|m| key(&m.mute.label)).collect(),
+        Some(Overlay::Pick(p)) => pick::keys(state, &p.what),
         _ => Vec::new(),
     }
 }
@@ -76,6 +73,7 @@ pub fn row(state: &State) -> Option<usize> {
         | Overlay::Rates { cursor }
         | Overlay::Columns { cursor }
         | Overlay::Mutes { cursor } => cursor,
+        Overlay::Pick(p) => &p.cursor,
         _ => return None,
     };
     cursor.row(&keys(state))
@@ -84,15 +82,25 @@ pub fn row(state: &State) -> Option<usize> {
 /// The line that the cursor of a list lies on when it opens is the one that it stays on.
 pub fn settle(state: &mut State) {
     let keys = keys(state);
-    if let Some(
-        Overlay::Offers { cursor }
-        | Overlay::Rates { cursor }
-        | Overlay::Columns { cursor }
-        | Overlay::Mutes { cursor },
-    ) = state.view.overlays.last_mut()
-    {
-        *cursor = cursor.settled(&keys);
+    match state.view.overlays.last_mut() {
+        Some(
+            Overlay::Offers { cursor }
+            | Overlay::Rates { cursor }
+            | Overlay::Columns { cursor }
+            | Overlay::Mutes { cursor },
+        ) => *cursor = cursor.settled(&keys),
+        Some(Overlay::Pick(p)) => p.cursor = p.cursor.settled(&keys),
+        _ => {}
     }
+}
+
+/// Whether the line that the cursor was on has gone from the topmost list; it is said.
+pub fn has_gone(state: &mut State) -> bool {
+    let gone = row(state).is_none() && !keys(state).is_empty();
+    if gone {
+        state.say(Level::Warn, "the line that the cursor was on has gone: j and k go to another");
+    }
+    gone
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
@@ -100,13 +108,11 @@ fn open(state: &mut State) -> Vec<Effect> {
         let cursor = *cursor;
         return terms::toggle(state, cursor);
     }
-    let row = row(state);
-    if row.is_none() && !keys(state).is_empty() {
-        state.say(Level::Warn, "the line that the cursor was on has gone: j and k go to another");
+    if has_gone(state) {
         return Vec::new();
     }
     // In an empty list there is nothing at all to open.
-    let row = row.unwrap_or(0);
+    let row = row(state).unwrap_or(0);
     match state.view.overlays.pop() {
         Some(Overlay::Menu { kind, cursor }) => input::choose_menu(state, kind, cursor),
         Some(Overlay::Offers { .. }) => take(state, row),
@@ -118,7 +124,7 @@ fn open(state: &mut State) -> Vec<Effect> {
             looking::choose(state, row)
         }
         Some(Overlay::Mutes { .. }) => looking::mute(state, row),
-        Some(Overlay::Pick(p)) => pick::choose(state, *p),
+        Some(Overlay::Pick(p)) => pick::choose(state, *p, row),
         _ => Vec::new(),
     }
 }

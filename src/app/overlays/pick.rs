@@ -1,18 +1,20 @@
 //! Short lists that something is chosen from: what to do with a note, a hypothesis to weigh evidence for, incidents, and
-//! the steps of a checklist. The lines are made from the state, so that they never show what is no longer so.
+//! the steps of a checklist. The lines are made from the state, so that they never show what is no longer so; the cursor
+//! stays on what its line stands for.
 
 use crossterm::event::KeyCode;
 
 use super::line::Line;
-use super::{BoxLine, Overlay};
+use super::{BoxLine, Overlay, lists};
+use crate::app::cursor::Cursor;
 use crate::app::effect::{Effect, NoteChange};
 use crate::app::keymap::Key;
 use crate::app::state::State;
-use crate::app::{filtering, notes, travel};
+use crate::app::{filtering, notes, travel, update};
 use crate::signals::incident::checklist::Checklist;
 use crate::signals::incident::event::{Evidence, HypothesisState, Incident, NoteKind, RecordId};
 use crate::timeline::{Filter, RequestId, Ts};
-use crate::ui::{Level, Role};
+use crate::ui::{Level, Role, RowKey};
 
 /// What is chosen from.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,13 +46,13 @@ pub struct Picking {
     /// What is chosen from.
     pub what: Pick,
     /// The line under the cursor.
-    pub cursor: usize,
+    pub cursor: Cursor,
 }
 
 impl Picking {
     /// With the cursor on the first line.
     pub fn new(what: Pick) -> Picking {
-        Picking { what, cursor: 0 }
+        Picking { what, cursor: Cursor::at(0) }
     }
 }
 
@@ -100,6 +102,7 @@ fn open_hypotheses(state: &State) -> Vec<(RecordId, String, usize, usize)> {
     .collect()
 }
 
+/// Incidents of the log, the newest first.
 fn incidents(state: &State) -> Vec<Incident> {
     let ledger = state.shown().incident.ledger(Ts::MAX);
     let mut all: Vec<Incident> = ledger.incidents.into_values().filter(|i| i.merged_into.is_none()).collect();
@@ -118,20 +121,29 @@ fn ticked(state: &State, list: &Checklist) -> Vec<Option<Ts>> {
     list.steps.iter().map(at).collect()
 }
 
-/// How many lines can be chosen.
-pub fn len(state: &State, what: &Pick) -> usize {
+/// Incidents that this one can be a part of.
+fn others(state: &State, id: RecordId) -> Vec<Incident> {
+    incidents(state).into_iter().filter(|i| i.id != id).collect()
+}
+
+/// What the lines that can be chosen stand for.
+pub fn keys(state: &State, what: &Pick) -> Vec<RowKey> {
+    let key = |name: String| RowKey(name.into());
+    let ids = |all: Vec<Incident>| all.into_iter().map(|i| key(i.id.to_string())).collect();
+    let places = |n: usize| (0..n).map(|i| key(i.to_string())).collect();
     match what {
-        Pick::Note(note) => choices(state, *note).len(),
-        Pick::Weigh(_) => open_hypotheses(state).len(),
-        Pick::Incidents => incidents(state).len(),
-        Pick::MergeInto(id) => incidents(state).iter().filter(|i| i.id != *id).count(),
-        Pick::Checklists => state.settings.checklists.len(),
-        Pick::Steps(n) => state.settings.checklists.get(*n).map_or(0, |l| l.steps.len()),
-        Pick::Offer { request, at } => usize::from(request.is_some()) + usize::from(at.is_some()),
+        Pick::Note(note) => choices(state, *note).into_iter().map(|c| key(c.key.into())).collect(),
+        Pick::Weigh(_) => open_hypotheses(state).into_iter().map(|(id, ..)| key(id.to_string())).collect(),
+        Pick::Incidents => ids(incidents(state)),
+        Pick::MergeInto(id) => ids(others(state, *id)),
+        // These stand where the configuration or the report has them.
+        Pick::Checklists => places(state.settings.checklists.len()),
+        Pick::Steps(n) => places(state.settings.checklists.get(*n).map_or(0, |l| l.steps.len())),
+        Pick::Offer { request, at } => places(usize::from(request.is_some()) + usize::from(at.is_some())),
     }
 }
 
-/// Title and lines; the first [`len`] can be chosen.
+/// Title and lines; the first, as many as there are [`keys`], can be chosen.
 pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
     let zone = &state.settings.zone;
     let plain = |text: String| vec![(Role::Text, text)];
@@ -182,9 +194,9 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
         }
         Pick::Incidents | Pick::MergeInto(_) => {
             let current = state.shown().incident.current(state.now()).map(|i| i.incident.id);
-            let merged = match p.what {
-                Pick::MergeInto(id) => Some(id),
-                _ => None,
+            let (listed, title) = match p.what {
+                Pick::MergeInto(id) => (others(state, id), "It is a part of"),
+                _ => (incidents(state), "Incidents: Enter takes one up again, m makes it a part of another"),
             };
             let line = |i: Incident| {
                 let sign = if Some(i.id) == current { state.settings.glyphs.cursor } else { " " };
@@ -192,11 +204,7 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
                     format!("{sign} {:<4} {:<13} {}  ", i.severity_word(), i.status.word(), i.opened_at.date_hms(zone));
                 vec![(Role::Dim, facts), (Role::Text, i.title)]
             };
-            let lines: Vec<BoxLine> = incidents(state).into_iter().filter(|i| Some(i.id) != merged).map(line).collect();
-            let title = match merged {
-                Some(_) => "It is a part of",
-                None => "Incidents: Enter takes one up again, m makes it a part of another",
-            };
+            let lines: Vec<BoxLine> = listed.into_iter().map(line).collect();
             let none = vec![vec![(Role::Dim, "none; a writes the first note, :incident TITLE opens one".into())]];
             (title.into(), if lines.is_empty() { none } else { lines })
         }
@@ -245,33 +253,38 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
 pub fn press(state: &mut State, key: Key) -> Option<Vec<Effect>> {
     let Some(Overlay::Pick(p)) = state.view.overlays.last() else { return None };
     let (p, KeyCode::Char(c)) = (p.clone(), key.code) else { return None };
-    match (&p.what, c) {
-        (Pick::Note(note), c) => {
-            let at = choices(state, *note).iter().position(|x| x.key == c)?;
+    if let Pick::Note(note) = &p.what {
+        let row = choices(state, *note).iter().position(|x| x.key == c)?;
+        state.view.overlays.pop();
+        return Some(choose(state, *p, row));
+    }
+    if !matches!((&p.what, c), (Pick::Weigh(_), '+' | '-') | (Pick::Steps(_), 'r' | ' ') | (Pick::Incidents, 'm')) {
+        return None;
+    }
+    if lists::has_gone(state) {
+        return Some(Vec::new());
+    }
+    let row = lists::row(state)?;
+    match &p.what {
+        Pick::Weigh(evidence) => {
             state.view.overlays.pop();
-            Some(choose(state, Picking { cursor: at, ..*p }))
+            Some(weigh(state, evidence, row, c == '-'))
         }
-        (Pick::Weigh(_), '+' | '-') => {
+        Pick::Steps(n) if c == 'r' => Some(run(state, *n, row)),
+        Pick::Steps(n) => Some(tick(state, *n, row)),
+        _ => {
+            let id = incidents(state).get(row)?.id;
             state.view.overlays.pop();
-            Some(weigh(state, &p, c == '-'))
+            Some(update::overlay(state, Overlay::Pick(Box::new(Picking::new(Pick::MergeInto(id))))))
         }
-        (Pick::Steps(n), 'r') => Some(run(state, *n, p.cursor)),
-        (Pick::Steps(_), ' ') => Some(tick(state, &p)),
-        (Pick::Incidents, 'm') => {
-            let id = incidents(state).get(p.cursor)?.id;
-            state.view.overlays.pop();
-            state.view.overlays.push(Overlay::Pick(Box::new(Picking::new(Pick::MergeInto(id)))));
-            Some(Vec::new())
-        }
-        _ => None,
     }
 }
 
-/// The line under the cursor was chosen; the overlay has been taken away.
-pub fn choose(state: &mut State, p: Picking) -> Vec<Effect> {
+/// The line `row` was chosen; the overlay has been taken away.
+pub fn choose(state: &mut State, p: Picking, row: usize) -> Vec<Effect> {
     match &p.what {
         Pick::Note(note) => {
-            let Some(choice) = choices(state, *note).into_iter().nth(p.cursor) else { return Vec::new() };
+            let Some(choice) = choices(state, *note).into_iter().nth(row) else { return Vec::new() };
             match choice.does {
                 Does::Rewrite => notes::rewrite(state, *note),
                 Does::Editor => {
@@ -285,21 +298,18 @@ pub fn choose(state: &mut State, p: Picking) -> Vec<Effect> {
                 Does::Delete => notes::change(*note, NoteChange::Delete),
             }
         }
-        Pick::Weigh(_) => weigh(state, &p, false),
-        Pick::Incidents => incidents(state).get(p.cursor).map(|i| vec![Effect::Resume(i.id)]).unwrap_or_default(),
+        Pick::Weigh(evidence) => weigh(state, evidence, row, false),
+        Pick::Incidents => incidents(state).get(row).map(|i| vec![Effect::Resume(i.id)]).unwrap_or_default(),
         Pick::MergeInto(id) => {
-            let into = incidents(state).into_iter().filter(|i| i.id != *id).nth(p.cursor);
-            into.map(|into| vec![Effect::Merge(*id, into.id)]).unwrap_or_default()
+            others(state, *id).get(row).map(|into| vec![Effect::Merge(*id, into.id)]).unwrap_or_default()
         }
-        Pick::Checklists => {
-            state.view.overlays.push(Overlay::Pick(Box::new(Picking::new(Pick::Steps(p.cursor)))));
-            Vec::new()
+        Pick::Checklists => update::overlay(state, Overlay::Pick(Box::new(Picking::new(Pick::Steps(row))))),
+        Pick::Steps(n) => {
+            let n = *n;
+            state.view.overlays.push(Overlay::Pick(Box::new(p)));
+            tick(state, n, row)
         }
-        Pick::Steps(_) => {
-            state.view.overlays.push(Overlay::Pick(Box::new(p.clone())));
-            tick(state, &p)
-        }
-        Pick::Offer { request, at } => match (request, at, p.cursor) {
+        Pick::Offer { request, at } => match (request, at, row) {
             (Some(id), _, 0) => filtering::set_filter(state, Filter::request(id)),
             (_, Some(at), _) => travel::go_to(state, *at),
             _ => Vec::new(),
@@ -307,23 +317,22 @@ pub fn choose(state: &mut State, p: Picking) -> Vec<Effect> {
     }
 }
 
-fn weigh(state: &mut State, p: &Picking, against: bool) -> Vec<Effect> {
-    let Pick::Weigh(evidence) = &p.what else { return Vec::new() };
-    let Some((note, ..)) = open_hypotheses(state).into_iter().nth(p.cursor) else { return Vec::new() };
-    notes::change(note, NoteChange::Evidence(Box::new(Evidence { against, ..(**evidence).clone() })))
+fn weigh(state: &mut State, evidence: &Evidence, row: usize, against: bool) -> Vec<Effect> {
+    let Some((note, ..)) = open_hypotheses(state).into_iter().nth(row) else { return Vec::new() };
+    notes::change(note, NoteChange::Evidence(Box::new(Evidence { against, ..evidence.clone() })))
 }
 
-/// Ticks the step under the cursor: a note of its own, with the time. One that is ticked stays so.
-fn tick(state: &mut State, p: &Picking) -> Vec<Effect> {
-    let Pick::Steps(n) = p.what else { return Vec::new() };
+/// Ticks a step: a note of its own, with the time. One that is ticked stays so.
+fn tick(state: &mut State, n: usize, row: usize) -> Vec<Effect> {
     let Some(list) = state.settings.checklists.get(n).cloned() else { return Vec::new() };
-    let Some(step) = list.steps.get(p.cursor) else { return Vec::new() };
-    if ticked(state, &list).get(p.cursor).is_some_and(Option::is_some) {
+    let Some(step) = list.steps.get(row) else { return Vec::new() };
+    if ticked(state, &list).get(row).is_some_and(Option::is_some) {
         state.say(Level::Warn, "ticked already; its note can be deleted in pane 6");
         return Vec::new();
     }
+    let keys = keys(state, &Pick::Steps(n));
     if let Some(Overlay::Pick(p)) = state.view.overlays.last_mut() {
-        p.cursor = (p.cursor + 1).min(list.steps.len().saturating_sub(1));
+        p.cursor = p.cursor.moved(&keys, 1);
     }
     notes::save(state, &format!("{} {}", NoteKind::Step.prefix(), list.note(step)))
 }

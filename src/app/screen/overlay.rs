@@ -88,7 +88,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
         }
         Some(Overlay::Pick(p)) => {
             let (title, lines) = overlays::pick::lines(state, p);
-            low_list(cx, room, buf, &title, &lines, Some(p.cursor));
+            low_list(cx, room, buf, &title, &lines, lists::row(state));
         }
         Some(Overlay::Note(w)) if !w.above.is_empty() => {
             let lines: Vec<BoxLine> = w.above.iter().map(|l| vec![(Role::Text, l.clone())]).collect();

@@ -1,12 +1,15 @@
 //! Coming back to the screen of a note, settling hypotheses, checklists, reports, and whether it is over.
 
-use super::stories::{BROKEN, goes_on, outage, two_requests};
-use super::world::{World, t};
+use super::stories::{BROKEN, goes_on, id, outage, two_requests};
+use super::world::{INCIDENT, World, t};
 use crate::app::arrival::Arrival;
 use crate::app::arrive::arrive;
 use crate::app::effect::{Draft, Effect, NoteChange};
 use crate::app::pane::Pane;
-use crate::signals::incident::event::{HypothesisState, MilestoneKind, NoteKind};
+use crate::signals::Event;
+use crate::signals::incident::event::{
+    HypothesisState, IncidentEvent, MilestoneKind, Note, NoteKind, Opened, RecordId, Status,
+};
 use crate::signals::incident::sources::store::IncidentStore;
 
 fn saved(effects: &[Effect]) -> Draft {
@@ -82,6 +85,62 @@ fn a_hypothesis_is_confirmed_from_its_note_and_gets_evidence_against_it_from_a_r
 fn the_header_shows_the_open_hypothesis() {
     let mut w = outage();
     assert!(w.text().lines().next().unwrap_or_default().contains("? 1.4.2 dropped the index"), "{}", w.text());
+}
+
+#[test]
+fn the_cursor_of_the_list_of_incidents_stays_on_its_incident_when_a_newer_one_comes() {
+    let mut w = outage();
+    w.press(":");
+    w.write("incidents");
+    w.press("enter");
+    assert_eq!(w.overlays(), ["pick"]);
+    let opened = Opened {
+        incident: id(9),
+        title: "payments".into(),
+        severity: None,
+        status: Status::Investigating,
+        at: t("14:03:23"),
+        author: "ben".into(),
+        host: "web-3".into(),
+        recording: None,
+    };
+    w.event(INCIDENT, t("14:03:23"), Event::Incident(IncidentEvent::Opened(opened)));
+    w.tick(t("14:03:24"));
+    let text = w.text();
+    let line = |what: &str| text.lines().position(|l| l.contains(what) && l.contains("investigating"));
+    assert!(line("payments") < line("checkout") && line("payments").is_some(), "the newest is first: {text}");
+    let effects = w.press("enter");
+    assert!(matches!(effects[..], [Effect::Resume(of)] if of == id(1)), "{effects:?}");
+}
+
+#[test]
+fn evidence_goes_to_the_hypothesis_that_was_read_and_to_none_when_that_was_settled_meanwhile() {
+    let mut w = outage();
+    let written = |w: &World, of: RecordId| -> Note {
+        let ledger = w.state.timeline.incident.ledger(w.state.now());
+        ledger.note(of).expect("a note").note.clone()
+    };
+    let first = written(&w, id(4));
+    let tell = |w: &mut World, note: Note, at: &str| {
+        w.event(INCIDENT, t(at), Event::Incident(IncidentEvent::Note(note)));
+        w.tick(t(at));
+    };
+    let at = t("14:03:23");
+    let second =
+        Note { id: id(10), text: "the pool is too small".into(), event_at: at, entered_at: at, ..first.clone() };
+    tell(&mut w, second, "14:03:23");
+    w.press("1 A");
+    // Somebody else settles the one that the cursor is on.
+    let state = Some(HypothesisState::Confirmed);
+    let settled = Note { id: id(11), supersedes: Some(id(4)), state, entered_at: t("14:03:24"), ..first };
+    tell(&mut w, settled, "14:03:24");
+    assert!(!w.text().contains("+0 -0  1.4.2 dropped") && w.text().contains("the pool is too small"), "{}", w.text());
+    for key in ["+", "enter"] {
+        assert!(w.press(key).is_empty(), "{key}");
+        assert_eq!(w.overlays(), ["pick"], "{key}");
+    }
+    let effects = w.press("j +");
+    assert!(matches!(&effects[..], [Effect::ChangeNote(of, NoteChange::Evidence(_))] if *of == id(10)), "{effects:?}");
 }
 
 #[test]

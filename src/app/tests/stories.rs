@@ -244,7 +244,7 @@ fn probes(w: &mut World, at: Ts, sick: bool) {
     }
 }
 
-fn id(n: u8) -> RecordId {
+pub fn id(n: u8) -> RecordId {
     serde_json::from_value(format!("01a1fd41-0000-7000-8000-0000000000{n:02x}").into()).expect("an ID")
 }
 

@@ -1,28 +1,28 @@
 //! All that is known of databases and pools, as of any playhead.
 //!
 //! Owns what came in, bounded and shared where it repeats; conclusions are drawn in `slow`, `blocked`, `pools` and
-//! `verdict`. Sessions are the bulk: looks older than the newest `SESSIONS_KEPT` sessions keep their counts only.
+//! `verdict`. What a server says of itself is kept in `history/server`; whether it turns connections away is told by
+//! `history/refused`.
+
+mod refused;
+mod server;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
 use compact_str::CompactString;
 
+use self::server::LOOKS;
 use super::event::{
-    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, ServerInfo, Session, SlowStatement,
-    SqliteFile, Statements, Titles, Told, Upkeep, What,
+    Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, Session, SlowStatement, SqliteFile,
+    Titles, Told, What,
 };
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
-/// Sessions kept over all looks of a server.
-const SESSIONS_KEPT: usize = 20_000;
-/// Looks kept: two hours at one a second.
-const LOOKS: usize = 7_200;
-/// Intervals of statement counters kept: an hour at one in 5 s.
-const INTERVALS: usize = 720;
+pub use server::{Look, Seen, Server};
+
 /// Slow statements out of log lines kept.
 const SLOW: usize = 8_000;
 /// Records of servers' own logs kept.
@@ -51,35 +51,6 @@ pub struct Statement {
     pub request_id: Option<RequestId>,
     /// One of our own.
     pub ours: bool,
-}
-
-/// A session together with its statement.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Seen {
-    /// The session; its `query` is empty here.
-    pub session: Session,
-    /// Its statement.
-    pub statement: Arc<Statement>,
-}
-
-/// One look, with its statements shared.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Look {
-    /// When.
-    pub at: Ts,
-    /// Counts and figures; its `sessions` are empty here.
-    pub figures: Activity,
-    /// The sessions; empty when they were let go.
-    pub sessions: Vec<Seen>,
-    /// Whether the sessions were let go to save memory.
-    pub thinned: bool,
-}
-
-impl Look {
-    /// Whether it is too old at `now` to say how things are.
-    pub fn is_old(&self, now: Ts) -> bool {
-        now.since(self.at) > Duration::from_millis(u64::from(self.figures.every_ms) * 3).max(Duration::from_secs(15))
-    }
 }
 
 /// A slow statement out of a log line.
@@ -114,105 +85,6 @@ pub struct Planned {
     pub duration_ms: f64,
     /// The plan, as the server wrote it.
     pub plan: Arc<str>,
-}
-
-/// One server.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Who answered, each time a connection was opened.
-    pub info: History<ServerInfo>,
-    looks: BTreeMap<(Ts, Seq), Look>,
-    sessions: usize,
-    /// Looks before it have no sessions any more.
-    thinned: (Ts, Seq),
-    let_go_upto: Option<Ts>,
-    /// Looks that fell off the far end.
-    pub evicted: u64,
-    /// Differences of statement counters.
-    pub statements: History<Statements>,
-    /// Deadlocks: how many since the look before, and who was in the last one.
-    pub deadlocks: History<(u64, Vec<DeadlockSide>)>,
-    /// How it keeps up, where it is a replica.
-    pub replica: History<Replica>,
-    /// What it does besides its statements.
-    pub upkeep: History<Upkeep>,
-    /// Client sessions over time.
-    pub clients: Series,
-}
-
-impl Default for Server {
-    fn default() -> Server {
-        Server {
-            info: History::new(64),
-            looks: BTreeMap::new(),
-            sessions: 0,
-            thinned: (Ts::MIN, 0),
-            let_go_upto: None,
-            evicted: 0,
-            statements: History::new(INTERVALS),
-            deadlocks: History::new(1_000),
-            replica: History::new(LOOKS),
-            upkeep: History::new(INTERVALS),
-            clients: Series::default(),
-        }
-    }
-}
-
-impl Server {
-    /// The newest look at `now`.
-    pub fn look(&self, now: Ts) -> Option<&Look> {
-        self.looks.range(..=(now, Seq::MAX)).next_back().map(|(_, l)| l)
-    }
-
-    /// Looks inside `range`, oldest first.
-    pub fn looks(&self, range: TimeRange) -> impl Iterator<Item = &Look> {
-        let end = range.end.max(range.start);
-        self.looks.range((Bound::Included((range.start, 0)), Bound::Excluded((end, 0)))).map(|(_, l)| l)
-    }
-
-    /// Its name at `now`.
-    pub fn name(&self, now: Ts) -> &str {
-        self.info.latest(now).map_or("", |i| i.value.name.as_str())
-    }
-
-    fn before(&self, at: Ts) -> Server {
-        Server {
-            info: self.info.clone(),
-            deadlocks: self.deadlocks.clone(),
-            clients: self.clients.before(at),
-            ..Server::default()
-        }
-    }
-
-    fn push(&mut self, seq: Seq, look: Look) {
-        self.clients.push(look.at, f64::from(look.figures.counts.clients));
-        self.sessions += look.sessions.len();
-        self.thinned = self.thinned.min((look.at, seq));
-        self.looks.insert((look.at, seq), look);
-        if self.sessions > SESSIONS_KEPT {
-            // From where the last time ended: once a second for hours it would be a walk over all of them.
-            for (key, old) in self.looks.range_mut(self.thinned..) {
-                self.thinned = *key;
-                if old.sessions.is_empty() {
-                    continue;
-                }
-                self.sessions -= old.sessions.len();
-                old.sessions = Vec::new();
-                old.thinned = true;
-                self.let_go_upto = self.let_go_upto.max(Some(old.at));
-                if self.sessions <= SESSIONS_KEPT {
-                    break;
-                }
-            }
-        }
-        while self.looks.len() > LOOKS {
-            if let Some((_, old)) = self.looks.pop_first() {
-                self.let_go_upto = self.let_go_upto.max(Some(old.at));
-                self.sessions -= old.sessions.len();
-                self.evicted += 1;
-            }
-        }
-    }
 }
 
 /// One pool, as one source reports it.
@@ -473,49 +345,6 @@ impl DatabaseHistory {
             && self.files.values().all(|(_, f)| f.latest(now).is_none())
     }
 
-    /// The refusal that stands at `now`: newer than anything the same server said since, and not older than a minute
-    /// when it was read from a log line.
-    pub fn refused(&self, now: Ts) -> Option<(Ts, &Refused)> {
-        // `since` is the first one of an unbroken row.
-        let mut found: Option<(Ts, &Refused, SourceId)> = None;
-        for e in self.refused.upto(now) {
-            let (source, refused) = &e.value;
-            let (_, _, of) = match found {
-                Some(f) => f,
-                None if self.stands(*source, refused, e.at, now) => (e.at, refused, *source),
-                None => continue,
-            };
-            if *source == of && self.stands(*source, refused, e.at, now) {
-                found = Some((e.at, found.map_or(refused, |f| f.1), of));
-            }
-        }
-        found.map(|(at, r, _)| (at, r))
-    }
-
-    /// The newest refusal of our own connection to one server, when the server has said nothing since.
-    pub fn refused_to(&self, source: SourceId, now: Ts) -> Option<&Refused> {
-        let ours = |e: &&crate::timeline::Entry<(SourceId, Refused)>| e.value.0 == source && e.value.1.from.is_none();
-        let last = self.refused.upto(now).filter(ours).last()?;
-        self.stands(source, &last.value.1, last.at, now).then_some(&last.value.1)
-    }
-
-    fn stands(&self, source: SourceId, refused: &Refused, at: Ts, now: Ts) -> bool {
-        match (&refused.from, self.servers.get(&source).and_then(|s| s.look(now))) {
-            (Some(_), _) => now.since(at) < Duration::from_secs(60),
-            (None, Some(look)) => look.at < at,
-            (None, None) => true,
-        }
-    }
-
-    /// Connections that log lines say were turned away in the minute before `now`, by the log that tells of most.
-    pub fn turned_away(&self, now: Ts) -> u64 {
-        let mut by: BTreeMap<SourceId, u64> = BTreeMap::new();
-        for e in self.refused.within(minute(now), now).filter(|e| e.value.1.from.is_some()) {
-            *by.entry(e.value.0).or_default() += 1;
-        }
-        by.into_values().max().unwrap_or(0)
-    }
-
     /// Deadlocks in the minute before `now`, and who was in the last one that is told of. A server's counter, its log and
     /// the application's log may tell of the same ones: the largest number of them counts.
     pub fn deadlocks(&self, now: Ts) -> (u64, &[DeadlockSide]) {
@@ -574,22 +403,9 @@ pub fn minute(now: Ts) -> TimeRange {
 mod tests {
     use super::*;
 
-    fn look(n: usize, text: &str) -> DatabaseEvent {
+    pub(super) fn look(n: usize, text: &str) -> DatabaseEvent {
         let session = |pid| Session { pid, query: text.into(), state: Some("active".into()), ..Session::default() };
         DatabaseEvent::Activity(Activity { sessions: (0..n as i32).map(session).collect(), ..Activity::default() })
-    }
-
-    #[test]
-    fn old_looks_let_their_sessions_go_and_keep_their_counts() {
-        let mut h = DatabaseHistory::default();
-        for i in 0..300 {
-            h.apply(i, SourceId(1), Ts::from_secs(i as i64), &look(100, "SELECT 1"));
-        }
-        let server = &h.servers[&SourceId(1)];
-        assert!(server.look(Ts::from_secs(10)).unwrap().thinned);
-        assert_eq!(server.look(Ts::from_secs(299)).unwrap().sessions.len(), 100);
-        assert!(server.sessions <= SESSIONS_KEPT);
-        assert_eq!(server.looks.len(), 300);
     }
 
     #[test]
@@ -600,18 +416,5 @@ mod tests {
         let server = &h.servers[&SourceId(1)];
         let (a, b) = (server.look(Ts(1)).unwrap(), server.look(Ts(2)).unwrap());
         assert!(Arc::ptr_eq(&a.sessions[0].statement, &b.sessions[0].statement));
-    }
-
-    #[test]
-    fn a_refusal_stands_from_its_first_time_until_the_server_answers_again() {
-        let mut h = DatabaseHistory::default();
-        let refused = DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), ..Refused::default() });
-        h.apply(1, SourceId(1), Ts(1), &look(1, ""));
-        h.apply(2, SourceId(1), Ts(2), &refused);
-        h.apply(3, SourceId(1), Ts(3), &refused);
-        assert_eq!(h.refused(Ts(3)).map(|r| r.0), Some(Ts(2)));
-        h.apply(4, SourceId(1), Ts(4), &look(1, ""));
-        assert_eq!(h.refused(Ts(3)).map(|r| r.0), Some(Ts(2)));
-        assert_eq!(h.refused(Ts(4)), None);
     }
 }

@@ -1,20 +1,24 @@
 //! What the recorder's thread owns: frames on their way to the ring, to who listens, and to the disk.
+//!
+//! A frame and its place on disk are `desk/frames`; what is handed out of them is `desk/handed_out`.
+
+mod frames;
+mod handed_out;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use self::frames::{Kept, OnDisk, note, observed, observed_of_events};
 use super::disk::{Folder, Medium};
-use super::{GATHER, Listener, Order, RecorderOptions, RecorderStatus, Save};
+use super::{GATHER, Listener, Order, RecorderOptions, RecorderStatus};
 use crate::signals::host::event::HostEvent;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
 use crate::stream::capture::captured;
-use crate::stream::past::Pieces;
 use crate::stream::recording::{
     ClockStep, Encoded, Encoder, Gap, Segment, Stream, encode_clock, encode_events, encode_fields, encode_gap,
     encode_segment,
@@ -22,35 +26,11 @@ use crate::stream::recording::{
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceId, Ts};
 
-/// Observed time of one block of frames on disk, and how many blocks are remembered: two days.
-const BLOCK: Duration = Duration::from_secs(10);
-const BLOCKS: usize = 20_000;
 /// Opened generations, and deploys and incident events, that are told again at the beginning of what is saved.
 const OPENED: usize = 4_096;
 const TOLD: usize = 1_000;
-/// Frames of different streams that were gathered together begin at different times: by at most this, twice what is
-/// gathered.
-const SPREAD: Duration = Duration::from_secs(1);
 /// A clock that is off by more than this between two samples was set.
 const STEP: Duration = Duration::from_secs(1);
-
-/// Frames that stand behind one another in a file.
-#[derive(Clone, Debug)]
-struct OnDisk {
-    path: Arc<PathBuf>,
-    bytes: Range<u64>,
-    first: Ts,
-    generation: u64,
-}
-
-/// A frame, shared by all who have it.
-#[derive(Clone, Debug)]
-struct Kept {
-    bytes: Arc<[u8]>,
-    stream: Option<Stream>,
-    generation: u64,
-    envelopes: u64,
-}
 
 /// A file that is written to.
 struct Open {
@@ -399,70 +379,6 @@ impl Desk {
         all
     }
 
-    /// What the ring and the disk hold of a time, whole generations.
-    fn past(&self, from: Ts, to: Ts) -> Pieces {
-        let mut pieces = Pieces::default();
-        let held = self.ring.front().map(|k| observed(&k.bytes));
-        if self.evicted > 0 && held.is_none_or(|h| h > from) {
-            // A frame tells when it begins; it ends where the next one begins.
-            let nexts = self.on_disk.iter().skip(1).map(|b| b.first).chain([Ts::MAX]);
-            let reach =
-                |b: &OnDisk, next: Ts| next + SPREAD >= from && b.first <= to && held.is_none_or(|h| b.first < h);
-            let wanted: Vec<bool> = self.on_disk.iter().zip(nexts).map(|(b, next)| reach(b, next)).collect();
-            let generation = |i: usize| self.on_disk.get(i).map(|b| b.generation);
-            for i in whole_generations(&wanted, generation) {
-                if let Some(block) = self.on_disk.get(i) {
-                    pieces.push_file(block.path.to_path_buf(), block.bytes.clone(), block.generation);
-                }
-            }
-            pieces.since = match self.on_disk.front() {
-                Some(first) if first.first <= from => None,
-                Some(first) => Some(first.first),
-                None => held,
-            };
-        }
-        let nexts = self.ring.iter().skip(1).map(|k| observed(&k.bytes)).chain([Ts::MAX]);
-        let wanted: Vec<bool> =
-            self.ring.iter().zip(nexts).map(|(k, next)| next + SPREAD >= from && observed(&k.bytes) <= to).collect();
-        for i in whole_generations(&wanted, |i| self.ring.get(i).map(|k| k.generation)) {
-            if let Some(k) = self.ring.get(i) {
-                pieces.push(Arc::clone(&k.bytes), k.generation);
-            }
-        }
-        pieces
-    }
-
-    /// A new listener gets everything that is held, then every new frame.
-    fn greet(&mut self, listener: Listener) {
-        // Two at least, so that it is told from a single new frame, which is counted.
-        let mut held: Vec<Arc<[u8]>> = vec![self.preamble_frame(0).into(), Arc::default()];
-        held.extend(self.ring.iter().map(|k| Arc::clone(&k.bytes)));
-        if listener.to.try_send(held).is_ok() {
-            self.listeners.push(listener);
-        }
-    }
-
-    /// Declarations and opened logs, as the first frame of what is handed on when the `left_out` oldest frames of the ring
-    /// are not. Log generations that were opened before the rest begins are told as if they had been opened there, so that
-    /// a recording does not begin long before its first event; what is missing is said by a gap.
-    fn preamble_frame(&self, left_out: usize) -> Vec<u8> {
-        let behind = self.ring.iter().take(left_out);
-        let missing = self.evicted + behind.clone().map(|k| k.envelopes).sum::<u64>();
-        let begin = behind.map(|k| observed(&k.bytes)).fold(self.ring_begin, Ts::max);
-        let mut preamble = self.preamble.clone();
-        if missing > 0 {
-            for e in &mut preamble {
-                e.observed = e.observed.max(begin);
-            }
-        }
-        let mut frame = encode_events(&preamble);
-        if missing > 0 {
-            let gap = Gap { envelopes: missing, why: "older than what is kept".into() };
-            frame.extend(encode_gap(&gap, 0, begin));
-        }
-        frame
-    }
-
     /// Begins to write where the options say: to a file, or to a folder of segments.
     pub(super) fn begin(&mut self, path: &Path) -> Result<(), String> {
         if !path.is_dir() && !path.to_string_lossy().ends_with('/') {
@@ -499,52 +415,6 @@ impl Desk {
         Ok(())
     }
 
-    fn save(&mut self, save: &Save) -> Result<u64, String> {
-        if let Some(open) = &self.file {
-            return Err(format!("already recording to {}", open.path.display()));
-        }
-        self.on_disk.clear();
-        let result = self.open(&save.path).and_then(|()| self.save_ring(save));
-        let written = self.file.as_ref().map_or(0, |f| f.written);
-        if result.is_err() {
-            // What is not whole is of no use to anybody, and on a full disk in the way of others.
-            if self.file.take().is_some() {
-                let _ = std::fs::remove_file(&save.path);
-            }
-        } else if !save.go_on {
-            self.file = None;
-        }
-        result.map(|()| written)
-    }
-
-    /// The newest generations that fit, behind what is needed to read them.
-    fn save_ring(&mut self, save: &Save) -> Result<(), String> {
-        let written = self.file.as_ref().map_or(0, |f| f.written);
-        let room = save.limit.saturating_sub(self.preamble_frame(0).len() as u64 + written);
-        let mut held: u64 = 0;
-        let mut left_out = self.ring.len();
-        for (i, k) in self.ring.iter().enumerate().rev() {
-            held += k.bytes.len() as u64;
-            if held > room {
-                break;
-            }
-            if i == 0 || self.ring.get(i - 1).is_some_and(|before| before.generation != k.generation) {
-                left_out = i;
-            }
-        }
-        let head = self.preamble_frame(left_out);
-        let Some(open) = &mut self.file else { return Ok(()) };
-        let fail = |e: std::io::Error| format!("cannot write to {}: {e}", save.path.display());
-        open.to.write_all(&head).map_err(fail)?;
-        open.written += head.len() as u64;
-        for k in self.ring.iter().skip(left_out) {
-            open.to.write_all(&k.bytes).map_err(fail)?;
-            note(&mut self.on_disk, &open.path, open.written, k);
-            open.written += k.bytes.len() as u64;
-        }
-        open.to.sync().map_err(fail)
-    }
-
     fn sync(&mut self) {
         self.last_sync = Instant::now();
         // The disk may have room again although nothing new has come.
@@ -570,49 +440,4 @@ impl Desk {
             };
         }
     }
-}
-
-/// Which of a row of blocks must be read so that all that are `wanted` can be: with those before them in their generation.
-fn whole_generations(wanted: &[bool], generation: impl Fn(usize) -> Option<u64>) -> Vec<usize> {
-    let mut out = Vec::new();
-    let mut generation_began = 0;
-    for (i, wanted) in wanted.iter().enumerate() {
-        if i > 0 && generation(i) != generation(i - 1) {
-            generation_began = i;
-        }
-        if *wanted {
-            let from = out.last().map_or(0, |last| last + 1).max(generation_began);
-            out.extend(from..=i);
-        }
-    }
-    out
-}
-
-/// Notes where a frame was written. The header tells when it begins; where it ends is where the next one begins.
-fn note(blocks: &mut VecDeque<OnDisk>, path: &Arc<PathBuf>, at: u64, frame: &Kept) {
-    let Some(first) = observed_of_events(&frame.bytes) else { return };
-    let end = at + frame.bytes.len() as u64;
-    if let Some(b) = blocks.back_mut()
-        && b.path == *path
-        && b.bytes.end == at
-        && b.generation == frame.generation
-        && first.since(b.first) < BLOCK
-    {
-        b.bytes.end = end;
-        return;
-    }
-    blocks.push_back(OnDisk { path: Arc::clone(path), bytes: at..end, first, generation: frame.generation });
-    if blocks.len() > BLOCKS {
-        blocks.pop_front();
-    }
-}
-
-/// Observed time of a frame's first envelope, which its header holds.
-fn observed(frame: &[u8]) -> Ts {
-    Ts(frame.get(20..28).and_then(|b| b.try_into().ok()).map_or(0, i64::from_le_bytes))
-}
-
-/// The same, of frames that hold envelopes only.
-fn observed_of_events(frame: &[u8]) -> Option<Ts> {
-    (frame.get(4) == Some(&crate::stream::recording::frame_type::EVENTS)).then(|| observed(frame))
 }
