@@ -9,7 +9,7 @@ use crate::signals::deploys::event::DeployEvent;
 use crate::signals::host::event::HostEvent;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
-use crate::timeline::redact::{mask, redact};
+use crate::timeline::redact::{mask_bytes, redact};
 use crate::timeline::source::Declaration;
 use crate::timeline::{SourceKind, SourceState};
 
@@ -19,7 +19,7 @@ pub fn captured(e: &Envelope) -> Envelope {
     match &mut e.event {
         Event::Logs(LogEvent::Appended(a)) => {
             if let Some(bytes) = &a.bytes
-                && let Some(masked) = masked(bytes)
+                && let Some(masked) = mask_bytes(bytes)
             {
                 a.bytes = Some(masked.into());
             }
@@ -55,20 +55,6 @@ fn clean(text: &mut String) {
     }
 }
 
-/// The bytes with their secrets masked; `None` where there are none. As long as they were, since rows are known by their
-/// offset. What is not UTF-8 stays, what stands between is looked through.
-fn masked(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut changed = false;
-    for chunk in bytes.utf8_chunks() {
-        let text = mask(chunk.valid());
-        changed |= matches!(text, Cow::Owned(_));
-        out.extend_from_slice(text.as_bytes());
-        out.extend_from_slice(chunk.invalid());
-    }
-    changed.then_some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +62,7 @@ mod tests {
     #[test]
     fn masked_bytes_are_as_long_as_they_were_and_one_bad_byte_hides_no_secret() {
         let bytes = b"caf\xe9 password=hunter2secret\nnext Authorization: Bearer abcdef0123456789abcdef\n";
-        let out = masked(bytes).expect("there are secrets");
+        let out = mask_bytes(bytes).expect("there are secrets");
         assert_eq!(out.len(), bytes.len());
         let text = String::from_utf8_lossy(&out);
         assert!(!text.contains("hunter2") && !text.contains("abcdef0123"), "{text}");

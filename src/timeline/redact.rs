@@ -60,6 +60,20 @@ pub fn mask(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|_| "*".repeat(text.len())))
 }
 
+/// The bytes with their secrets masked; `None` where there are none. As long as they were, since rows are known by their
+/// offset. What is not UTF-8 stays, what stands between is looked through.
+pub fn mask_bytes(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut changed = false;
+    for chunk in bytes.utf8_chunks() {
+        let text = mask(chunk.valid());
+        changed |= matches!(text, Cow::Owned(_));
+        out.extend_from_slice(text.as_bytes());
+        out.extend_from_slice(chunk.invalid());
+    }
+    changed.then_some(out)
+}
+
 /// Where secrets are, by start; they may overlap.
 fn secrets(text: &str) -> Vec<Range<usize>> {
     let mut secrets: Vec<Range<usize>> = Vec::new();

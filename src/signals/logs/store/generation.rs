@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::directory::Directory;
 use super::index_memory::IndexMemory;
+use super::masked::Masked;
 use super::segment::{self, Part, Piece, Pieces, Recall, Segment, Unpack};
 use crate::signals::logs::event::{ALL, LogAppended, LogOpened};
 use crate::signals::logs::formats::{self, Context, Format};
@@ -327,7 +328,8 @@ impl Generation {
                         packed.unpack(|| true);
                         inner = self.inner();
                     }
-                    Backing::Found(segment)
+                    // Of a recording its log shows no more than the recording would.
+                    Backing::Found(if self.recall.is_some() { Arc::new(Masked(segment)) } else { segment })
                 }
                 None => Backing::Missing,
             };

@@ -15,6 +15,7 @@ pub mod index_cache;
 pub mod index_memory;
 pub mod limits;
 mod long;
+mod masked;
 pub mod matcher;
 pub mod merge;
 #[cfg(test)]
