@@ -1,6 +1,8 @@
 //! `warroom recording`: look at a recording file, take a part of it, put several together, take secrets out. The file
 //! that is read is never touched.
 
+mod join;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -60,7 +62,7 @@ pub enum What {
         #[arg(short, long = "output", value_name = "FILE")]
         output: PathBuf,
     },
-    /// Write several recordings, of one host or of many, as one
+    /// Write several recordings, of one host or of many, as one; what stands in two of them is written once
     Join {
         /// Recordings
         #[arg(required = true, num_args = 1..)]
@@ -96,7 +98,7 @@ pub fn run(args: RecordingArgs) -> anyhow::Result<ExitCode> {
         What::Check { files } => check(&files),
         What::Cat { file, signal, part } => cat(&file, &signal, &part),
         What::Cut { file, part, output } => cut(&file, &part, &output),
-        What::Join { files, output } => join(&files, &output),
+        What::Join { files, output } => join::join(&files, &output),
         What::Redact { file, output } => redact(&file, &output),
     }
 }
@@ -144,10 +146,21 @@ fn signal(event: &Event) -> &'static str {
     }
 }
 
+/// Whether it tells of the time in which it was observed: not what was read of hours before the start, and not what a part
+/// keeps of the time before it.
+fn is_seen(event: &Event) -> bool {
+    match event {
+        Event::Logs(LogEvent::Appended(a)) => !a.seed,
+        Event::Logs(_) | Event::Stream(_) | Event::Deploys(_) | Event::Incident(_) => false,
+        Event::Host(_) | Event::Database(_) | Event::Health(_) => true,
+    }
+}
+
 const SIGNALS: [&str; 7] = ["stream", "logs", "host", "database", "deploys", "health", "incident"];
 
 fn contents(path: &Path) -> anyhow::Result<Contents> {
     let mut c = Contents::default();
+    let (mut began, mut any) = (BTreeMap::new(), None);
     let damage = frames(path, |frame| {
         c.frames += 1;
         match frame {
@@ -161,8 +174,14 @@ fn contents(path: &Path) -> anyhow::Result<Contents> {
                 for e in &envelopes {
                     c.envelopes += 1;
                     *c.signals.entry(signal(&e.event)).or_default() += 1;
-                    c.span =
-                        Some(c.span.map_or((e.observed, e.observed), |(a, b)| (a.min(e.observed), b.max(e.observed))));
+                    if let Event::Stream(Declaration::Origin { .. }) = &e.event {
+                        began.insert(e.origin, e.observed);
+                    }
+                    let at = e.observed;
+                    let seen = is_seen(&e.event) && began.get(&e.origin).is_none_or(|began| at >= *began);
+                    for span in [&mut any].into_iter().chain(seen.then_some(&mut c.span)) {
+                        *span = Some(span.map_or((at, at), |(a, b)| (a.min(at), b.max(at))));
+                    }
                     if let Event::Stream(Declaration::Origin { host, version, .. }) = &e.event {
                         let run = format!("{host} (warroom {version})");
                         // A segment repeats who speaks in it.
@@ -176,6 +195,7 @@ fn contents(path: &Path) -> anyhow::Result<Contents> {
         Ok(())
     })?;
     c.damage = damage;
+    c.span = c.span.or(any);
     Ok(c)
 }
 
@@ -347,25 +367,6 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
         bail!("{} holds nothing in that time; `warroom recording check` says what it holds", path.display());
     }
     tell(path, &damage);
-    out.finish(count)
-}
-
-fn join(files: &[PathBuf], output: &Path) -> anyhow::Result<ExitCode> {
-    // Read in the order in which they began; told apart by who recorded them when the result is read.
-    let mut began: Vec<(Ts, &PathBuf)> = Vec::new();
-    for path in files {
-        began.push((contents(path)?.span.map_or(Ts::MAX, |(from, _)| from), path));
-    }
-    began.sort();
-    let mut out = Output::create(output)?;
-    let mut count = 0;
-    for (_, path) in began {
-        let damage = frames(path, |frame| {
-            count += if let Frame::Events(e) = &frame { e.len() as u64 } else { 0 };
-            out.frame(&frame)
-        })?;
-        tell(path, &damage);
-    }
     out.finish(count)
 }
 

@@ -282,6 +282,76 @@ fn a_recording_is_checked_cut_joined_and_printed_without_being_touched() {
 }
 
 #[test]
+fn recordings_of_one_run_that_overlap_join_to_all_that_any_of_them_holds() {
+    let home = Home::new();
+    // Long enough that a reader would give up waiting for the earlier part, were it written behind the later one.
+    Made::new("web-1", 1, 1_773_500_400, 2_400).record(&home.path("whole.wr"));
+    let cut = |from: &str, to: &str, name: &str| {
+        home.run(&["recording", "cut", "whole.wr", "--from", from, "--to", to, "-o", name]).good();
+    };
+    cut("2026-03-14 15:00:00", "2026-03-14 15:25:00", "first.wr");
+    cut("2026-03-14 15:20:00", "2026-03-14 15:41:00", "last.wr");
+    cut("2026-03-14 15:10:00", "2026-03-14 15:10:30", "middle.wr");
+    let events = |name: &str| -> Vec<(u64, String)> {
+        let printed = home.run(&["recording", "cat", name]).good();
+        let mut all: Vec<(u64, String)> = printed
+            .lines()
+            .map(|l| (serde_json::from_str::<serde_json::Value>(l).unwrap()["seq"].as_u64().unwrap(), l.to_owned()))
+            .collect();
+        all.sort();
+        all
+    };
+    let seen = |name: &str| home.run(&["query", "logs", "--recording", name, "--json"]).objects().len();
+    let whole = (events("whole.wr"), seen("whole.wr"));
+    assert!(whole.0.len() > 8_000 && whole.1 == 3 * 2_400, "{} events, {} lines", whole.0.len(), whole.1);
+    for (n, files) in
+        [["whole.wr", "middle.wr"], ["middle.wr", "whole.wr"], ["last.wr", "first.wr"], ["whole.wr", "whole.wr"]]
+            .iter()
+            .enumerate()
+    {
+        let joined = format!("joined{n}.wr");
+        let said = home.run(&["recording", "join", files[0], files[1], "-o", &joined]);
+        assert!(said.code == Some(0) && said.err.contains("stood in more than one"), "{said:?}");
+        assert_eq!((events(&joined), seen(&joined)), whole, "{files:?}");
+    }
+    let both = home.run(&["recording", "check", "joined0.wr"]).good();
+    assert!(both.contains("from 2026-03-14T15:00:00") && both.contains(", 39 m"), "{both}");
+    // A part says what it holds, not since when its sources were declared.
+    let part = home.run(&["recording", "check", "middle.wr"]).good();
+    assert!(part.contains("from 2026-03-14T15:10:00") && part.contains("29"), "{part}");
+    // One that holds several runs is not taken apart.
+    Made::new("web-2", 2, 1_773_500_400, 60).record(&home.path("other.wr"));
+    home.run(&["recording", "join", "middle.wr", "other.wr", "-o", "two.wr"]).good();
+    let refused = home.run(&["recording", "join", "two.wr", "whole.wr", "-o", "three.wr"]).refused(1);
+    assert!(refused.contains("two.wr holds several runs") && !home.path("three.wr").exists(), "{refused}");
+}
+
+#[test]
+fn a_recording_shows_no_secret_of_a_log_that_still_lies_where_it_was() {
+    let home = Home::new();
+    let line = |n: u32| format!("2026-11-21T21:29:{:02}Z INFO login {n} password=hunter2longer\n", n % 60);
+    home.file("app.log", &(0..10).map(line).collect::<String>());
+    let recorded = shell(
+        &home,
+        "(sleep 2; i=10; while [ $i -lt 20 ]; do \
+           echo \"2026-11-21T21:29:${i}Z INFO login $i password=hunter2longer\" >> app.log; i=$((i+1)); done) & \
+         \"$W\" record -o app.wr --for 6s app.log; wait",
+    );
+    assert!(recorded.status.success(), "{recorded:?}");
+    let ask = |args: &[&str]| home.run(&[&["query", "logs", "--recording", "app.wr"], args].concat()).good();
+    let screen = |_: ()| home.run(&["screen", "app.wr"]).good();
+    for said in [ask(&[]), ask(&["--raw"]), ask(&["--json"]), screen(())] {
+        assert!(said.contains("login 19") && said.contains("*************"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    assert!(ask(&["--raw"]).contains("login 3 "), "what was there before it began is shown while the log is there");
+    assert_eq!(ask(&["--filter", "hunter2longer"]), "", "nor is it found");
+    std::fs::rename(home.path("app.log"), home.path("gone.log")).unwrap();
+    let without = ask(&["--raw"]);
+    assert!(without.contains("login 19 password=*************") && !without.contains("hunter2"), "{without}");
+}
+
+#[test]
 fn a_recording_that_kept_secrets_is_redacted_into_another() {
     let home = Home::new();
     home.file("api.log", "INFO password=hunter2secret\n");
