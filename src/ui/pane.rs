@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
+use super::text::width as width_of;
 use super::{Glyphs, Role, Theme};
 use crate::timeline::facts::Facts;
 use crate::timeline::{RequestId, Ts};
@@ -87,12 +88,25 @@ pub struct Verdict {
     pub level: Level,
     /// In words a tired person understands, with the numbers.
     pub text: String,
+    /// The same where room is short: what matters most of it, whole.
+    pub short: String,
 }
 
 impl Verdict {
     /// A verdict of any level.
     pub fn new(level: Level, text: impl Into<String>) -> Verdict {
-        Verdict { level, text: text.into() }
+        let text = text.into();
+        Verdict { level, short: text.clone(), text }
+    }
+
+    /// The same with a form for where room is short.
+    pub fn short(self, short: impl Into<String>) -> Verdict {
+        Verdict { short: short.into(), ..self }
+    }
+
+    /// The form for which there is room in so many columns.
+    pub fn fitting(&self, width: u16) -> &str {
+        if width_of(&self.text) <= usize::from(width) { &self.text } else { &self.short }
     }
 }
 

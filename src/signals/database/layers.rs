@@ -74,9 +74,18 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
         }
         return Some(Verdict::new(Level::Bad, text));
     }
+    // Who waits behind it stands in the rows below; what to do about it stands nowhere else.
+    let mut short = match slots {
+        Some(s) if full => format!("server full {}/{}{}", s.used, s.most, idle(s)),
+        Some(s) => {
+            let free = s.most.saturating_sub(s.used);
+            format!("{} full {}, server {free}/{} free", brief(first), first.usage(), s.most)
+        }
+        None => format!("{} full {}", brief(first), figures(first)),
+    };
     let mut text = match slots.filter(|s| s.full()) {
         Some(s) => {
-            let idle = if s.mostly_idle() { format!(", {} idle", s.idle) } else { String::new() };
+            let idle = idle(s);
             let mut text = format!("server exhausted ({} of {} slots{idle})", s.used, s.most);
             let behind = [pooler, app].into_iter().flatten().map(|p| format!("{} {}", layer(p), inside(p)));
             let behind: Vec<String> = behind.collect();
@@ -105,15 +114,27 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
             text
         }
     };
-    match cause {
+    let end = match cause {
         // What runs is not what takes the slots.
-        _ if full && slots.is_some_and(Slots::mostly_idle) => text += "; end idle sessions or raise max_connections",
-        Some(cause) => text += &format!("; {cause}"),
-        None if full => text += "; end idle sessions or raise max_connections",
-        None if slots.is_some() => text += ": raise the pool or find the slow query",
-        None => {}
-    }
-    Some(Verdict::new(Level::Bad, text))
+        _ if full && slots.is_some_and(Slots::mostly_idle) => "; end idle sessions or raise max_connections".into(),
+        Some(cause) => format!("; {cause}"),
+        None if full => "; end idle sessions or raise max_connections".into(),
+        None if slots.is_some() => ": raise the pool or find the slow query".into(),
+        None => String::new(),
+    };
+    text += &end;
+    short += &end.replace("raise the pool", "raise it");
+    Some(Verdict::new(Level::Bad, text).short(short))
+}
+
+/// `, 70 idle` where sessions that do nothing take most of the slots.
+fn idle(s: Slots) -> String {
+    if s.mostly_idle() { format!(", {} idle", s.idle) } else { String::new() }
+}
+
+/// `pool orders`, `pooler shop`.
+fn brief(p: &PoolNow) -> String {
+    layer(p).trim_start_matches("application ").to_owned()
 }
 
 fn layer(p: &PoolNow) -> String {
@@ -188,7 +209,11 @@ mod tests {
         ];
         let told: Vec<String> = cases
             .into_iter()
-            .map(|(pools, slots, cause)| exhausted(&pools, slots, cause).map_or("-".into(), |v| v.text))
+            .map(|(pools, slots, cause)| match exhausted(&pools, slots, cause) {
+                Some(v) if v.short != v.text => format!("{}\n  short: {}", v.text, v.short),
+                Some(v) => v.text,
+                None => "-".into(),
+            })
             .collect();
         insta::assert_snapshot!(told.join("\n"));
         let page = [pool(Server, 99, 100, 0), app];
