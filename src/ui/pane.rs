@@ -88,25 +88,27 @@ pub struct Verdict {
     pub level: Level,
     /// In words a tired person understands, with the numbers.
     pub text: String,
-    /// The same where room is short: what matters most of it, whole.
-    pub short: String,
+    /// The same where room is short, ever shorter: what matters most of it, whole.
+    pub shorter: Vec<String>,
 }
 
 impl Verdict {
     /// A verdict of any level.
     pub fn new(level: Level, text: impl Into<String>) -> Verdict {
-        let text = text.into();
-        Verdict { level, short: text.clone(), text }
+        Verdict { level, text: text.into(), shorter: Vec::new() }
     }
 
-    /// The same with a form for where room is short.
-    pub fn short(self, short: impl Into<String>) -> Verdict {
-        Verdict { short: short.into(), ..self }
+    /// The same with one more form, the shortest so far.
+    pub fn short(mut self, short: impl Into<String>) -> Verdict {
+        self.shorter.push(short.into());
+        self
     }
 
-    /// The form for which there is room in so many columns.
+    /// The first form for which there is room in so many columns, else the shortest.
     pub fn fitting(&self, width: u16) -> &str {
-        if width_of(&self.text) <= usize::from(width) { &self.text } else { &self.short }
+        let fits = |form: &&String| width_of(form) <= usize::from(width);
+        let mut forms = std::iter::once(&self.text).chain(&self.shorter);
+        forms.find(fits).or(self.shorter.last()).unwrap_or(&self.text)
     }
 }
 

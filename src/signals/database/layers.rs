@@ -83,15 +83,16 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
         }
         None => format!("{} full {}", brief(first), figures(first)),
     };
+    let behind: Vec<&PoolNow> = [pooler, app].into_iter().flatten().collect();
+    let wait = if behind.len() == 1 { "waits" } else { "wait" };
+    let mut middle = None;
     let mut text = match slots.filter(|s| s.full()) {
         Some(s) => {
-            let idle = idle(s);
-            let mut text = format!("server exhausted ({} of {} slots{idle})", s.used, s.most);
-            let behind = [pooler, app].into_iter().flatten().map(|p| format!("{} {}", layer(p), inside(p)));
-            let behind: Vec<String> = behind.collect();
-            let wait = if behind.len() == 1 { "waits" } else { "wait" };
-            text += &format!("; {} {wait} behind it", behind.join(" and "));
-            text
+            let names: Vec<String> = behind.iter().map(|p| brief(p)).collect();
+            middle = Some(format!("{short}; {} {wait} behind it", names.join(" and ")));
+            let figures: Vec<String> = behind.iter().map(|p| format!("{} {}", layer(p), inside(p))).collect();
+            let exhausted = format!("server exhausted ({} of {} slots{})", s.used, s.most, idle(s));
+            format!("{exhausted}; {} {wait} behind it", figures.join(" and "))
         }
         None => {
             // With a cause to tell, which may be cut off at the end of the line, what is free takes as little room as can be.
@@ -123,8 +124,12 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
         None => String::new(),
     };
     text += &end;
-    short += &end.replace("raise the pool", "raise it");
-    Some(Verdict::new(Level::Bad, text).short(short))
+    short += &end.strip_prefix(": raise the pool").map_or(end.clone(), |rest| format!(": raise it{rest}"));
+    let verdict = Verdict::new(Level::Bad, text);
+    Some(match middle {
+        Some(middle) => verdict.short(middle + &end).short(short),
+        None => verdict.short(short),
+    })
 }
 
 /// `, 70 idle` where sessions that do nothing take most of the slots.
@@ -210,8 +215,7 @@ mod tests {
         let told: Vec<String> = cases
             .into_iter()
             .map(|(pools, slots, cause)| match exhausted(&pools, slots, cause) {
-                Some(v) if v.short != v.text => format!("{}\n  short: {}", v.text, v.short),
-                Some(v) => v.text,
+                Some(v) => [vec![v.text], v.shorter].concat().join("\n  short: "),
                 None => "-".into(),
             })
             .collect();

@@ -218,7 +218,7 @@ fn held_slots_are_told_whole_in_80_columns() {
     };
     let all: Vec<String> = [&shut, &nearly]
         .iter()
-        .flat_map(|h| [160, 80, 52].map(|width| format!("{width:>4}  {}", first(h, width))))
+        .flat_map(|h| [160, 120, 80, 52].map(|width| format!("{width:>4}  {}", first(h, width))))
         .collect();
     insta::assert_snapshot!("held_slots", all.join("\n"));
 }
