@@ -9,6 +9,7 @@ use compact_str::CompactString;
 use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 
+use super::text::width as width_of;
 use super::{Glyphs, Role, Theme};
 use crate::timeline::facts::Facts;
 use crate::timeline::{RequestId, Ts};
@@ -87,12 +88,27 @@ pub struct Verdict {
     pub level: Level,
     /// In words a tired person understands, with the numbers.
     pub text: String,
+    /// The same where room is short, ever shorter: what matters most of it, whole.
+    pub shorter: Vec<String>,
 }
 
 impl Verdict {
     /// A verdict of any level.
     pub fn new(level: Level, text: impl Into<String>) -> Verdict {
-        Verdict { level, text: text.into() }
+        Verdict { level, text: text.into(), shorter: Vec::new() }
+    }
+
+    /// The same with one more form, the shortest so far.
+    pub fn short(mut self, short: impl Into<String>) -> Verdict {
+        self.shorter.push(short.into());
+        self
+    }
+
+    /// The first form for which there is room in so many columns, else the shortest.
+    pub fn fitting(&self, width: u16) -> &str {
+        let fits = |form: &&String| width_of(form) <= usize::from(width);
+        let mut forms = std::iter::once(&self.text).chain(&self.shorter);
+        forms.find(fits).or(self.shorter.last()).unwrap_or(&self.text)
     }
 }
 

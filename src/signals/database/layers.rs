@@ -74,15 +74,25 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
         }
         return Some(Verdict::new(Level::Bad, text));
     }
+    // Who waits behind it stands in the rows below; what to do about it stands nowhere else.
+    let mut short = match slots {
+        Some(s) if full => format!("server full {}/{}{}", s.used, s.most, idle(s)),
+        Some(s) => {
+            let free = s.most.saturating_sub(s.used);
+            format!("{} full {}, server {free}/{} free", brief(first), first.usage(), s.most)
+        }
+        None => format!("{} full {}", brief(first), figures(first)),
+    };
+    let behind: Vec<&PoolNow> = [pooler, app].into_iter().flatten().collect();
+    let wait = if behind.len() == 1 { "waits" } else { "wait" };
+    let mut middle = None;
     let mut text = match slots.filter(|s| s.full()) {
         Some(s) => {
-            let idle = if s.mostly_idle() { format!(", {} idle", s.idle) } else { String::new() };
-            let mut text = format!("server exhausted ({} of {} slots{idle})", s.used, s.most);
-            let behind = [pooler, app].into_iter().flatten().map(|p| format!("{} {}", layer(p), inside(p)));
-            let behind: Vec<String> = behind.collect();
-            let wait = if behind.len() == 1 { "waits" } else { "wait" };
-            text += &format!("; {} {wait} behind it", behind.join(" and "));
-            text
+            let names: Vec<String> = behind.iter().map(|p| brief(p)).collect();
+            middle = Some(format!("{short}; {} {wait} behind it", names.join(" and ")));
+            let figures: Vec<String> = behind.iter().map(|p| format!("{} {}", layer(p), inside(p))).collect();
+            let exhausted = format!("server exhausted ({} of {} slots{})", s.used, s.most, idle(s));
+            format!("{exhausted}; {} {wait} behind it", figures.join(" and "))
         }
         None => {
             // With a cause to tell, which may be cut off at the end of the line, what is free takes as little room as can be.
@@ -105,15 +115,31 @@ pub fn exhausted(pools: &[PoolNow], slots: Option<Slots>, cause: Option<String>)
             text
         }
     };
-    match cause {
+    let end = match cause {
         // What runs is not what takes the slots.
-        _ if full && slots.is_some_and(Slots::mostly_idle) => text += "; end idle sessions or raise max_connections",
-        Some(cause) => text += &format!("; {cause}"),
-        None if full => text += "; end idle sessions or raise max_connections",
-        None if slots.is_some() => text += ": raise the pool or find the slow query",
-        None => {}
-    }
-    Some(Verdict::new(Level::Bad, text))
+        _ if full && slots.is_some_and(Slots::mostly_idle) => "; end idle sessions or raise max_connections".into(),
+        Some(cause) => format!("; {cause}"),
+        None if full => "; end idle sessions or raise max_connections".into(),
+        None if slots.is_some() => ": raise the pool or find the slow query".into(),
+        None => String::new(),
+    };
+    text += &end;
+    short += &end.strip_prefix(": raise the pool").map_or(end.clone(), |rest| format!(": raise it{rest}"));
+    let verdict = Verdict::new(Level::Bad, text);
+    Some(match middle {
+        Some(middle) => verdict.short(middle + &end).short(short),
+        None => verdict.short(short),
+    })
+}
+
+/// `, 70 idle` where sessions that do nothing take most of the slots.
+fn idle(s: Slots) -> String {
+    if s.mostly_idle() { format!(", {} idle", s.idle) } else { String::new() }
+}
+
+/// `pool orders`, `pooler shop`.
+fn brief(p: &PoolNow) -> String {
+    layer(p).trim_start_matches("application ").to_owned()
 }
 
 fn layer(p: &PoolNow) -> String {
@@ -188,7 +214,10 @@ mod tests {
         ];
         let told: Vec<String> = cases
             .into_iter()
-            .map(|(pools, slots, cause)| exhausted(&pools, slots, cause).map_or("-".into(), |v| v.text))
+            .map(|(pools, slots, cause)| match exhausted(&pools, slots, cause) {
+                Some(v) => [vec![v.text], v.shorter].concat().join("\n  short: "),
+                None => "-".into(),
+            })
             .collect();
         insta::assert_snapshot!(told.join("\n"));
         let page = [pool(Server, 99, 100, 0), app];

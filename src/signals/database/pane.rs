@@ -98,7 +98,7 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
         Level::Warn => Role::Warn,
         Level::Bad => Role::Bad,
     };
-    put(buf, inside.x, inside.y, inside.width, &now.verdict.text, cx.theme.style(role));
+    put(buf, inside.x, inside.y, inside.width, now.verdict.fitting(inside.width), cx.theme.style(role));
     let height = usize::from(area.height) - 1;
     let at = cx.row(total).filter(|_| cx.focused);
     let from = scroll(&rows, at, height);

@@ -116,7 +116,8 @@ fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mu
     }
 }
 
-/// The median of the means of earlier intervals, so that a slow start of the trouble does not count as normal.
+/// The median of the means of earlier intervals, so that a slow start of the trouble does not count as normal; and how
+/// often it was called in them.
 fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
     let Some(server) = history.servers.get(&source) else { return };
     let end = ask.since.map_or(now - BASELINE.1, |s| s.min(now - Duration::from_secs(60)));
@@ -126,7 +127,9 @@ fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, row
     means.sort_by_key(|(id, _)| *id);
     means.dedup_by_key(|(id, _)| *id);
     let find = |means: &[(i64, Vec<f64>)], id: i64| means.binary_search_by_key(&id, |(id, _)| *id).ok();
-    for e in server.statements.within(TimeRange::ending(end, BASELINE.0), now) {
+    let mut seconds = 0.0;
+    for e in server.statements.within(TimeRange::ending(end, BASELINE.0), now).filter(|e| !e.value.reset) {
+        seconds += e.value.interval_ms as f64 / 1e3;
         for d in e.value.deltas.iter().filter(|d| !d.new) {
             if let Some(i) = find(&means, d.queryid) {
                 means[i].1.push(d.mean_ms);
@@ -138,6 +141,7 @@ fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, row
             let of = &mut means[i].1;
             let middle = of.len() / 2;
             row.baseline_ms = Some(*of.select_nth_unstable_by(middle, f64::total_cmp).1);
+            row.usual_gap = Some(seconds / of.len() as f64);
         }
     }
 }
@@ -375,5 +379,25 @@ mod tests {
         let row = |t| list(&h, Ts::from_secs(t), Ask::default()).remove(0);
         assert_eq!(row(500).baseline_ms, Some(80.0));
         assert!(row(499).mean_ms().unwrap() < 81.0);
+    }
+
+    #[test]
+    fn one_call_that_ended_with_the_trouble_is_no_rise_for_a_minute_where_it_used_to_be_called_all_the_time() {
+        // Every 5 s until it was held up, then the one call that was; and one that is called once a minute at all times.
+        let deltas = |i| match i {
+            0..100 if i % 12 == 0 => vec![delta(1, 100, 0.026), delta(2, 1, 10.0)],
+            0..100 => vec![delta(1, 100, 0.026)],
+            112 => vec![delta(1, 1, 40_000.0)],
+            120 => vec![delta(2, 1, 5_000.0)],
+            _ => Vec::new(),
+        };
+        let h = history(&(0..=120).map(|i| (i * 5, interval(deltas(i)))).collect::<Vec<_>>());
+        let worse = |t, id| {
+            let rows = list(&h, Ts::from_secs(t), Ask::default());
+            rows.iter().find(|r| r.queryid == Some(id)).map(|r| (r.worse(), r.past))
+        };
+        assert_eq!([562, 575].map(|t| worse(t, 1)), [Some((true, false)); 2]);
+        assert_eq!(worse(576, 1).map(|w| w.1), Some(true), "of before, and said to be");
+        assert_eq!([602, 630, 659].map(|t| worse(t, 2)), [Some((true, false)); 3]);
     }
 }

@@ -348,13 +348,12 @@ fn slots(look: &Look) -> Option<Verdict> {
     let Slots { used, most, .. } = slots;
     let nearly = if used < most { "nearly " } else { "" };
     let SessionCounts { active, idle, idle_in_tx, aborted, .. } = look.figures.counts;
-    Some(Verdict::new(
-        level,
-        format!(
-            "server {nearly}full: {used} of {most} slots, {active} active, {idle} idle, {} idle in transaction",
-            idle_in_tx + aborted
-        ),
-    ))
+    let in_tx = idle_in_tx + aborted;
+    let text = format!(
+        "server {nearly}full: {used} of {most} slots, {active} active, {idle} idle, {in_tx} idle in transaction"
+    );
+    let short = format!("server {nearly}full {used}/{most}: {active} active, {idle} idle, {in_tx} idle tx");
+    Some(Verdict::new(level, text).short(short))
 }
 
 fn leak(look: &Look) -> Option<Verdict> {

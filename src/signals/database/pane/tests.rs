@@ -204,6 +204,26 @@ fn the_pane_at_four_sizes_empty_normal_flooded_blocked_and_failing() {
 }
 
 #[test]
+fn held_slots_are_told_whole_in_80_columns() {
+    let shut = history(vec![(0, info()), (59, pool(20, 14, 3_900.0)), (59, look(Vec::new(), 97))]);
+    let mut wide = look(vec![session(10, "active", 12, &[], "SELECT 1")], 154);
+    if let DatabaseEvent::Activity(a) = &mut wide {
+        (a.max_connections, a.counts.clients, a.counts.active, a.counts.idle_in_tx) = (203, 196, 11, 31);
+    }
+    let nearly = history(vec![(0, info()), (59, wide)]);
+    let facts = Facts::default();
+    let first = |h: &DatabaseHistory, width| {
+        let all = screen(h, &facts, 60, (width, 4), None);
+        all.lines().next().unwrap_or_default().to_owned()
+    };
+    let all: Vec<String> = [&shut, &nearly]
+        .iter()
+        .flat_map(|h| [160, 120, 80, 52].map(|width| format!("{width:>4}  {}", first(h, width))))
+        .collect();
+    insta::assert_snapshot!("held_slots", all.join("\n"));
+}
+
+#[test]
 fn the_verdict_says_what_is_so_and_what_holds_it_up() {
     let theme = Theme::monochrome();
     let facts = Facts::default();

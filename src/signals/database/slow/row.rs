@@ -73,6 +73,8 @@ pub struct SlowRow {
     pub application: CompactString,
     /// What it took before, on average, in milliseconds.
     pub baseline_ms: Option<f64>,
+    /// Seconds between two intervals in which it was called before.
+    pub(super) usual_gap: Option<f64>,
     /// The newest request that ran it.
     pub request_id: Option<RequestId>,
     /// Whether it belongs to the filtered request.
@@ -112,6 +114,7 @@ impl SlowRow {
             wait: None,
             application: CompactString::default(),
             baseline_ms: None,
+            usual_gap: None,
             request_id: None,
             belongs: Belongs::No,
             planned: false,
@@ -164,10 +167,12 @@ impl SlowRow {
         self.baseline_ms.is_some_and(|b| ms >= 100.0 && ms >= 4.0 * b.max(1.0))
     }
 
-    /// Whether it has not been called for much longer than it used to be: thrice the usual gap, and 15 s at least.
+    /// Whether it has not been called for much longer than it used to be: thrice the usual gap, and 15 s at least. One
+    /// call of the last minute says nothing of a gap; what it was called before says so.
     pub(super) fn is_over(&self, now: Ts) -> bool {
-        let gap = 60.0 / self.calls.max(1) as f64;
-        self.running == 0 && self.calls > 1 && now.signed_secs(self.at) > (3.0 * gap).max(LATELY.as_secs_f64())
+        let lately = (self.calls > 1).then(|| 60.0 / self.calls as f64);
+        let Some(gap) = lately.into_iter().chain(self.usual_gap).reduce(f64::min) else { return false };
+        self.running == 0 && self.calls > 0 && now.signed_secs(self.at) > (3.0 * gap).max(LATELY.as_secs_f64())
     }
 
     pub(super) fn saw(&mut self, at: Ts, statement: Option<&Arc<Statement>>) {
