@@ -49,6 +49,7 @@ fn rules() -> Vec<Rule> {
             files: |f| in_part(f, "event") || in_part(f, "history"),
             may: |f, u| {
                 is(u, "timeline")
+                    || is(u, "signals::tagged")
                     || own(f, u, &["event", "history", "verdict", "fingerprint", "kinds", "config"])
                     || own_pure(f, u)
             },
@@ -71,7 +72,8 @@ fn rules() -> Vec<Rule> {
             part: "the log store",
             files: |f| in_part(f, "store"),
             may: |f, u| {
-                is(u, "timeline") || own(f, u, &["formats", "store", "row", "event", "config", "skew", "kinds"])
+                is(u, "timeline")
+                    || own(f, u, &["formats", "store", "row", "requests", "event", "config", "skew", "kinds"])
             },
         },
         Rule {
