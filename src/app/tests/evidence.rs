@@ -41,6 +41,49 @@ fn a_note_takes_the_row_its_time_and_the_filter_along() {
 }
 
 #[test]
+fn a_log_record_as_evidence_keeps_its_fields_without_secrets_and_is_cut_at_a_length() {
+    let mut w = two_requests();
+    let rest = format!(
+        "\"request_id\":\"{BROKEN}\",\"msg\":\"request finished\",\"status\":503,\
+         \"error\":\"pool timed out while waiting\",\"password\":\"hunter22\",\"more\":\"{}\"",
+        "x".repeat(900)
+    );
+    w.lines(super::world::API, &[(t("14:00:08"), crate::timeline::Severity::Error, rest)]);
+    w.settle();
+    w.press("end a");
+    w.write("this is it");
+    let effects = w.press("enter");
+    let text = &saved(&effects).evidence[0].text;
+    assert!(text.starts_with("request finished "), "{text}");
+    for seen in ["status=503", "error=\"pool timed out while waiting\"", "severity=ERROR"] {
+        assert!(text.contains(seen), "{seen} in {text}");
+    }
+    assert!(!text.contains("hunter22") && !text.contains(BROKEN), "{text}");
+    assert_eq!(text.chars().count(), 501, "cut, with the mark of it: {text}");
+}
+
+#[test]
+fn evidence_of_any_pane_has_a_text_even_where_no_row_is_selected() {
+    for pane in ["1", "2", "3", "4", "5"] {
+        let mut w = outage();
+        w.press(pane);
+        w.press("home a");
+        w.write("seen");
+        let effects = w.press("enter");
+        for e in &saved(&effects).evidence {
+            assert!(!e.text.trim().is_empty(), "pane {pane}: {e:?}");
+        }
+    }
+    // In pane 6 nothing is cited: the filter goes along, with what the pane said.
+    let mut w = two_requests();
+    w.press("f 6 a");
+    w.write("seen");
+    let effects = w.press("enter");
+    let [e] = &saved(&effects).evidence[..] else { panic!("{effects:?}") };
+    assert!(e.text.starts_with("no row was selected; the pane said: "), "{e:?}");
+}
+
+#[test]
 fn nobody_chose_what_merely_came_last() {
     let mut w = two_requests();
     w.press("a");
