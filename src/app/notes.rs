@@ -5,7 +5,7 @@ use super::cursor::{self, Cursor};
 use super::effect::{Draft, Effect, NoteChange};
 use super::filtering;
 use super::overlays::Overlay;
-use super::overlays::pick::{Pick, Picking};
+use super::overlays::pick::{self, Pick, Picking};
 use super::overlays::writing::Writing;
 use super::pane::Pane;
 use super::state::State;
@@ -252,15 +252,21 @@ pub fn weigh(state: &mut State) -> Vec<Effect> {
         state.say(Level::Warn, "no row is selected that could be evidence");
         return Vec::new();
     };
-    let open = |state: &State| {
-        let now = state.now();
-        state.shown().incident.current(now).map_or(0, |i| i.open_hypotheses.len())
+    let own = match state.view.focus {
+        Pane::Incident => update::with_pane(state, |cx, _| incident::pane::note_of(&state.shown().incident, cx)),
+        _ => None,
     };
-    if open(state) == 0 {
-        state.say(Level::Warn, "no hypothesis is open: a and ? write one");
+    let what = Pick::Weigh(Box::new(evidence), own);
+    if pick::keys(state, &what).is_empty() {
+        let any = state.shown().incident.current(state.now()).is_some_and(|i| !i.open_hypotheses.is_empty());
+        let why = match any {
+            true => "a hypothesis is no evidence for itself: select the row that speaks for it or against it",
+            false => "no hypothesis is open: a and ? write one",
+        };
+        state.say(Level::Warn, why);
         return Vec::new();
     }
-    update::overlay(state, Overlay::Pick(Box::new(Picking::new(Pick::Weigh(Box::new(evidence))))))
+    update::overlay(state, Overlay::Pick(Box::new(Picking::new(what))))
 }
 
 /// A change of a note as an effect, said when it is on disk.
