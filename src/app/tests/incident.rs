@@ -234,6 +234,11 @@ fn when_errors_and_checks_were_back_for_five_minutes_mitigated_is_proposed_and_i
     );
     let text = w.text();
     assert!(text.contains("mitigated?") || text.contains(":over"), "the screen says so: {text}");
+    let mut w = w.sized(80, 24);
+    w.press("6");
+    let text = w.text();
+    assert!(text.contains("over? :over records it"), "what to type is not cut off at 80 columns: {text}");
+    let mut w = w.sized(120, 36);
     let incident = w.state.timeline.incident.current(w.state.now()).expect("an incident").incident;
     assert_eq!(incident.reached(MilestoneKind::Mitigated), None, "nothing is set by itself");
     w.press(":");
