@@ -124,6 +124,35 @@ fn a_note_from_another_pane_takes_that_panes_row() {
 }
 
 #[test]
+fn the_demo_asks_once_before_its_notes_go_with_it() {
+    let quits = |effects: &[Effect]| matches!(effects, [Effect::Quit]);
+    let noted = |w: &mut super::world::World| {
+        w.press("a");
+        w.write("seen");
+        let effects = w.press("enter");
+        let number = saved(&effects).number;
+        arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
+    };
+    let mut w = two_requests();
+    noted(&mut w);
+    assert!(quits(&w.press("q")), "elsewhere the log stays where it is");
+    let mut w = two_requests();
+    w.state.settings.demo = true;
+    assert!(quits(&w.press("q")), "nothing was noted");
+    noted(&mut w);
+    assert!(w.press("q").is_empty());
+    assert!(w.bottom().contains("the demo's notes go with it. q quits all the same, w writes first"), "{}", w.bottom());
+    assert!(quits(&w.press("q")));
+    w.press("esc");
+    arrive(&mut w.state, Arrival::Exported("written: post-mortem.md".into()));
+    assert!(w.bottom().contains("written: post-mortem.md"), "{}", w.bottom());
+    assert!(quits(&w.press("q")), "they are in the export");
+    noted(&mut w);
+    w.state.own.recorder.path = Some("demo.wr".into());
+    assert!(quits(&w.press("q")), "they are in the recording");
+}
+
+#[test]
 fn an_empty_note_is_none_and_a_cancelled_one_leaves_no_draft() {
     let mut w = two_requests();
     let effects = w.press("a enter");
