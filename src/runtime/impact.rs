@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen};
-use crate::signals::logs::requests::Request;
+use crate::signals::logs::requests::{Request, is_health_check};
 use crate::signals::logs::store::LogStore;
 use crate::timeline::{SourceId, TimeRange, Ts};
 
@@ -91,6 +91,7 @@ impl Durations {
 /// Logs of one format.
 struct Group {
     requests: u64,
+    health_checks: u64,
     during: [u64; 3],
     before: [u64; 2],
     routes: BTreeMap<String, [u64; 2]>,
@@ -107,6 +108,7 @@ impl Group {
     fn new(window: TimeRange) -> Group {
         Group {
             requests: 0,
+            health_checks: 0,
             during: [0; 3],
             before: [0; 2],
             routes: BTreeMap::new(),
@@ -128,6 +130,11 @@ impl Group {
                 None if self.ids.len() < IDS => drop(self.ids.insert(id, r.source)),
                 None => {}
             }
+        }
+        // The watcher's own requests are no impact on anybody.
+        if is_health_check(&r.route) {
+            self.health_checks += u64::from(during.contains(r.placed));
+            return;
         }
         self.requests += 1;
         self.first = self.first.min(r.placed);
@@ -173,6 +180,7 @@ impl Group {
         Impact {
             range: during,
             requests: self.during[0],
+            health_checks: self.health_checks,
             failed: self.during[1],
             refused: self.during[2],
             before: (reaches && self.before[0] > 0).then_some((self.before[0], self.before[1])),

@@ -45,8 +45,12 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
             ["query", "logs", "--recording", "outage.wr", "--from", from, "--to", to, "--filter", filter, "--json"];
         home.run(&args).good().lines().count() as u64
     };
-    assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access")));
-    assert_eq!(value["impact"]["failed"].as_u64(), Some(count("source=access status>=500")));
+    let health = count("source=access path=/healthz");
+    assert!(health > 0, "checks are left out");
+    assert_eq!(value["impact"]["health_checks_left_out"].as_u64(), Some(health));
+    assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access") - health));
+    let failed = count("source=access status>=500") - count("source=access status>=500 path=/healthz");
+    assert_eq!(value["impact"]["failed"].as_u64(), Some(failed));
     assert!(value["impact"]["failed"].as_u64() > Some(100));
     let again = value["timeline"][3]["look_again"].as_str().expect("a command");
     assert!(again.starts_with("warroom replay outage.wr --at 2026-11-21T09:"), "{again}");

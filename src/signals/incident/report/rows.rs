@@ -20,6 +20,8 @@ const SAID: Duration = Duration::from_secs(10);
 pub struct Row {
     /// When it happened.
     pub at: Ts,
+    /// It was some time in the second that begins then, and stands behind what is known better to be of that second.
+    pub whole_second: bool,
     /// From when on a replay shows it: a note is there once it was written, not at the time it tells of.
     pub visible: Ts,
     /// What, in words.
@@ -37,7 +39,15 @@ pub fn rows(r: &Report) -> Vec<Row> {
     let complete = r.options.complete;
     let i = &r.incident;
     let log = || "incident log".to_owned();
-    let row = |at, what, who: String, source: String| Row { at, visible: at, what, who, source, filter: String::new() };
+    let row = |at, what, who: String, source: String| Row {
+        at,
+        whole_second: false,
+        visible: at,
+        what,
+        who,
+        source,
+        filter: String::new(),
+    };
     // What was written after the recording had ended is in no replay: there the time it tells of says more.
     let written = |at: Ts, entered: Ts| match r.seen.range {
         Some(range) if entered > range.end + LATE => at,
@@ -100,9 +110,13 @@ pub fn rows(r: &Report) -> Vec<Row> {
             _ => words(s.what.clone()),
         };
         let who = s.by.as_ref().map_or("–".into(), |by| r.doer(by));
-        rows.push(row(s.at, what, who, s.source.clone()));
+        let mut row = row(s.at, what, who, s.source.clone());
+        if s.whole_second {
+            (row.whole_second, row.visible) = (true, Ts::from_secs(s.at.secs() + 1));
+        }
+        rows.push(row);
     }
-    rows.sort_by_key(|r| r.at);
+    rows.sort_by_key(|r| if r.whole_second { Ts::from_secs(r.at.secs() + 1) - Duration::from_nanos(1) } else { r.at });
     rows
 }
 
@@ -113,5 +127,13 @@ fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
     }
     let filter = n.screen.as_ref().map(|s| s.filter.clone());
     let filter = filter.or_else(|| n.evidence.iter().map(|e| e.filter.clone()).find(|f| !f.is_empty()));
-    Row { at: n.event_at, visible: n.event_at, what, who: r.who(author), source, filter: filter.unwrap_or_default() }
+    Row {
+        at: n.event_at,
+        whole_second: false,
+        visible: n.event_at,
+        what,
+        who: r.who(author),
+        source,
+        filter: filter.unwrap_or_default(),
+    }
 }
