@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
-use super::Report;
 use super::document::{Piece, Text, words};
 use super::window::SeenKind;
+use super::{Report, utc};
 use crate::signals::incident::event::{IncidentEvent, Note, NoteKind};
 use crate::timeline::Ts;
 
 /// The machines' account ends with their last sample, a note may be written a moment later.
 const LATE: Duration = Duration::from_secs(5);
+
+/// A note that was written down further from its time than this says when that was.
+const LATER: Duration = Duration::from_secs(60);
 
 /// A milestone that was written down later than this after its time was given that time by hand.
 const SAID: Duration = Duration::from_secs(10);
@@ -87,7 +90,9 @@ pub fn rows(r: &Report) -> Vec<Row> {
             Some(_) => n.note.event_at,
             None => written(n.note.event_at, n.first.entered_at),
         };
-        rows.push(Row { visible, ..note_row(r, n.note, &n.first.author, source) });
+        let mut row = note_row(r, n.note, &n.first.author, source);
+        row.what.extend(later(n.note.event_at, n.first.entered_at).map(Piece::Words));
+        rows.push(Row { visible, ..row });
     }
     if complete {
         let superseded = |note: &&Note| r.notes.iter().all(|n| n.note.id != note.id);
@@ -98,6 +103,7 @@ pub fn rows(r: &Report) -> Vec<Row> {
         for n in notes.filter(superseded) {
             let mut row = note_row(r, n, &n.author, "earlier version of a note".into());
             row.visible = written(n.event_at, n.entered_at);
+            row.what.extend(later(n.event_at, n.entered_at).map(Piece::Words));
             if n.deleted {
                 row.source = "note, deleted".into();
             }
@@ -118,6 +124,16 @@ pub fn rows(r: &Report) -> Vec<Row> {
     }
     rows.sort_by_key(|r| if r.whole_second { Ts::from_secs(r.at.secs() + 1) - Duration::from_nanos(1) } else { r.at });
     rows
+}
+
+/// ` (written 21:31:10)` behind a note that was not written at the time it tells of.
+fn later(at: Ts, entered: Ts) -> Option<String> {
+    if entered.since(at).max(at.since(entered)) <= LATER {
+        return None;
+    }
+    let (day, written) = (utc(at), utc(entered));
+    let written = if day.get(..10) == written.get(..10) { written[11..].to_owned() } else { written };
+    Some(format!(" (written {written})"))
 }
 
 fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {

@@ -215,6 +215,24 @@ fn durations_keep_their_seconds() {
 }
 
 #[test]
+fn a_note_that_was_written_at_another_time_than_it_tells_of_says_when() {
+    let mut late = note(50, 1, "seen in the replay", at(14, 1, 42));
+    late.entered_at = at(14, 16, 10);
+    let mut days = note(51, 1, "days later", at(14, 2, 0));
+    days.entered_at = at(38, 2, 0);
+    let mut soon = note(52, 1, "at once", at(14, 3, 0));
+    soon.entered_at = at(14, 3, 59);
+    let mut events = vec![opened(1, "x", None, at(13, 58, 0))];
+    events.extend([late, days, soon].map(IncidentEvent::Note));
+    for complete in [false, true] {
+        let md = markdown(&events, &ReportOptions { complete, ..ReportOptions::default() }).unwrap();
+        assert!(md.contains("| 2026-11-21 14:01:42 | observation: seen in the replay (written 14:16:10) |"), "{md}");
+        assert!(md.contains("| observation: days later (written 2026-11-22 14:02:00) |"), "{md}");
+        assert!(md.contains("| observation: at once |"), "{md}");
+    }
+}
+
+#[test]
 fn every_section_of_the_template_is_there() {
     let [md, html, _] = full(&outage(), &ReportOptions::default());
     for title in [
