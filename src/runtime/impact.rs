@@ -55,6 +55,20 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
     seen.impact = Some(group.impact(during, before, all, store, cut));
 }
 
+/// From when to when the logs tell of requests at all: said where none of them lies in the window.
+pub fn span(store: &LogStore) -> Option<TimeRange> {
+    let (mut records, mut span) = (0u64, None::<TimeRange>);
+    store.requests(TimeRange::new(Ts::MIN, Ts::MAX), &mut |request| {
+        records += 1;
+        if let Some(r) = request {
+            let known = span.unwrap_or(TimeRange::new(r.placed, r.placed));
+            span = Some(TimeRange::new(known.start.min(r.placed), known.end.max(r.placed)));
+        }
+        if records < RECORDS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    span
+}
+
 /// Durations, thinned evenly when there are many.
 #[derive(Default)]
 struct Durations {

@@ -61,6 +61,19 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
 }
 
 #[test]
+fn logs_that_hold_nothing_of_the_incidents_time_are_said_to_and_from_when_to_when_they_are() {
+    let home = Home::new();
+    home.run(&["note", "503s on /orders"]).good();
+    let line = |at: &str| format!("10.0.0.1 - - [20/Nov/2024:{at} +0000] \"GET /orders HTTP/1.1\" 503 12\n");
+    home.file("access.log", &["10:00:00", "10:00:05", "10:07:30"].map(line).concat());
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    let said = "(the logs tell of no request in that time; \
+                those that they tell of are from 2024-11-20 10:00:00 to 2024-11-20 10:07:30 UTC)";
+    assert!(text.contains(&format!("- Counted in: ?? {said}")), "{text}");
+    assert!(!text.contains("no log with the status"), "{text}");
+}
+
+#[test]
 fn steps_that_were_not_ticked_of_a_checklist_that_was_begun_are_in_the_exports() {
     let home = Home::new();
     let list = &warroom::signals::incident::checklist::all(&[])[1];

@@ -188,7 +188,15 @@ fn impact(r: &Report) -> Vec<Part> {
         };
         format!("{}, from {from} to {to} UTC; failed is a status from 500 on{health}{cut}", m.counted.join(", "))
     });
-    rows.push(("Counted in", counted.unwrap_or(format!("{UNKNOWN} (no log with the status of requests was given)"))));
+    let nowhere = match r.seen.elsewhere {
+        Some(span) => format!(
+            "{UNKNOWN} (the logs tell of no request in that time; those that they tell of are from {} to {} UTC)",
+            utc(span.start),
+            utc(span.end)
+        ),
+        None => format!("{UNKNOWN} (no log with the status of requests was given)"),
+    };
+    rows.push(("Counted in", counted.unwrap_or(nowhere)));
     let mut parts = vec![facts(rows)];
     if let Some(m) = m.filter(|m| !m.routes.is_empty()) {
         let row = |x: &super::window::RouteImpact| {
@@ -465,6 +473,8 @@ fn supporting(r: &Report) -> Vec<Part> {
         lines.extend(r.options.fingerprint.as_ref().map(|f| ("Recording", f.clone())));
         lines.extend(r.seen.missing.iter().map(|m| ("Not looked at", m.clone())));
         parts.push(facts(lines));
+    } else if !r.seen.missing.is_empty() {
+        parts.push(facts(r.seen.missing.iter().map(|m| ("Not looked at", m.clone())).collect()));
     } else {
         let missing = "no recording and no log files were given: impact, machine events and charts are missing";
         parts.push(facts(vec![("Not looked at", missing.into())]));

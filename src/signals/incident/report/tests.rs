@@ -143,6 +143,7 @@ fn telemetry() -> Seen {
         charts: vec![chart::Chart { title: "failed requests a second".into(), range, values, marks: Vec::new() }],
         sources: vec!["access".into(), "api".into()],
         missing: vec![],
+        elsewhere: None,
     }
 }
 
@@ -230,6 +231,21 @@ fn a_note_that_was_written_at_another_time_than_it_tells_of_says_when() {
         assert!(md.contains("| observation: days later (written 2026-11-22 14:02:00) |"), "{md}");
         assert!(md.contains("| observation: at once |"), "{md}");
     }
+}
+
+#[test]
+fn logs_of_another_day_are_named_with_their_span() {
+    let events = [opened(1, "x", None, at(13, 58, 0))];
+    let seen = Seen {
+        elsewhere: Some(crate::timeline::TimeRange::new(at(-20, 0, 0), at(-20, 30, 0))),
+        missing: vec!["nothing of the incident's time".into()],
+        ..Seen::default()
+    };
+    let options = ReportOptions::default();
+    let md = Report::new(id(1), &events, &seen, &options).unwrap().markdown();
+    assert!(md.contains("those that they tell of are from 2026-11-20 04:00:00 to 2026-11-20 04:30:00 UTC)"), "{md}");
+    assert!(md.contains("- Not looked at: nothing of the incident's time\n"), "{md}");
+    assert!(!md.contains("no log with the status") && !md.contains("no log files were given"), "{md}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Seen {
     pub sources: Vec<String>,
     /// What could not be looked at, and why.
     pub missing: Vec<String>,
+    /// From when to when the logs tell of requests, where they tell of none in the window.
+    pub elsewhere: Option<TimeRange>,
 }
 
 /// What a row of the machines' account is about.
