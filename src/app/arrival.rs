@@ -69,6 +69,8 @@ pub enum Arrival {
         /// Why.
         why: String,
     },
+    /// The post-mortem is written, and where to.
+    Exported(String),
     /// A line for the bottom of the screen.
     Say(Level, String),
     /// How the recorder is doing.

@@ -65,6 +65,10 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::NoteSaved { number, redacted } => return notes::saved(state, number, redacted),
         Arrival::NoteRefused { number, why } => notes::refused(state, number, &why),
         Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
+        Arrival::Exported(text) => {
+            state.view.exported = state.view.notes;
+            state.say(Level::Calm, text);
+        }
         Arrival::Say(level, text) => state.say(level, text),
         Arrival::Recorder(status) => state.own.recorder = status,
         Arrival::Ran { name, command, code, took, output } => {

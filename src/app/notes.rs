@@ -5,14 +5,15 @@ use super::cursor::{self, Cursor};
 use super::effect::{Draft, Effect, NoteChange};
 use super::filtering;
 use super::overlays::Overlay;
-use super::overlays::pick::{Pick, Picking};
+use super::overlays::pick::{self, Pick, Picking};
 use super::overlays::writing::Writing;
 use super::pane::Pane;
 use super::state::State;
-use super::{travel, update};
+use super::{screen, travel, update};
 use crate::signals::incident;
 use crate::signals::incident::event::{Evidence, HypothesisState, NoteKind, Ran, RecordId, Screen};
 use crate::signals::incident::kinds;
+use crate::timeline::redact::redact;
 use crate::timeline::request_id::best_id;
 use crate::timeline::time::short;
 use crate::timeline::{Filter, Ts, time_text};
@@ -141,20 +142,47 @@ pub fn selected_evidence(state: &State, selected: Option<&Selected>) -> Option<E
             pane,
             source: s.source.clone(),
             at: s.at,
-            text: proof(s),
+            text: Some(proof(s, state.view.focus)).filter(|t| !t.trim().is_empty()).unwrap_or_else(|| unseen(state)),
             request_id: s.request_id.clone(),
             filter,
             range,
             against: false,
         }),
-        None if !filter.is_empty() => Some(Evidence { pane, filter, range, ..Evidence::default() }),
+        None if !filter.is_empty() => {
+            Some(Evidence { pane, filter, range, text: unseen(state), ..Evidence::default() })
+        }
         None => None,
     }
 }
 
-/// The row in one line, and below it what a reader cannot look up later: the whole statement and its plan.
-fn proof(s: &Selected) -> String {
+/// What the focused pane says of itself in a few words: what was seen where no row was.
+fn unseen(state: &State) -> String {
+    let pane = update::with_pane(state, |cx, pane| screen::glance(state, cx, pane));
+    format!("no row was selected; the pane said: {}", pane.text)
+}
+
+/// Characters of the line that tells what was seen.
+const SEEN: usize = 500;
+
+/// The row in one line as it was seen, a log record with its fields: a message such as `request finished` alone proves
+/// nothing. Below it what a reader cannot look up later: the whole statement and its plan.
+fn proof(s: &Selected, pane: Pane) -> String {
     let mut text = s.text.clone();
+    if pane == Pane::Logs {
+        for (name, value) in &s.fields {
+            let is_id = s.request_id.as_ref().is_some_and(|id| id.0 == value.as_str());
+            if value.is_empty() || value.contains('\n') || is_id || s.text.contains(value.as_str()) {
+                continue;
+            }
+            let quote = if value.contains(char::is_whitespace) { "\"" } else { "" };
+            text.push_str(&format!(" {name}={quote}{value}{quote}"));
+        }
+    }
+    // Before it is cut: half a secret no longer looks like one.
+    text = redact(&text).into_owned();
+    if text.chars().count() > SEEN {
+        text = text.chars().take(SEEN).chain("…".chars()).collect();
+    }
     for name in ["statement", "query", "plan", "command", "raw"] {
         for (_, value) in s.fields.iter().filter(|(n, v)| n == name && !v.is_empty() && !s.text.contains(v.as_str())) {
             text.push_str(&format!("\n{name}: {value}"));
@@ -224,15 +252,21 @@ pub fn weigh(state: &mut State) -> Vec<Effect> {
         state.say(Level::Warn, "no row is selected that could be evidence");
         return Vec::new();
     };
-    let open = |state: &State| {
-        let now = state.now();
-        state.shown().incident.current(now).map_or(0, |i| i.open_hypotheses.len())
+    let own = match state.view.focus {
+        Pane::Incident => update::with_pane(state, |cx, _| incident::pane::note_of(&state.shown().incident, cx)),
+        _ => None,
     };
-    if open(state) == 0 {
-        state.say(Level::Warn, "no hypothesis is open: a and ? write one");
+    let what = Pick::Weigh(Box::new(evidence), own);
+    if pick::keys(state, &what).is_empty() {
+        let any = state.shown().incident.current(state.now()).is_some_and(|i| !i.open_hypotheses.is_empty());
+        let why = match any {
+            true => "a hypothesis is no evidence for itself: select the row that speaks for it or against it",
+            false => "no hypothesis is open: a and ? write one",
+        };
+        state.say(Level::Warn, why);
         return Vec::new();
     }
-    update::overlay(state, Overlay::Pick(Box::new(Picking::new(Pick::Weigh(Box::new(evidence))))))
+    update::overlay(state, Overlay::Pick(Box::new(Picking::new(what))))
 }
 
 /// A change of a note as an effect, said when it is on disk.

@@ -12,7 +12,7 @@ use crate::signals::incident::metrics::Clue;
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{PARTS, Seen, SeenKind, SeenRow};
 use crate::signals::logs::episodes::{Episode, Stage};
-use crate::timeline::time::short;
+use crate::timeline::time::spelled;
 use crate::timeline::{Severity, SourceKind, SourceState, TimeRange, Ts};
 
 /// Rows of the machines' account that are kept; curated ones first.
@@ -27,7 +27,13 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
     let known = t.logs.counted().map_or(first, |c| c.start.min(first));
     let range = TimeRange::new(window.start.max(known), window.end.min(last).max(window.start.max(known)));
     if range.is_empty() {
-        return Seen { missing: vec!["the recording holds nothing of the incident's time".into()], ..Seen::default() };
+        let utc = |t: Ts| t.date_hms(&jiff::tz::TimeZone::UTC);
+        let (from, to, known) = (utc(window.start), utc(window.end), utc(known));
+        let nothing = format!(
+            "nothing of the incident's time, {from} to {to} UTC: what was given is from {known} to {} UTC",
+            utc(last)
+        );
+        return Seen { missing: vec![nothing], ..Seen::default() };
     }
     let mut seen = Seen { range: Some(range), ..Seen::default() };
     errors(t, incident, range, &mut seen);
@@ -55,7 +61,7 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
 }
 
 fn row(at: Ts, kind: SeenKind, what: String, source: &str) -> SeenRow {
-    SeenRow { at, kind, what, source: source.into(), by: None, curated: true }
+    SeenRow { at, kind, what, source: source.into(), by: None, curated: true, whole_second: false }
 }
 
 /// When errors rose above what is usual, and when they were back: the episode that holds the start of the incident, or
@@ -73,15 +79,17 @@ fn errors(t: &Timeline, incident: &Incident, range: TimeRange, seen: &mut Seen) 
     let length = |e: &(Ts, Option<Ts>)| e.1.unwrap_or(range.end).since(e.0);
     let main = episodes.iter().find(holds).or_else(|| episodes.iter().max_by_key(|e| length(e))).copied();
     for (since, until) in &episodes {
-        seen.rows.push(row(*since, SeenKind::Errors, "errors in the logs rose above what is usual".into(), "logs"));
+        let rose = row(*since, SeenKind::Errors, "errors in the logs rose above what is usual".into(), "logs");
+        seen.rows.push(SeenRow { whole_second: true, ..rose });
         if let Some(until) = until {
-            let what = format!("errors in the logs were back to what is usual after {}", short(until.since(*since)));
+            let what = format!("errors in the logs were back to what is usual after {}", spelled(until.since(*since)));
             seen.rows.push(row(*until, SeenKind::Errors, what, "logs"));
         }
     }
     if let Some((since, until)) = main {
-        let what = "errors in the logs rose above what is usual".to_owned();
-        seen.clues.onset = Some(Clue { at: since, what });
+        // Errors are counted by the second.
+        let rose = Clue::new(since, "errors in the logs rose above what is usual");
+        seen.clues.onset = Some(Clue { whole_second: true, ..rose });
         seen.over = until;
     }
 }
@@ -96,12 +104,14 @@ fn changes(t: &Timeline, range: TimeRange, now: Ts, seen: &mut Seen) {
     }
     let Some(onset) = seen.clues.onset.as_ref().map(|c| c.at) else { return };
     if let Some((suspect, lag)) = t.deploys.suspect(&rows, onset) {
-        let when = if lag.as_secs() == 0 {
+        let when = if suspect.first.secs() == onset.secs() {
+            "in the second in which errors began".to_owned()
+        } else if lag.as_secs() == 0 {
             "as errors began".to_owned()
         } else {
-            format!("{} before errors began", short(lag))
+            format!("{} before errors began", spelled(lag))
         };
-        seen.clues.change = Some(Clue { at: suspect.first, what: format!("{}, {when}", change_words(suspect)) });
+        seen.clues.change = Some(Clue::new(suspect.first, format!("{}, {when}", change_words(suspect))));
     }
 }
 
@@ -124,7 +134,7 @@ fn change_words(r: &Row) -> String {
     }
     let took = r.ended.since(r.first);
     if took >= Duration::from_secs(1) && r.count <= 1 {
-        what.push_str(&format!(", took {}", short(took)));
+        what.push_str(&format!(", took {}", spelled(took)));
     }
     what
 }
@@ -140,7 +150,7 @@ fn checks(t: &Timeline, range: TimeRange, now: Ts, seen: &mut Seen) {
                 false => format!("check {name} fails: {}", turn.reason),
             };
             if !turn.ok && first.as_ref().is_none_or(|f| at < f.at) {
-                first = Some(Clue { at, what: format!("check {name} failed") });
+                first = Some(Clue::new(at, format!("check {name} failed")));
             }
             seen.rows.push(row(at, SeenKind::Health, what, name));
         }

@@ -82,6 +82,8 @@ pub struct View {
     pub paused_at: Option<(u64, u64)>,
     /// Number of the last note.
     pub notes: u64,
+    /// Notes that had been given out when a post-mortem was last written.
+    pub exported: u64,
     /// Number of the last question to the log store.
     pub requests: u64,
     /// From the first to the last record of the filtered request.

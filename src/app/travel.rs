@@ -21,6 +21,29 @@ pub fn go_to(state: &mut State, at: Ts) -> Vec<Effect> {
     Vec::new()
 }
 
+/// The same for a time that somebody asked for: where the screen holds nothing of it, the nearest edge is shown, and that
+/// is said.
+pub fn go_to_asked(state: &mut State, at: Ts) -> Vec<Effect> {
+    let effects = go_to(state, at);
+    let zone = &state.settings.zone;
+    let said = match state.player.recorded {
+        Some(span) if at.secs() < span.start.secs() || at.secs() > span.end.secs() => {
+            let (from, to) = match span.start.date_hms(zone).get(..10) == span.end.date_hms(zone).get(..10) {
+                true => (span.start.hms(zone), span.end.hms(zone)),
+                false => (span.start.date_hms(zone), span.end.date_hms(zone)),
+            };
+            let edge = if at < span.start { "beginning" } else { "end" };
+            let so_far = if state.player.growing { " as far as it is read" } else { "" };
+            let asked = at.date_hms(zone);
+            format!("{asked}: the recording{so_far} holds {from} to {to}; shown is its {edge}")
+        }
+        None if at > state.player.clock => format!("{} lies ahead; shown is now", at.date_hms(zone)),
+        _ => return effects,
+    };
+    state.say(Level::Warn, said);
+    effects
+}
+
 pub(super) fn step(state: &mut State, seconds: i64) -> Vec<Effect> {
     remember_pause(state);
     state.player.step(seconds);

@@ -175,7 +175,7 @@ fn done(state: &mut State) -> Vec<Effect> {
         Some(Overlay::Time { line, .. }) => match time_asked(state, line.text()) {
             Ok(at) => {
                 remember(state, "time", line.text());
-                travel::go_to(state, at)
+                travel::go_to_asked(state, at)
             }
             Err(why) => {
                 state.view.overlays.push(Overlay::Time { line, error: Some(why) });
@@ -258,9 +258,13 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
 }
 
 /// A typed time. Steps count from the playhead; a time of day is the latest one that the screen can show, so that going
-/// forward inside a recording does not land a day before it.
+/// forward inside a recording does not land a day before it. In a recording it is the one nearest to its end, as for
+/// `replay --at`: what lies outside is said when it is gone to.
 fn time_asked(state: &State, text: &str) -> Result<Ts, String> {
     let step = text.trim_start().starts_with(['+', '-']);
     let from = if step { state.now() } else { state.horizon() };
-    time_text::parse(text, from, &state.settings.zone)
+    match state.player.is_replay() {
+        true => time_text::parse_near(text, from, &state.settings.zone),
+        false => time_text::parse(text, from, &state.settings.zone),
+    }
 }

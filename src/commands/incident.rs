@@ -16,7 +16,6 @@ use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::report::{Report, ReportOptions};
 use crate::signals::incident::sources::store::{IncidentStore, NoteEdit};
 use crate::timeline::Ts;
-use crate::timeline::time::short;
 use crate::ui::text::clean;
 
 /// Open, list and close incidents, set their milestones, settle hypotheses
@@ -422,13 +421,7 @@ fn show(ledger: &Ledger, zone: TimeZone) -> String {
     out.extend(rows.into_iter().map(|(_, row)| row));
     out.push('\n');
     for f in figures(i, &notes, &Clues::default()) {
-        out.push_str(&format!(
-            "{} {:>10}  {}  ({})\n",
-            f.name,
-            f.value.map_or("??".into(), short),
-            f.formula,
-            f.source
-        ));
+        out.push_str(&format!("{} {:>10}  {}  ({})\n", f.name, f.words(), f.formula, f.source));
     }
     out
 }

@@ -137,9 +137,10 @@ impl Shell {
             Effect::Export { path, seen, incident } => {
                 tokio::spawn(async move {
                     let said = me.export(path, *seen, incident).await;
-                    let (level, text) =
-                        said.map_or_else(|e| (Level::Bad, format!("{e:#}")), |text| (Level::Calm, text));
-                    me.say(level, text).await;
+                    match said {
+                        Ok(text) => me.answer(Arrival::Exported(text)).await,
+                        Err(e) => me.say(Level::Bad, format!("{e:#}")).await,
+                    }
                 });
             }
             Effect::SetSeverity(n) => me.with_open_incident(move |store, id| async move {

@@ -278,7 +278,7 @@ impl Loop {
         state.player.head = Playhead::Still(state.player.now());
         match time_text::parse_near(&text, state.horizon(), &state.settings.zone) {
             Ok(at) => {
-                travel::go_to(state, at);
+                travel::go_to_asked(state, at);
             }
             Err(why) => state.say(Level::Warn, format!("--at {text:?}: {why}")),
         }

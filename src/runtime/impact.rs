@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen};
-use crate::signals::logs::requests::Request;
+use crate::signals::logs::requests::{Request, is_health_check};
 use crate::signals::logs::store::LogStore;
 use crate::timeline::{SourceId, TimeRange, Ts};
 
@@ -55,6 +55,20 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
     seen.impact = Some(group.impact(during, before, all, store, cut));
 }
 
+/// From when to when the logs tell of requests at all: said where none of them lies in the window.
+pub fn span(store: &LogStore) -> Option<TimeRange> {
+    let (mut records, mut span) = (0u64, None::<TimeRange>);
+    store.requests(TimeRange::new(Ts::MIN, Ts::MAX), &mut |request| {
+        records += 1;
+        if let Some(r) = request {
+            let known = span.unwrap_or(TimeRange::new(r.placed, r.placed));
+            span = Some(TimeRange::new(known.start.min(r.placed), known.end.max(r.placed)));
+        }
+        if records < RECORDS { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    span
+}
+
 /// Durations, thinned evenly when there are many.
 #[derive(Default)]
 struct Durations {
@@ -91,6 +105,7 @@ impl Durations {
 /// Logs of one format.
 struct Group {
     requests: u64,
+    health_checks: u64,
     during: [u64; 3],
     before: [u64; 2],
     routes: BTreeMap<String, [u64; 2]>,
@@ -107,6 +122,7 @@ impl Group {
     fn new(window: TimeRange) -> Group {
         Group {
             requests: 0,
+            health_checks: 0,
             during: [0; 3],
             before: [0; 2],
             routes: BTreeMap::new(),
@@ -128,6 +144,11 @@ impl Group {
                 None if self.ids.len() < IDS => drop(self.ids.insert(id, r.source)),
                 None => {}
             }
+        }
+        // The watcher's own requests are no impact on anybody.
+        if is_health_check(&r.route) {
+            self.health_checks += u64::from(during.contains(r.placed));
+            return;
         }
         self.requests += 1;
         self.first = self.first.min(r.placed);
@@ -173,6 +194,7 @@ impl Group {
         Impact {
             range: during,
             requests: self.during[0],
+            health_checks: self.health_checks,
             failed: self.during[1],
             refused: self.during[2],
             before: (reaches && self.before[0] > 0).then_some((self.before[0], self.before[1])),

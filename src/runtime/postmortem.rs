@@ -44,6 +44,9 @@ impl Format {
 pub fn gather(timeline: &Timeline, store: &LogStore, id: RecordId, records: &[IncidentEvent]) -> Seen {
     let mut seen = from_histories(timeline, id, records);
     count(store, id, records, &mut seen);
+    if seen.impact.is_none() {
+        seen.elsewhere = impact::span(store);
+    }
     seen
 }
 

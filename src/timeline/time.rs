@@ -193,9 +193,25 @@ pub fn short(d: Duration) -> String {
     }
 }
 
+/// The same for what is written down: below an hour the seconds stay, `2 m 41 s`.
+pub fn spelled(d: Duration) -> String {
+    let s = d.as_secs();
+    match s {
+        120..=3_599 if !s.is_multiple_of(60) => format!("{} m {:02} s", s / 60, s % 60),
+        _ => short(d),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_down_keeps_its_seconds_below_an_hour() {
+        let said = |s| spelled(Duration::from_secs(s));
+        assert_eq!((said(161).as_str(), said(120).as_str(), said(90).as_str()), ("2 m 41 s", "2 m", "90 s"));
+        assert_eq!((said(3_599).as_str(), said(3_900).as_str()), ("59 m 59 s", "1 h 05 m"));
+    }
 
     #[test]
     fn hostile_times_saturate_instead_of_overflowing() {

@@ -45,8 +45,12 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
             ["query", "logs", "--recording", "outage.wr", "--from", from, "--to", to, "--filter", filter, "--json"];
         home.run(&args).good().lines().count() as u64
     };
-    assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access")));
-    assert_eq!(value["impact"]["failed"].as_u64(), Some(count("source=access status>=500")));
+    let health = count("source=access path=/healthz");
+    assert!(health > 0, "checks are left out");
+    assert_eq!(value["impact"]["health_checks_left_out"].as_u64(), Some(health));
+    assert_eq!(value["impact"]["requests"].as_u64(), Some(count("source=access") - health));
+    let failed = count("source=access status>=500") - count("source=access status>=500 path=/healthz");
+    assert_eq!(value["impact"]["failed"].as_u64(), Some(failed));
     assert!(value["impact"]["failed"].as_u64() > Some(100));
     let again = value["timeline"][3]["look_again"].as_str().expect("a command");
     assert!(again.starts_with("warroom replay outage.wr --at 2026-11-21T09:"), "{again}");
@@ -54,6 +58,19 @@ fn an_export_counts_the_requests_of_the_window_and_without_logs_it_says_that_it_
     home.run(&["note", "only a note"]).good();
     let text = home.run(&["export"]).good();
     assert!(text.contains("- Requests failed, count and per cent: ??") && !text.contains("<svg"), "{text}");
+}
+
+#[test]
+fn logs_that_hold_nothing_of_the_incidents_time_are_said_to_and_from_when_to_when_they_are() {
+    let home = Home::new();
+    home.run(&["note", "503s on /orders"]).good();
+    let line = |at: &str| format!("10.0.0.1 - - [20/Nov/2024:{at} +0000] \"GET /orders HTTP/1.1\" 503 12\n");
+    home.file("access.log", &["10:00:00", "10:00:05", "10:07:30"].map(line).concat());
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    let said = "(the logs tell of no request in that time; \
+                those that they tell of are from 2024-11-20 10:00:00 to 2024-11-20 10:07:30 UTC)";
+    assert!(text.contains(&format!("- Counted in: ?? {said}")), "{text}");
+    assert!(!text.contains("no log with the status"), "{text}");
 }
 
 #[test]

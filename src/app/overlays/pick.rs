@@ -21,8 +21,9 @@ use crate::ui::{Level, Role, RowKey};
 pub enum Pick {
     /// What can be done with a note.
     Note(RecordId),
-    /// A hypothesis that this speaks for or against.
-    Weigh(Box<Evidence>),
+    /// A hypothesis that this speaks for or against. The row that it was taken from may be the note of one itself: that
+    /// one is not in the list.
+    Weigh(Box<Evidence>, Option<RecordId>),
     /// Incidents of the log.
     Incidents,
     /// Another incident that this one is a part of.
@@ -88,13 +89,13 @@ fn choices(state: &State, note: RecordId) -> Vec<Choice> {
     all
 }
 
-/// Open hypotheses of the incident, oldest first.
-fn open_hypotheses(state: &State) -> Vec<(RecordId, String, usize, usize)> {
+/// Open hypotheses of the incident, oldest first; without the one whose own row is weighed.
+fn open_hypotheses(state: &State, own: Option<RecordId>) -> Vec<(RecordId, String, usize, usize)> {
     let now = state.now();
     let ledger = state.shown().incident.ledger(now);
     let Some(incident) = ledger.current().or(ledger.latest()) else { return Vec::new() };
     let notes = ledger.notes_of(incident.id);
-    let open = notes.iter().filter(|n| n.hypothesis() == Some(HypothesisState::Open));
+    let open = notes.iter().filter(|n| n.hypothesis() == Some(HypothesisState::Open) && Some(n.note.root()) != own);
     open.map(|n| {
         let against = n.note.evidence.iter().filter(|e| e.against).count();
         (n.note.root(), n.note.text.clone(), n.note.evidence.len() - against, against)
@@ -133,7 +134,7 @@ pub fn keys(state: &State, what: &Pick) -> Vec<RowKey> {
     let places = |n: usize| (0..n).map(|i| key(i.to_string())).collect();
     match what {
         Pick::Note(note) => choices(state, *note).into_iter().map(|c| key(c.key.into())).collect(),
-        Pick::Weigh(_) => open_hypotheses(state).into_iter().map(|(id, ..)| key(id.to_string())).collect(),
+        Pick::Weigh(_, own) => open_hypotheses(state, *own).into_iter().map(|(id, ..)| key(id.to_string())).collect(),
         Pick::Incidents => ids(incidents(state)),
         Pick::MergeInto(id) => ids(others(state, *id)),
         // These stand where the configuration or the report has them.
@@ -184,12 +185,12 @@ pub fn lines(state: &State, p: &Picking) -> (String, Vec<BoxLine>) {
             }
             ("Note: Esc leaves it as it is".into(), lines)
         }
-        Pick::Weigh(_) => {
+        Pick::Weigh(_, own) => {
             let line = |(_, text, yes, no): (RecordId, String, usize, usize)| {
                 let text = text.lines().collect::<Vec<_>>().join(" ");
                 vec![(Role::Key, format!("?  +{yes} -{no}  ")), (Role::Text, text)]
             };
-            let lines = open_hypotheses(state).into_iter().map(line).collect();
+            let lines = open_hypotheses(state, *own).into_iter().map(line).collect();
             ("The row speaks for (Enter, +) or against (-)".into(), lines)
         }
         Pick::Incidents | Pick::MergeInto(_) => {
@@ -258,7 +259,7 @@ pub fn press(state: &mut State, key: Key) -> Option<Vec<Effect>> {
         state.view.overlays.pop();
         return Some(choose(state, *p, row));
     }
-    if !matches!((&p.what, c), (Pick::Weigh(_), '+' | '-') | (Pick::Steps(_), 'r' | ' ') | (Pick::Incidents, 'm')) {
+    if !matches!((&p.what, c), (Pick::Weigh(..), '+' | '-') | (Pick::Steps(_), 'r' | ' ') | (Pick::Incidents, 'm')) {
         return None;
     }
     if lists::has_gone(state) {
@@ -266,9 +267,9 @@ pub fn press(state: &mut State, key: Key) -> Option<Vec<Effect>> {
     }
     let row = lists::row(state)?;
     match &p.what {
-        Pick::Weigh(evidence) => {
+        Pick::Weigh(evidence, own) => {
             state.view.overlays.pop();
-            Some(weigh(state, evidence, row, c == '-'))
+            Some(weigh(state, evidence, *own, row, c == '-'))
         }
         Pick::Steps(n) if c == 'r' => Some(run(state, *n, row)),
         Pick::Steps(n) => Some(tick(state, *n, row)),
@@ -298,7 +299,7 @@ pub fn choose(state: &mut State, p: Picking, row: usize) -> Vec<Effect> {
                 Does::Delete => notes::change(*note, NoteChange::Delete),
             }
         }
-        Pick::Weigh(evidence) => weigh(state, evidence, row, false),
+        Pick::Weigh(evidence, own) => weigh(state, evidence, *own, row, false),
         Pick::Incidents => incidents(state).get(row).map(|i| vec![Effect::Resume(i.id)]).unwrap_or_default(),
         Pick::MergeInto(id) => {
             others(state, *id).get(row).map(|into| vec![Effect::Merge(*id, into.id)]).unwrap_or_default()
@@ -317,8 +318,8 @@ pub fn choose(state: &mut State, p: Picking, row: usize) -> Vec<Effect> {
     }
 }
 
-fn weigh(state: &mut State, evidence: &Evidence, row: usize, against: bool) -> Vec<Effect> {
-    let Some((note, ..)) = open_hypotheses(state).into_iter().nth(row) else { return Vec::new() };
+fn weigh(state: &mut State, evidence: &Evidence, own: Option<RecordId>, row: usize, against: bool) -> Vec<Effect> {
+    let Some((note, ..)) = open_hypotheses(state, own).into_iter().nth(row) else { return Vec::new() };
     notes::change(note, NoteChange::Evidence(Box::new(Evidence { against, ..evidence.clone() })))
 }
 
@@ -345,7 +346,7 @@ fn run(state: &mut State, n: usize, at: usize) -> Vec<Effect> {
     }
     let Some(list) = state.settings.checklists.get(n) else { return Vec::new() };
     let Some((step, command)) = list.steps.get(at).and_then(|s| Some((s, s.command.clone()?))) else {
-        state.say(Level::Warn, "this step has no command");
+        state.say(Level::Warn, "this step has no command; Enter or space ticks it");
         return Vec::new();
     };
     let called = list.note(step);

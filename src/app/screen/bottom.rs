@@ -111,26 +111,32 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             keys.push((Action::Back, "back"));
             hints(state, cx, area, buf, out, &keys);
         }
+        // What a key of the list had to say is not lost below it.
+        Some(Overlay::Pick(_)) if fresh(state).is_some() => message(state, cx, area, buf),
         Some(Overlay::Pick(p)) if matches!(p.what, Pick::Steps(_)) => {
-            let said = "Enter ticks   r runs the command   Esc back";
+            let said = "Enter or space ticks   r runs the command   Esc back";
             text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), said, cx.theme.style(Role::KeyHint));
         }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
-        None => {
-            let fresh = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < MESSAGE);
-            match fresh {
-                Some((level, message, _)) => {
-                    let role = match level {
-                        Level::Calm | Level::Unknown => Role::Text,
-                        Level::Warn => Role::Warn,
-                        Level::Bad => Role::Bad,
-                    };
-                    text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), message, cx.theme.style(role));
-                }
-                None => hints(state, cx, area, buf, out, wanted(state)),
-            }
-        }
+        None if fresh(state).is_some() => message(state, cx, area, buf),
+        None => hints(state, cx, area, buf, out, wanted(state)),
     }
+}
+
+/// What was said last, for as long as it stays.
+fn fresh(state: &State) -> Option<(Level, &str)> {
+    let message = state.view.message.as_ref().filter(|(_, _, at)| state.player.clock.since(*at) < MESSAGE);
+    message.map(|(level, text, _)| (*level, text.as_str()))
+}
+
+fn message(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
+    let Some((level, said)) = fresh(state) else { return };
+    let role = match level {
+        Level::Calm | Level::Unknown => Role::Text,
+        Level::Warn => Role::Warn,
+        Level::Bad => Role::Bad,
+    };
+    text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), said, cx.theme.style(role));
 }
 
 /// What goes with a note, and the time that the note gets where that is not now.

@@ -7,7 +7,7 @@ mod header;
 pub mod layout;
 mod overlay;
 mod panes;
-pub use panes::{keys, select};
+pub use panes::{glance, keys, select};
 mod strip;
 mod summary;
 

@@ -41,6 +41,49 @@ fn a_note_takes_the_row_its_time_and_the_filter_along() {
 }
 
 #[test]
+fn a_log_record_as_evidence_keeps_its_fields_without_secrets_and_is_cut_at_a_length() {
+    let mut w = two_requests();
+    let rest = format!(
+        "\"request_id\":\"{BROKEN}\",\"msg\":\"request finished\",\"status\":503,\
+         \"error\":\"pool timed out while waiting\",\"password\":\"hunter22\",\"more\":\"{}\"",
+        "x".repeat(900)
+    );
+    w.lines(super::world::API, &[(t("14:00:08"), crate::timeline::Severity::Error, rest)]);
+    w.settle();
+    w.press("end a");
+    w.write("this is it");
+    let effects = w.press("enter");
+    let text = &saved(&effects).evidence[0].text;
+    assert!(text.starts_with("request finished "), "{text}");
+    for seen in ["status=503", "error=\"pool timed out while waiting\"", "severity=ERROR"] {
+        assert!(text.contains(seen), "{seen} in {text}");
+    }
+    assert!(!text.contains("hunter22") && !text.contains(BROKEN), "{text}");
+    assert_eq!(text.chars().count(), 501, "cut, with the mark of it: {text}");
+}
+
+#[test]
+fn evidence_of_any_pane_has_a_text_even_where_no_row_is_selected() {
+    for pane in ["1", "2", "3", "4", "5"] {
+        let mut w = outage();
+        w.press(pane);
+        w.press("home a");
+        w.write("seen");
+        let effects = w.press("enter");
+        for e in &saved(&effects).evidence {
+            assert!(!e.text.trim().is_empty(), "pane {pane}: {e:?}");
+        }
+    }
+    // In pane 6 nothing is cited: the filter goes along, with what the pane said.
+    let mut w = two_requests();
+    w.press("f 6 a");
+    w.write("seen");
+    let effects = w.press("enter");
+    let [e] = &saved(&effects).evidence[..] else { panic!("{effects:?}") };
+    assert!(e.text.starts_with("no row was selected; the pane said: "), "{e:?}");
+}
+
+#[test]
 fn nobody_chose_what_merely_came_last() {
     let mut w = two_requests();
     w.press("a");
@@ -78,6 +121,35 @@ fn a_note_from_another_pane_takes_that_panes_row() {
     assert_eq!(draft.kind, NoteKind::Decision);
     assert_eq!(draft.evidence[0].pane, Some(SourceKind::Deploys));
     assert!(draft.evidence[0].text.contains("1.4.2"), "{draft:?}");
+}
+
+#[test]
+fn the_demo_asks_once_before_its_notes_go_with_it() {
+    let quits = |effects: &[Effect]| matches!(effects, [Effect::Quit]);
+    let noted = |w: &mut super::world::World| {
+        w.press("a");
+        w.write("seen");
+        let effects = w.press("enter");
+        let number = saved(&effects).number;
+        arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
+    };
+    let mut w = two_requests();
+    noted(&mut w);
+    assert!(quits(&w.press("q")), "elsewhere the log stays where it is");
+    let mut w = two_requests();
+    w.state.settings.demo = true;
+    assert!(quits(&w.press("q")), "nothing was noted");
+    noted(&mut w);
+    assert!(w.press("q").is_empty());
+    assert!(w.bottom().contains("the demo's notes go with it. q quits all the same, w writes first"), "{}", w.bottom());
+    assert!(quits(&w.press("q")));
+    w.press("esc");
+    arrive(&mut w.state, Arrival::Exported("written: post-mortem.md".into()));
+    assert!(w.bottom().contains("written: post-mortem.md"), "{}", w.bottom());
+    assert!(quits(&w.press("q")), "they are in the export");
+    noted(&mut w);
+    w.state.own.recorder.path = Some("demo.wr".into());
+    assert!(quits(&w.press("q")), "they are in the recording");
 }
 
 #[test]

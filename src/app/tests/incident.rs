@@ -82,6 +82,33 @@ fn a_hypothesis_is_confirmed_from_its_note_and_gets_evidence_against_it_from_a_r
 }
 
 #[test]
+fn a_hypothesis_is_no_evidence_for_itself() {
+    let mut w = outage();
+    w.press("6 end A");
+    assert!(w.overlays().is_empty(), "{:?}", w.overlays());
+    assert!(w.bottom().contains("a hypothesis is no evidence for itself"), "{}", w.bottom());
+    // Where another one is open, that one alone can be chosen.
+    let first = w.state.timeline.incident.ledger(w.state.now()).note(id(4)).expect("a note").note.clone();
+    let at = t("14:03:23");
+    let second = Note { id: id(10), text: "the pool is too small".into(), event_at: at, entered_at: at, ..first };
+    w.event(INCIDENT, at, Event::Incident(IncidentEvent::Note(second)));
+    w.tick(t("14:03:24"));
+    w.press("end A");
+    let text = w.text();
+    assert!(text.contains("+0 -0  1.4.2 dropped") && !text.contains("+0 -0  the pool"), "{text}");
+    let effects = w.press("enter");
+    assert!(matches!(&effects[..], [Effect::ChangeNote(of, NoteChange::Evidence(_))] if *of == id(4)), "{effects:?}");
+}
+
+#[test]
+fn running_a_step_that_has_no_command_says_so_under_the_list() {
+    let mut w = outage();
+    w.press("K enter r");
+    assert_eq!(w.overlays(), ["pick"]);
+    assert!(w.bottom().contains("this step has no command; Enter or space ticks it"), "{}", w.bottom());
+}
+
+#[test]
 fn the_header_shows_the_open_hypothesis() {
     let mut w = outage();
     assert!(w.text().lines().next().unwrap_or_default().contains("? 1.4.2 dropped the index"), "{}", w.text());
@@ -207,6 +234,11 @@ fn when_errors_and_checks_were_back_for_five_minutes_mitigated_is_proposed_and_i
     );
     let text = w.text();
     assert!(text.contains("mitigated?") || text.contains(":over"), "the screen says so: {text}");
+    let mut w = w.sized(80, 24);
+    w.press("6");
+    let text = w.text();
+    assert!(text.contains("over? :over records it"), "what to type is not cut off at 80 columns: {text}");
+    let mut w = w.sized(120, 36);
     let incident = w.state.timeline.incident.current(w.state.now()).expect("an incident").incident;
     assert_eq!(incident.reached(MilestoneKind::Mitigated), None, "nothing is set by itself");
     w.press(":");

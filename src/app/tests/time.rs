@@ -73,6 +73,36 @@ fn a_typed_time_that_cannot_be_read_stays_in_the_line_with_what_would_be_underst
 }
 
 #[test]
+fn a_time_outside_the_recording_leads_to_its_nearest_edge_and_that_is_said() {
+    let cases = [
+        ("yesterday 15:00", "14:00:00", "beginning"),
+        ("10pm", "14:10:00", "end"),
+        ("15:30", "14:10:00", "end"),
+        ("13:30", "14:00:00", "beginning"),
+        ("2030-01-01", "14:10:00", "end"),
+    ];
+    for (typed, at, edge) in cases {
+        let mut w = World::replay("14:00:00", "14:10:00");
+        w.press("g");
+        w.write(typed);
+        w.press("enter");
+        assert_eq!(w.state.now(), t(at), "{typed}");
+        let said = w.bottom();
+        assert!(said.contains(&format!("the recording holds 14:00:00 to 14:10:00; shown is its {edge}")), "{said}");
+    }
+    let mut w = World::replay("14:00:00", "14:10:00");
+    w.press("g");
+    w.write("14:05");
+    w.press("enter");
+    assert!(w.state.now() == t("14:05:00") && !w.bottom().contains("the recording holds"), "{}", w.bottom());
+    let mut w = two_requests();
+    w.press("g");
+    w.write("2030-01-01");
+    w.press("enter");
+    assert!(w.bottom().contains("lies ahead; shown is now"), "{}", w.bottom());
+}
+
+#[test]
 fn deploys_and_marks_are_gone_to_in_order() {
     let mut w = outage();
     w.press("D");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::{Incident, MilestoneKind, NoteKind, NoteNow};
 use crate::timeline::Ts;
-use crate::timeline::time::short;
+use crate::timeline::time::spelled;
 
 /// One figure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Figure {
     pub meaning: &'static str,
     /// The value, where it can be known.
     pub value: Option<Duration>,
+    /// The value is less than this: the times are of the same second, and one of them is known to the second only.
+    pub less: bool,
     /// How it is computed.
     pub formula: &'static str,
     /// Where the two times come from, or what is missing.
@@ -33,6 +35,24 @@ pub struct Clue {
     pub at: Ts,
     /// What says so: `errors in the logs rose above what is usual`.
     pub what: String,
+    /// It was some time in the second that begins then.
+    #[serde(default)]
+    pub whole_second: bool,
+}
+
+impl Clue {
+    /// At this very instant.
+    pub fn new(at: Ts, what: impl Into<String>) -> Clue {
+        Clue { at, what: what.into(), whole_second: false }
+    }
+}
+
+impl Figure {
+    /// The value in words: `12 s`, `less than 1 s`, `??`.
+    pub fn words(&self) -> String {
+        let value = self.value.map_or("??".to_owned(), spelled);
+        if self.less { format!("less than {}", value.replace(".0", "")) } else { value }
+    }
 }
 
 /// What the telemetry of the window says of the times that nobody set.
@@ -52,11 +72,12 @@ struct Known {
     at: Ts,
     source: String,
     edited: bool,
+    whole_second: bool,
 }
 
 impl Known {
     fn new(at: Ts, source: impl Into<String>) -> Known {
-        Known { at, source: source.into(), edited: false }
+        Known { at, source: source.into(), edited: false, whole_second: false }
     }
 
     fn set(i: &Incident, kind: MilestoneKind) -> Option<Known> {
@@ -67,11 +88,15 @@ impl Known {
             1 => ", edited once".to_owned(),
             n => format!(", edited {n} times"),
         };
-        Some(Known { at: m.at, source: format!("{kind}: milestone set by hand{edits}"), edited: again > 0 })
+        let source = format!("{kind}: milestone set by hand{edits}");
+        Some(Known { edited: again > 0, ..Known::new(m.at, source) })
     }
 
     fn clue(kind: MilestoneKind, clue: Option<&Clue>) -> Option<Known> {
-        clue.map(|c| Known::new(c.at, format!("{kind}: not set, read off: {}", c.what)))
+        clue.map(|c| Known {
+            whole_second: c.whole_second,
+            ..Known::new(c.at, format!("{kind}: not set, read off: {}", c.what))
+        })
     }
 }
 
@@ -169,14 +194,18 @@ fn figure(
     let told =
         |(kind, known): (MilestoneKind, Option<&Known>)| known.map_or(format!("{kind}: not set"), |k| k.source.clone());
     let mut source = format!("{}; {}", told(to), told(from));
+    // Of the same second, one of them known to the second only: which came first cannot be told from the figures.
+    let same = |a: &Known, b: &Known| (a.whole_second || b.whole_second) && a.at.secs() == b.at.secs();
+    let less = matches!((to.1, from.1), (Some(to), Some(from)) if same(to, from));
     let value = match (to.1, from.1) {
+        (Some(_), Some(_)) if less => Some(Duration::from_secs(1)),
         (Some(to), Some(from)) if to.at >= from.at => Some(to.at.since(from.at)),
         (Some(to), Some(from)) => {
-            source.push_str(&format!("; the first lies {} before the second", short(from.at.since(to.at))));
+            source.push_str(&format!("; the first lies {} before the second", spelled(from.at.since(to.at))));
             None
         }
         _ => None,
     };
     let edited = [to.1, from.1].into_iter().flatten().any(|k| k.edited);
-    Figure { name, meaning, value, formula, source, edited }
+    Figure { name, meaning, value, less, formula, source, edited }
 }

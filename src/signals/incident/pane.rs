@@ -40,6 +40,10 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     } else {
         text.push_str(&format!(" {}, {} in all", age(cx.now.since(i.status_since)), age(now.elapsed)));
     }
+    // Before what can be cut on a narrow screen: what to type comes first.
+    if let Some((_, why)) = &cx.facts.over {
+        text.push_str(&format!(", over? :over records it ({why})"));
+    }
     match now.open_hypotheses.len() {
         0 => {}
         1 => text.push_str(", 1 open hypothesis"),
@@ -48,9 +52,6 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     match now.last_note {
         Some(at) => text.push_str(&format!(", last note {} ago", age(cx.now.since(at)))),
         None => text.push_str(", no notes yet: a writes one"),
-    }
-    if let Some((_, why)) = &cx.facts.over {
-        text.push_str(&format!(", {why}: over? :over records it"));
     }
     if now.others > 0 {
         text.push_str(&format!(", {} more open", now.others));

@@ -210,6 +210,26 @@ pub fn route(path: &str) -> String {
     route
 }
 
+/// Last parts of the paths that health checks ask for.
+const HEALTH: &[&str] = &[
+    "healthz",
+    "health",
+    "healthcheck",
+    "health-check",
+    "health_check",
+    "livez",
+    "readyz",
+    "liveness",
+    "readiness",
+    "ping",
+];
+
+/// Whether a route is one that only health checks ask for: `/healthz`, `/actuator/health`, `/-/healthy`.
+pub fn is_health_check(route: &str) -> bool {
+    let last = route.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    HEALTH.contains(&last) || route.ends_with("/-/healthy") || route.ends_with("/-/ready")
+}
+
 fn is_id(part: &str) -> bool {
     let hex = |s: &str| s.bytes().all(|b| b.is_ascii_hexdigit());
     let digits = part.bytes().filter(u8::is_ascii_digit).count();
@@ -242,6 +262,10 @@ mod tests {
         ] {
             assert_eq!(route(path), of);
         }
+        for of_checks in ["/healthz", "/actuator/health", "/-/healthy", "/readyz/"] {
+            assert!(is_health_check(of_checks), "{of_checks}");
+        }
+        assert!(!is_health_check("/healthz/report") && !is_health_check("/health-plans") && !is_health_check("/"));
         assert!(is_path("http.path") && is_path("Path") && !is_path("message"));
     }
 }

@@ -57,7 +57,7 @@ pub fn write(r: &Report) -> Value {
         .iter()
         .map(|f| {
             let seconds = f.value.map(|v| v.as_secs_f64());
-            json!({"name": f.name, "meaning": f.meaning, "seconds": seconds, "formula": f.formula, "source": f.source, "edited": f.edited})
+            json!({"name": f.name, "meaning": f.meaning, "seconds": seconds, "less_than": f.less, "formula": f.formula, "source": f.source, "edited": f.edited})
         })
         .collect();
     let milestones: Vec<_> = i
@@ -97,7 +97,7 @@ pub fn write(r: &Report) -> Value {
             "failed_per_cent": m.per_cent(), "refused": m.refused,
             "before": m.before.map(|(requests, failed)| json!({"requests": requests, "failed": failed})),
             "routes": routes, "more_routes": m.more_routes, "p95_ms": m.p95_ms.1, "p95_ms_before": m.p95_ms.0,
-            "counted": m.counted, "cut": m.cut,
+            "counted": m.counted, "health_checks_left_out": m.health_checks, "cut": m.cut,
         })
     });
     let charts: Vec<_> = r

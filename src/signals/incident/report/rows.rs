@@ -3,14 +3,17 @@
 
 use std::time::Duration;
 
-use super::Report;
 use super::document::{Piece, Text, words};
 use super::window::SeenKind;
+use super::{Report, utc};
 use crate::signals::incident::event::{IncidentEvent, Note, NoteKind};
 use crate::timeline::Ts;
 
 /// The machines' account ends with their last sample, a note may be written a moment later.
 const LATE: Duration = Duration::from_secs(5);
+
+/// A note that was written down further from its time than this says when that was.
+const LATER: Duration = Duration::from_secs(60);
 
 /// A milestone that was written down later than this after its time was given that time by hand.
 const SAID: Duration = Duration::from_secs(10);
@@ -20,6 +23,8 @@ const SAID: Duration = Duration::from_secs(10);
 pub struct Row {
     /// When it happened.
     pub at: Ts,
+    /// It was some time in the second that begins then, and stands behind what is known better to be of that second.
+    pub whole_second: bool,
     /// From when on a replay shows it: a note is there once it was written, not at the time it tells of.
     pub visible: Ts,
     /// What, in words.
@@ -37,7 +42,15 @@ pub fn rows(r: &Report) -> Vec<Row> {
     let complete = r.options.complete;
     let i = &r.incident;
     let log = || "incident log".to_owned();
-    let row = |at, what, who: String, source: String| Row { at, visible: at, what, who, source, filter: String::new() };
+    let row = |at, what, who: String, source: String| Row {
+        at,
+        whole_second: false,
+        visible: at,
+        what,
+        who,
+        source,
+        filter: String::new(),
+    };
     // What was written after the recording had ended is in no replay: there the time it tells of says more.
     let written = |at: Ts, entered: Ts| match r.seen.range {
         Some(range) if entered > range.end + LATE => at,
@@ -77,7 +90,9 @@ pub fn rows(r: &Report) -> Vec<Row> {
             Some(_) => n.note.event_at,
             None => written(n.note.event_at, n.first.entered_at),
         };
-        rows.push(Row { visible, ..note_row(r, n.note, &n.first.author, source) });
+        let mut row = note_row(r, n.note, &n.first.author, source);
+        row.what.extend(later(n.note.event_at, n.first.entered_at).map(Piece::Words));
+        rows.push(Row { visible, ..row });
     }
     if complete {
         let superseded = |note: &&Note| r.notes.iter().all(|n| n.note.id != note.id);
@@ -88,6 +103,7 @@ pub fn rows(r: &Report) -> Vec<Row> {
         for n in notes.filter(superseded) {
             let mut row = note_row(r, n, &n.author, "earlier version of a note".into());
             row.visible = written(n.event_at, n.entered_at);
+            row.what.extend(later(n.event_at, n.entered_at).map(Piece::Words));
             if n.deleted {
                 row.source = "note, deleted".into();
             }
@@ -100,10 +116,24 @@ pub fn rows(r: &Report) -> Vec<Row> {
             _ => words(s.what.clone()),
         };
         let who = s.by.as_ref().map_or("–".into(), |by| r.doer(by));
-        rows.push(row(s.at, what, who, s.source.clone()));
+        let mut row = row(s.at, what, who, s.source.clone());
+        if s.whole_second {
+            (row.whole_second, row.visible) = (true, Ts::from_secs(s.at.secs() + 1));
+        }
+        rows.push(row);
     }
-    rows.sort_by_key(|r| r.at);
+    rows.sort_by_key(|r| if r.whole_second { Ts::from_secs(r.at.secs() + 1) - Duration::from_nanos(1) } else { r.at });
     rows
+}
+
+/// ` (written 21:31:10)` behind a note that was not written at the time it tells of.
+fn later(at: Ts, entered: Ts) -> Option<String> {
+    if entered.since(at).max(at.since(entered)) <= LATER {
+        return None;
+    }
+    let (day, written) = (utc(at), utc(entered));
+    let written = if day.get(..10) == written.get(..10) { written[11..].to_owned() } else { written };
+    Some(format!(" (written {written})"))
 }
 
 fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
@@ -113,5 +143,13 @@ fn note_row(r: &Report, n: &Note, author: &str, source: String) -> Row {
     }
     let filter = n.screen.as_ref().map(|s| s.filter.clone());
     let filter = filter.or_else(|| n.evidence.iter().map(|e| e.filter.clone()).find(|f| !f.is_empty()));
-    Row { at: n.event_at, visible: n.event_at, what, who: r.who(author), source, filter: filter.unwrap_or_default() }
+    Row {
+        at: n.event_at,
+        whole_second: false,
+        visible: n.event_at,
+        what,
+        who: r.who(author),
+        source,
+        filter: filter.unwrap_or_default(),
+    }
 }

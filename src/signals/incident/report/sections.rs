@@ -10,7 +10,7 @@ use crate::signals::incident::event::{Evidence, HypothesisState, MilestoneKind, 
 use crate::signals::incident::metrics::{end, onset};
 use crate::signals::incident::tags::{Lesson, follow_up, lessons, tags, without_lessons};
 use crate::timeline::Ts;
-use crate::timeline::time::short;
+use crate::timeline::time::spelled;
 
 /// Routes of the impact in words.
 const NAMED_ROUTES: usize = 3;
@@ -112,7 +112,7 @@ fn summary(r: &Report) -> Vec<Part> {
     let from = onset(i, &r.seen.clues);
     let over = end(i).or(r.seen.over);
     let mut happened = match (from, over) {
-        (Some(a), Some(b)) if b >= a => format!("from {} UTC for {}", utc(a), short(b.since(a))),
+        (Some(a), Some(b)) if b >= a => format!("from {} UTC for {}", utc(a), spelled(b.since(a))),
         (Some(a), _) => format!("from {} UTC until {UNKNOWN}", utc(a)),
         _ => UNKNOWN.to_owned(),
     };
@@ -156,7 +156,7 @@ fn impact(r: &Report) -> Vec<Part> {
     let duration = match (onset(i, &r.seen.clues), over) {
         (Some(from), Some(to)) if to >= from => {
             let how = if end(i).is_some() { "" } else { ", its end read off: errors back to what is usual" };
-            format!("{} (from {} to {} UTC{how})", short(to.since(from)), utc(from), utc(to))
+            format!("{} (from {} to {} UTC{how})", spelled(to.since(from)), utc(from), utc(to))
         }
         _ => UNKNOWN.into(),
     };
@@ -182,9 +182,21 @@ fn impact(r: &Report) -> Vec<Part> {
     let counted = m.map(|m| {
         let cut = if m.cut { "; there was more than could be looked at" } else { "" };
         let (from, to) = (utc(m.range.start), utc(m.range.end));
-        format!("{}, from {from} to {to} UTC; failed is a status from 500 on{cut}", m.counted.join(", "))
+        let health = match m.health_checks {
+            0 => String::new(),
+            n => format!("; without {} requests for health checks", count(n)),
+        };
+        format!("{}, from {from} to {to} UTC; failed is a status from 500 on{health}{cut}", m.counted.join(", "))
     });
-    rows.push(("Counted in", counted.unwrap_or(format!("{UNKNOWN} (no log with the status of requests was given)"))));
+    let nowhere = match r.seen.elsewhere {
+        Some(span) => format!(
+            "{UNKNOWN} (the logs tell of no request in that time; those that they tell of are from {} to {} UTC)",
+            utc(span.start),
+            utc(span.end)
+        ),
+        None => format!("{UNKNOWN} (no log with the status of requests was given)"),
+    };
+    rows.push(("Counted in", counted.unwrap_or(nowhere)));
     let mut parts = vec![facts(rows)];
     if let Some(m) = m.filter(|m| !m.routes.is_empty()) {
         let row = |x: &super::window::RouteImpact| {
@@ -434,12 +446,11 @@ fn times(r: &Report) -> Vec<Part> {
         .figures
         .iter()
         .map(|f| {
-            let value = f.value.map_or(UNKNOWN.into(), short);
             let edited = if f.edited { "yes" } else { "no" };
             let name = format!("{} ({})", f.name, f.meaning);
             vec![
                 words(name),
-                words(value),
+                words(f.words()),
                 vec![Piece::Code(f.formula.to_owned())],
                 words(f.source.clone()),
                 words(edited),
@@ -462,6 +473,8 @@ fn supporting(r: &Report) -> Vec<Part> {
         lines.extend(r.options.fingerprint.as_ref().map(|f| ("Recording", f.clone())));
         lines.extend(r.seen.missing.iter().map(|m| ("Not looked at", m.clone())));
         parts.push(facts(lines));
+    } else if !r.seen.missing.is_empty() {
+        parts.push(facts(r.seen.missing.iter().map(|m| ("Not looked at", m.clone())).collect()));
     } else {
         let missing = "no recording and no log files were given: impact, machine events and charts are missing";
         parts.push(facts(vec![("Not looked at", missing.into())]));

@@ -102,7 +102,7 @@ fn every_line_keeps_to_what_a_markdown_linter_asks() {
 /// What the telemetry of [`outage`] says.
 fn telemetry() -> Seen {
     let range = crate::timeline::TimeRange::new(at(13, 46, 0), at(14, 36, 0));
-    let clue = |t, what: &str| Some(super::super::metrics::Clue { at: t, what: what.into() });
+    let clue = |t, what: &str| Some(super::super::metrics::Clue::new(t, what));
     let row = |t, kind, what: &str, by: Option<&str>| SeenRow {
         at: t,
         kind,
@@ -110,10 +110,12 @@ fn telemetry() -> Seen {
         source: "deploys".into(),
         by: by.map(str::to_owned),
         curated: true,
+        whole_second: false,
     };
     let impact = Impact {
         range,
         requests: 12_345,
+        health_checks: 120,
         failed: 1_203,
         refused: 40,
         before: Some((11_000, 2)),
@@ -141,6 +143,7 @@ fn telemetry() -> Seen {
         charts: vec![chart::Chart { title: "failed requests a second".into(), range, values, marks: Vec::new() }],
         sources: vec!["access".into(), "api".into()],
         missing: vec![],
+        elsewhere: None,
     }
 }
 
@@ -163,6 +166,7 @@ fn with_telemetry_the_impact_is_counted_and_the_suspect_and_the_commands_are_nam
         "| 2026-11-21 14:25:00 | **rollback api 1.4.1** | ci | deploys | `warroom replay outage.wr --at 2026-11-21T14:25:00Z` |",
         "| whoever deployed |",
         "- Users affected: ??",
+        "without 120 requests for health checks",
         "| lag (from the suspected change to the impact) | 12 s |",
     ] {
         assert!(md.contains(said), "{said}\n{md}");
@@ -173,6 +177,75 @@ fn with_telemetry_the_impact_is_counted_and_the_suspect_and_the_commands_are_nam
     assert!(json.contains("\"failed\":1203") && json.contains("--at 2026-11-21T14:25:00Z"));
     let [md, ..] = full(&outage(), &ReportOptions { complete: true, names: true, ..options });
     assert!(md.contains("libssl3") && md.contains("carol") && md.contains("earlier version of a note"), "{md}");
+}
+
+#[test]
+fn a_change_in_the_second_in_which_errors_rose_stands_before_them_and_the_lag_is_less_than_a_second() {
+    use super::super::metrics::Clue;
+    let mut seen = telemetry();
+    let deploy = Ts(at(13, 56, 10).0 + 497_000_000);
+    let rose = "errors in the logs rose above what is usual";
+    let row = |t, kind, what: &str| SeenRow { at: t, kind, what: what.into(), by: None, ..seen.rows[0].clone() };
+    let risen = SeenRow { whole_second: true, ..row(at(13, 56, 10), SeenKind::Errors, rose) };
+    seen.rows = vec![risen, row(deploy, SeenKind::Change, "deploy api 1.4.2")];
+    seen.clues.onset = Some(Clue { whole_second: true, ..Clue::new(at(13, 56, 10), rose) });
+    seen.clues.change = Some(Clue::new(deploy, "deploy api 1.4.2"));
+    let events = [opened(1, "x", None, at(13, 58, 0))];
+    let options = ReportOptions { recording: Some("x.wr".into()), ..ReportOptions::default() };
+    let r = Report::new(id(1), &events, &seen, &options).unwrap();
+    let md = r.markdown();
+    let place = |what: &str| md.find(what).unwrap_or_else(|| panic!("{what}\n{md}"));
+    let timeline = place("## Timeline");
+    assert!(md[timeline..].find("deploy api 1.4.2") < md[timeline..].find(rose), "{md}");
+    assert!(md.contains("| lag (from the suspected change to the impact) | less than 1 s |"), "{md}");
+    assert!(!md.contains("lies 497 ms before"), "{md}");
+    place(&format!("{rose} | – | deploys | `warroom replay x.wr --at 2026-11-21T13:56:11Z`"));
+    let lag = r.json()["figures"].as_array().unwrap().iter().find(|f| f["name"] == "lag").cloned().unwrap();
+    assert_eq!((lag["seconds"].as_f64(), lag["less_than"].as_bool()), (Some(1.0), Some(true)));
+}
+
+#[test]
+fn durations_keep_their_seconds() {
+    let mut seen = telemetry();
+    seen.over = Some(at(13, 58, 51));
+    let events = [opened(1, "x", None, at(13, 58, 0))];
+    let options = ReportOptions::default();
+    let md = Report::new(id(1), &events, &seen, &options).unwrap().markdown();
+    assert!(md.contains("- Duration: 2 m 41 s (from 2026-11-21 13:56:10 to 2026-11-21 13:58:51 UTC"), "{md}");
+    assert!(md.contains("13:56:10 UTC for 2 m 41 s, 1 203 of"), "{md}");
+}
+
+#[test]
+fn a_note_that_was_written_at_another_time_than_it_tells_of_says_when() {
+    let mut late = note(50, 1, "seen in the replay", at(14, 1, 42));
+    late.entered_at = at(14, 16, 10);
+    let mut days = note(51, 1, "days later", at(14, 2, 0));
+    days.entered_at = at(38, 2, 0);
+    let mut soon = note(52, 1, "at once", at(14, 3, 0));
+    soon.entered_at = at(14, 3, 59);
+    let mut events = vec![opened(1, "x", None, at(13, 58, 0))];
+    events.extend([late, days, soon].map(IncidentEvent::Note));
+    for complete in [false, true] {
+        let md = markdown(&events, &ReportOptions { complete, ..ReportOptions::default() }).unwrap();
+        assert!(md.contains("| 2026-11-21 14:01:42 | observation: seen in the replay (written 14:16:10) |"), "{md}");
+        assert!(md.contains("| observation: days later (written 2026-11-22 14:02:00) |"), "{md}");
+        assert!(md.contains("| observation: at once |"), "{md}");
+    }
+}
+
+#[test]
+fn logs_of_another_day_are_named_with_their_span() {
+    let events = [opened(1, "x", None, at(13, 58, 0))];
+    let seen = Seen {
+        elsewhere: Some(crate::timeline::TimeRange::new(at(-20, 0, 0), at(-20, 30, 0))),
+        missing: vec!["nothing of the incident's time".into()],
+        ..Seen::default()
+    };
+    let options = ReportOptions::default();
+    let md = Report::new(id(1), &events, &seen, &options).unwrap().markdown();
+    assert!(md.contains("those that they tell of are from 2026-11-20 04:00:00 to 2026-11-20 04:30:00 UTC)"), "{md}");
+    assert!(md.contains("- Not looked at: nothing of the incident's time\n"), "{md}");
+    assert!(!md.contains("no log with the status") && !md.contains("no log files were given"), "{md}");
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Seen {
     pub sources: Vec<String>,
     /// What could not be looked at, and why.
     pub missing: Vec<String>,
+    /// From when to when the logs tell of requests, where they tell of none in the window.
+    pub elsewhere: Option<TimeRange>,
 }
 
 /// What a row of the machines' account is about.
@@ -71,6 +73,9 @@ pub struct SeenRow {
     pub by: Option<String>,
     /// Whether the curated timeline shows it.
     pub curated: bool,
+    /// It was some time in the second that begins then: what is known better to be of that second stands before it.
+    #[serde(skip)]
+    pub whole_second: bool,
 }
 
 /// Requests of the impact: counted from one group of logs, so that none counts twice.
@@ -78,9 +83,11 @@ pub struct SeenRow {
 pub struct Impact {
     /// From when to when they were counted.
     pub range: TimeRange,
-    /// Requests.
+    /// Requests, without those for a health check.
     pub requests: u64,
-    /// Of those, answered with a status from 500 on.
+    /// Requests for a health check (`/healthz`), which are left out.
+    pub health_checks: u64,
+    /// Of the requests, answered with a status from 500 on.
     pub failed: u64,
     /// Of those, answered with a status from 400 to 499.
     pub refused: u64,
