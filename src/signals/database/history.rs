@@ -21,6 +21,7 @@ use super::event::{
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
+pub use refused::Past;
 pub use server::{Look, Seen, Server};
 
 /// Slow statements out of log lines kept.

@@ -108,11 +108,8 @@ pub fn list<'a>(history: &'a DatabaseHistory, now: Ts, request: Option<&RequestI
             (row.at, row.text, row.newest) = (e.at, text, Some(t));
         }
     }
-    for e in history.refused.within(range, now) {
+    for e in history.logged_refusals(range, now) {
         let (source, r) = &e.value;
-        if r.from.is_none() {
-            continue;
-        }
         let row = by.entry((Kind::Refused, r.message.clone(), *source)).or_insert_with(|| Trouble {
             kind: Kind::Refused,
             at: e.at,

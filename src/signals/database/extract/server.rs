@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::{About, Slow, clip};
+use super::{About, Slow, Wrote, clip};
 use crate::signals::database::event::{DatabaseEvent, DeadlockSide, LineRef, PLAN, Refused, TEXT, Told, What};
 use crate::signals::database::fingerprint::fingerprint;
 
@@ -44,7 +44,10 @@ pub fn event(read: Read, about: &About, from: &LineRef) -> DatabaseEvent {
             s.application = about.text(&["application", "application_name"]).into();
             super::slow(s, from)
         }
-        Read::Refused(r) => DatabaseEvent::Refused(Refused { from: Some(from.clone()), ..r }),
+        Read::Refused(r) => {
+            let user = if about.server == Wrote::Postgres { about.text(&["user"]) } else { "" };
+            DatabaseEvent::Refused(Refused { user: user.into(), from: Some(from.clone()), ..r })
+        }
         Read::Told(what, statement) => {
             let statement = if statement.is_empty() { about.text(&["statement"]).to_owned() } else { statement };
             let pid = match &what {

@@ -149,7 +149,7 @@ fn blocked() -> DatabaseHistory {
 fn failing() -> DatabaseHistory {
     let refused = |lost| {
         let message = "sorry, too many clients already".into();
-        DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), message, lost, from: None })
+        DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), message, lost, ..Refused::default() })
     };
     history(vec![
         (0, info()),

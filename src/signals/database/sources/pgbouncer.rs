@@ -164,7 +164,7 @@ impl Source for PgbouncerSource {
                 Err(trouble) => trouble,
             };
             if let Some((sqlstate, message)) = trouble.refusal() {
-                let refused = Refused { sqlstate, message, lost, from: None };
+                let refused = Refused { sqlstate, message, lost, ..Refused::default() };
                 out.must(Event::Database(DatabaseEvent::Refused(refused))).await;
             }
             let said = trouble.explain(&place);

@@ -253,7 +253,8 @@ impl Source for MysqlSource {
                 Err(trouble) => trouble,
             };
             if let Some((sqlstate, message)) = trouble.refusal() {
-                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, from: None })).await;
+                let user = self.config.url.user().into();
+                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
             }
             Err(trouble.explain(&place))
         })
