@@ -9,6 +9,7 @@ pub const OWN_APPLICATION: &str = "warroom/";
 
 pub mod blocked;
 pub mod config;
+pub mod down;
 pub mod ending;
 pub mod event;
 pub mod extract;

@@ -71,8 +71,11 @@ fn every_kind_of_trouble_in_a_log_has_its_sentence_and_its_row_comes_first() {
     let cancelled = || told(7, What::Cancelled { why: "statement timeout".into() }, "SELECT count(*) FROM orders");
     let login = || told(0, What::Login { why: "password authentication failed for user \"shop\"".into() }, "");
     let temp = |bytes| told(7, What::TempFile { bytes }, "SELECT * FROM orders ORDER BY t");
-    let recovered =
-        vec![(30, told(1, crash(), "SELECT 2")), (31, told(1, What::Recovering, "")), (34, told(1, What::Ready, ""))];
+    let recovered = vec![
+        (30, told(1, crash(), "SELECT 2")),
+        (31, told(1, What::Recovering { last_up: None }, "")),
+        (34, told(1, What::Ready, "")),
+    ];
     let scenarios: Vec<(&str, Vec<(i64, DatabaseEvent)>)> = vec![
         ("slow", vec![(40, slow(5_200.0)), (41, slow(4_800.0))]),
         ("blocked", vec![(30, waits(4122, &[4121])), (31, waits(4123, &[4122])), (32, waits(4124, &[4121, 4122]))]),
@@ -93,9 +96,13 @@ fn every_kind_of_trouble_in_a_log_has_its_sentence_and_its_row_comes_first() {
         ("disk full", vec![(50, told(5, disk(), "INSERT INTO orders")), (51, refused())]),
         (
             "crashed",
-            vec![(50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")), (51, told(1, What::Recovering, ""))],
+            vec![
+                (50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")),
+                (51, told(1, What::Recovering { last_up: None }, "")),
+            ],
         ),
         ("crashed and back", recovered),
+        ("stopped", vec![(50, told(1, What::Stopping { why: "fast shutdown request".into() }, ""))]),
         ("archiver", vec![(50, told(0, What::Archiver { why: "archive command failed with exit code 1".into() }, ""))]),
         (
             "slot",
