@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(said(10_000), "server was shut down (immediate shutdown request), for 5.1 s");
         let unclean = "server was not shut down cleanly (immediate shutdown request)";
         assert_eq!(said(26_000), format!("{unclean}; in recovery for 900 ms"));
-        assert_eq!(said(30_381), format!("{unclean}; back after 22 s (recovery 1.3 s), 4.0 s ago"));
+        assert_eq!(said(30_381), format!("{unclean}; back after 21 s (recovery 1.3 s), 4.0 s ago"));
         assert_eq!(says(&run, None, 90_000), None);
         // Killed: nobody told of its end.
         let plain = "server was not shut down cleanly; back after";
