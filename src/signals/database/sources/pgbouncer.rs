@@ -140,6 +140,10 @@ fn pools(rows: &[Line], sizes: &BTreeMap<String, u32>) -> Vec<PoolFigures> {
 }
 
 impl Source for PgbouncerSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();

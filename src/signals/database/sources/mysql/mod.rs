@@ -224,6 +224,10 @@ async fn send(out: &Out, event: DatabaseEvent) {
 }
 
 impl Source for MysqlSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn asker(&self) -> Option<Asker> {
         Some(self.asker.clone())
     }

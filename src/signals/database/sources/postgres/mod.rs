@@ -237,6 +237,10 @@ async fn send(out: &Out, event: DatabaseEvent) {
 }
 
 impl Source for PostgresSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn asker(&self) -> Option<Asker> {
         Some(self.asker.clone())
     }
