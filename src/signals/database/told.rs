@@ -132,3 +132,10 @@ pub enum What {
         why: String,
     },
 }
+
+impl What {
+    /// Whether it happened to one statement, and to nobody else.
+    pub fn is_of_statement(&self) -> bool {
+        matches!(self, What::LockWait { .. } | What::LockGot { .. } | What::Cancelled { .. } | What::TempFile { .. })
+    }
+}
