@@ -116,11 +116,12 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
             index += 1;
         }
     }
-    // Too old to be true: dim, and the age where the eye rests.
+    // Too old to be true: dim, and the age where the eye rests, if there is room beside the verdict: its row has it, too.
     if let Some(age) = now.stale {
         dim(area, cx, buf);
-        let text = format!(" {} old ", short(age));
-        let w = width(&text).min(usize::from(area.width)) as u16;
+        let text = format!("  {} old ", short(age));
+        let room = usize::from(inside.width).saturating_sub(width(&now.verdict.text));
+        let w = if width(&text) <= room { width(&text) as u16 } else { 0 };
         put(buf, area.right() - w, area.y, w, &text, cx.theme.style(Role::Unknown));
     }
     frame
