@@ -30,6 +30,11 @@ pub trait Source: Send + 'static {
     fn asker(&self) -> Option<Asker> {
         None
     }
+
+    /// Whether it holds a connection that somebody else may lack: such a one is given back on demand.
+    fn holds_connection(&self) -> bool {
+        false
+    }
 }
 
 /// A source together with what is shown of it before it speaks.

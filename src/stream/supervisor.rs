@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::signals::source::{Asker, Lanes, Observation, StreamClock};
 use crate::signals::{Declared, Event, Out};
 use crate::timeline::source::Declaration;
-use crate::timeline::{SourceId, SourceKind, SourceState};
+use crate::timeline::{SourceId, SourceState};
 
 /// First pause after a failure; doubles up to [`LONGEST`].
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -127,7 +127,7 @@ impl Supervisor {
 
     async fn run(&self, mut declared: Declared, out: Out) {
         declared.decl.id = out.id();
-        let gives_up = declared.decl.kind == SourceKind::Database;
+        let gives_up = declared.source.holds_connection();
         let declaration = Event::Stream(Declaration::Source(declared.decl.clone()));
         let observed = self.clock.wall();
         let first = Observation { source: out.id(), observed, mono: self.clock.mono(), event: declaration, room: None };
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
     use crate::signals::{BoxFuture, Source, SourceError};
     use crate::stream::order::lanes;
-    use crate::timeline::SourceDecl;
+    use crate::timeline::{SourceDecl, SourceKind};
     use std::sync::atomic::AtomicBool;
 
     /// Holds something until it is told to end, and takes leave properly.
@@ -225,6 +225,10 @@ mod tests {
     }
 
     impl Source for Polite {
+        fn holds_connection(&self) -> bool {
+            true
+        }
+
         fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
             Box::pin(async move {
                 self.holds.store(true, Ordering::SeqCst);
@@ -270,5 +274,41 @@ mod tests {
     async fn before_ctrl_z_a_database_takes_leave_itself_and_one_that_cannot_is_not_waited_for_for_ever() {
         assert_eq!(suspended(false).await, (true, true, false));
         assert_eq!(suspended(true).await, (false, false, true));
+    }
+
+    /// Watches a database without a connection to it.
+    struct Onlooker;
+
+    impl Source for Onlooker {
+        fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
+            Box::pin(async move {
+                out.state(SourceState::Ok).await;
+                cancel.cancelled().await;
+                Ok(())
+            })
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn only_a_source_that_holds_a_connection_gives_one_back() {
+        let (lanes, mut lines) = lanes();
+        let supervisor = Supervisor::new(lanes, StreamClock::start());
+        let said_goodbye = Arc::new(AtomicBool::new(false));
+        let polite =
+            Polite { said_goodbye: Arc::clone(&said_goodbye), holds: Arc::new(AtomicBool::new(false)), stuck: false };
+        let decl = SourceDecl { id: SourceId(0), kind: SourceKind::Database, name: "db".into(), detail: String::new() };
+        let (holder, _) = supervisor.start(Declared { decl: decl.clone(), source: Box::new(polite) });
+        supervisor.start(Declared { decl, source: Box::new(Onlooker) });
+        // Their declarations, and that both work.
+        for _ in 0..4 {
+            lines.wait().await.expect("it speaks");
+        }
+        supervisor.give_back(true);
+        let told = lines.wait().await.expect("one gives back");
+        assert_eq!(told.source, holder);
+        assert!(said_goodbye.load(Ordering::SeqCst));
+        // Nobody else says anything: the next word is that it is back.
+        supervisor.give_back(false);
+        assert_eq!(lines.wait().await.expect("it comes back").source, holder);
     }
 }

@@ -212,6 +212,16 @@ impl SecretUrl {
         if scheme.is_empty() { rest.to_owned() } else { format!("{scheme}://{rest}") }
     }
 
+    /// The role it names, as it is written there; empty where it names none.
+    pub fn user(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+        match place.rsplit_once('@') {
+            Some((who, _)) => who.split(':').next().unwrap_or_default(),
+            None => options.split('&').find_map(|o| o.strip_prefix("user=")).unwrap_or_default(),
+        }
+    }
+
     /// Whether it leads to this box: a socket, or the loopback interface.
     pub fn is_local(&self) -> bool {
         let socket = ["host=/", "host=%2F", "host=%2f", "socket="].iter().any(|w| self.0.contains(w));

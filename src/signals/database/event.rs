@@ -211,6 +211,9 @@ pub struct Refused {
     /// A connection that stood was cut, rather than a new one turned away.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
+    /// The role that was turned away, where it is told.
+    #[serde(default, skip_serializing_if = "CompactString::is_empty")]
+    pub user: CompactString,
     /// The log line it was read from; `None` when it happened to us.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<LineRef>,

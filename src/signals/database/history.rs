@@ -14,6 +14,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use self::server::LOOKS;
+use super::OWN_APPLICATION;
 use super::event::{
     Activity, DatabaseEvent, DeadlockSide, PoolFigures, PoolFrom, Refused, Replica, Session, SlowStatement, SqliteFile,
     Titles, Told, What,
@@ -21,6 +22,7 @@ use super::event::{
 use super::fingerprint::{fingerprint, hash};
 use crate::timeline::{History, RequestId, Seq, Series, SourceId, TimeRange, Ts};
 
+pub use refused::Past;
 pub use server::{Look, Seen, Server};
 
 /// Slow statements out of log lines kept.
@@ -51,6 +53,13 @@ pub struct Statement {
     pub request_id: Option<RequestId>,
     /// One of our own.
     pub ours: bool,
+}
+
+impl Statement {
+    /// Whether it may be several statements sent at once: a session shows them all while it runs any of them.
+    pub fn may_be_several(&self) -> bool {
+        self.text.trim_end_matches([';', ' ', '\n', '\t', '\r']).contains(';')
+    }
 }
 
 /// A slow statement out of a log line.
@@ -189,6 +198,8 @@ impl DatabaseHistory {
             }
             DatabaseEvent::PoolFigures(p) => self.pool(seq, source, observed, p),
             DatabaseEvent::SlowStatement(s) => self.slow(seq, observed, s),
+            // What becomes of our own statements is no trouble of the server's.
+            DatabaseEvent::Told(t) if is_ours(&t.application, &t.statement) && t.what.is_of_statement() => {}
             DatabaseEvent::Told(t) => self.told.push(t.at.unwrap_or(observed), observed, seq, t.clone()),
             DatabaseEvent::Sqlite { name, file } => {
                 let kept = self.files.entry(source).or_insert_with(|| (name.clone(), History::new(LOOKS / 2)));
@@ -200,6 +211,10 @@ impl DatabaseHistory {
     }
 
     fn slow(&mut self, seq: Seq, observed: Ts, s: &SlowStatement) {
+        // Looking is no load.
+        if is_ours(&s.application, &s.statement) {
+            return;
+        }
         let statement = self.statement(&s.statement, Some(s.fingerprint));
         let at = s.at.unwrap_or(observed);
         if !s.plan.is_empty() {
@@ -245,6 +260,7 @@ impl DatabaseHistory {
             let statement = self.statement(&s.query, None);
             if let Some(id) = s.queryid
                 && !statement.text.is_empty()
+                && !statement.may_be_several()
             {
                 self.know(source, id, observed, statement.clone());
             }
@@ -290,7 +306,7 @@ impl DatabaseHistory {
         let statement = Arc::new(Statement {
             request_id: shape.request_id(),
             fingerprint: number.unwrap_or(shape.hash),
-            ours: text.contains("/* warroom */"),
+            ours: is_ours("", text),
             text: text.to_owned(),
         });
         // Letting go costs sharing, never a fact.
@@ -392,6 +408,11 @@ impl DatabaseHistory {
     pub fn from_log(figures: &PoolFigures) -> bool {
         figures.from == PoolFrom::Log
     }
+}
+
+/// Whether a statement is one of our own: each of them bears a comment that says so.
+fn is_ours(application: &str, statement: &str) -> bool {
+    application.starts_with(OWN_APPLICATION) || statement.contains("/* warroom */")
 }
 
 /// The minute that ends with `now`, `now` included.

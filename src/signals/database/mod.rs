@@ -4,8 +4,12 @@
 //! of a playhead; `pane` draws them. `extract` reads log lines for `stream::derive`; `fingerprint` tells statements of
 //! one shape. A further engine is one more file under `sources`.
 
+/// How the names begin by which our own connections call themselves.
+pub const OWN_APPLICATION: &str = "warroom/";
+
 pub mod blocked;
 pub mod config;
+pub mod down;
 pub mod ending;
 pub mod event;
 pub mod extract;

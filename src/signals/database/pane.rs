@@ -116,11 +116,12 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
             index += 1;
         }
     }
-    // Too old to be true: dim, and the age where the eye rests.
+    // Too old to be true: dim, and the age where the eye rests, if there is room beside the verdict: its row has it, too.
     if let Some(age) = now.stale {
         dim(area, cx, buf);
-        let text = format!(" {} old ", short(age));
-        let w = width(&text).min(usize::from(area.width)) as u16;
+        let text = format!("  {} old ", short(age));
+        let room = usize::from(inside.width).saturating_sub(width(&now.verdict.text));
+        let w = if width(&text) <= room { width(&text) as u16 } else { 0 };
         put(buf, area.right() - w, area.y, w, &text, cx.theme.style(Role::Unknown));
     }
     frame
@@ -225,15 +226,17 @@ fn of_row(row: &SlowRow, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> R
         let logged = if row.planned { "; Enter shows the plan it told" } else { "" };
         return Err(format!("no server to ask: only the log{from} tells of this statement{logged}"));
     };
-    // What runs now has its values, and so has what a log line told; counters know its shape only.
-    let running = history.servers.get(&source).and_then(|s| s.look(cx.now)).and_then(|l| {
-        l.sessions.iter().find(|s| {
-            s.session.is_active()
-                && (s.statement.fingerprint == statement.fingerprint
-                    || row.queryid.is_some() && s.session.queryid == row.queryid)
-        })
-    });
-    let told = || history.slow.upto(cx.now).filter(|e| e.value.statement.fingerprint == row.key).last();
+    // What runs now has its values, and so has what a log line told; counters know its shape only. Of several sessions
+    // the one whose statement the row shows comes first: what another one sends may be more than this statement.
+    let fits = |s: &&Seen| match () {
+        _ if !s.session.is_active() => None,
+        _ if s.statement.text == statement.text => Some(0),
+        _ if s.statement.fingerprint == statement.fingerprint => Some(1),
+        _ => (row.queryid.is_some() && s.session.queryid == row.queryid && !s.statement.may_be_several()).then_some(2),
+    };
+    let look = history.servers.get(&source).and_then(|s| s.look(cx.now));
+    let running = look.and_then(|l| l.sessions.iter().filter(|s| fits(s).is_some()).min_by_key(fits));
+    let told = || history.slow.upto(cx.now).find(|e| e.value.statement.fingerprint == row.key);
     let (text, db) = match running {
         Some(s) => (s.statement.text.clone(), s.session.db.to_string()),
         None => (told().map_or(&statement.text, |e| &e.value.statement.text).clone(), String::new()),

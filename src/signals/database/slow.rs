@@ -224,7 +224,12 @@ fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut
             let age = s.session.query_age_ms.unwrap_or(0);
             let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
             row.running += 1;
-            row.saw(look.at, Some(&s.statement));
+            // Of several statements sent at once the one that runs is known by its number only.
+            let shown = match by_number {
+                Some(known) if s.statement.may_be_several() => Some(known).filter(|_| row.statement.is_none()),
+                _ => Some(&s.statement),
+            };
+            row.saw(look.at, shown);
             row.queryid = row.queryid.or(s.session.queryid);
             row.application = s.session.application.clone();
             row.belong(
@@ -399,5 +404,28 @@ mod tests {
         assert_eq!([562, 575].map(|t| worse(t, 1)), [Some((true, false)); 2]);
         assert_eq!(worse(576, 1).map(|w| w.1), Some(true), "of before, and said to be");
         assert_eq!([602, 630, 659].map(|t| worse(t, 2)), [Some((true, false)); 3]);
+    }
+
+    #[test]
+    fn our_own_statements_are_no_load_whether_the_log_names_us_or_not() {
+        let own = |application: &str, text: &str| {
+            let mut event = line(text, 900.0, None);
+            if let DatabaseEvent::SlowStatement(s) = &mut event {
+                s.application = application.into();
+                s.plan = "Seq Scan on b".into();
+            }
+            event
+        };
+        let h = history(&[
+            (100, own("warroom/0.1.0", "EXPLAIN (FORMAT JSON, VERBOSE) SELECT a")),
+            (100, own("", "EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE) SELECT b FROM c")),
+            (101, own("psql", "EXPLAIN (FORMAT JSON, VERBOSE) SELECT d FROM e")),
+        ]);
+        let rows = list(&h, Ts::from_secs(102), Ask::default());
+        assert_eq!(
+            rows.iter().map(SlowRow::title).collect::<Vec<_>>(),
+            ["EXPLAIN (FORMAT JSON, VERBOSE) SELECT d FROM e"]
+        );
+        assert_eq!(h.plans.upto(Ts::MAX).count(), 1);
     }
 }

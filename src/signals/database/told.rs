@@ -92,8 +92,17 @@ pub enum What {
         /// In the server's words.
         why: String,
     },
+    /// It was told to stop.
+    Stopping {
+        /// `fast shutdown request`, `immediate shutdown request`.
+        why: CompactString,
+    },
     /// It starts again and puts its data in order; it takes no connections meanwhile.
-    Recovering,
+    Recovering {
+        /// When it was last known to be up, where that is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_up: Option<Ts>,
+    },
     /// It takes connections.
     #[default]
     Ready,
@@ -122,4 +131,11 @@ pub enum What {
         /// In the application's words.
         why: String,
     },
+}
+
+impl What {
+    /// Whether it happened to one statement, and to nobody else.
+    pub fn is_of_statement(&self) -> bool {
+        matches!(self, What::LockWait { .. } | What::LockGot { .. } | What::Cancelled { .. } | What::TempFile { .. })
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::down;
 use super::event::{Told, What};
 use super::history::{DatabaseHistory, minute};
 use super::verdict::{bytes, counted, deadlock_side};
@@ -30,6 +31,8 @@ pub enum Kind {
     Crash,
     /// It puts its data in order after that.
     Recovery,
+    /// It was told to stop.
+    Stopped,
     /// Connections are turned away.
     Refused,
     /// A deadlock.
@@ -108,11 +111,8 @@ pub fn list<'a>(history: &'a DatabaseHistory, now: Ts, request: Option<&RequestI
             (row.at, row.text, row.newest) = (e.at, text, Some(t));
         }
     }
-    for e in history.refused.within(range, now) {
+    for e in history.logged_refusals(range, now) {
         let (source, r) = &e.value;
-        if r.from.is_none() {
-            continue;
-        }
         let row = by.entry((Kind::Refused, r.message.clone(), *source)).or_insert_with(|| Trouble {
             kind: Kind::Refused,
             at: e.at,
@@ -180,7 +180,8 @@ fn words(t: &Told) -> Option<(Kind, String, String)> {
         What::LockWait { .. } | What::LockGot { .. } | What::Ready => return None,
         What::DiskFull { why } => (Kind::Disk, String::new(), format!("disk is full: {why}")),
         What::Crashed { why } => (Kind::Crash, String::new(), crash(why, &t.statement)),
-        What::Recovering => (Kind::Recovery, String::new(), "crash recovery: it puts its data in order".into()),
+        What::Stopping { why } => (Kind::Stopped, why.to_string(), format!("server is told to stop: {why}")),
+        What::Recovering { .. } => (Kind::Recovery, String::new(), "crash recovery: it puts its data in order".into()),
         What::Deadlock { sides } if sides.is_empty() => (Kind::Deadlock, String::new(), "deadlock".into()),
         What::Deadlock { sides } => {
             let told: Vec<String> = sides.iter().map(deadlock_side).collect();
@@ -207,7 +208,7 @@ fn words(t: &Told) -> Option<(Kind, String, String)> {
     })
 }
 
-fn crash(why: &str, statement: &str) -> String {
+pub(super) fn crash(why: &str, statement: &str) -> String {
     let during = if statement.is_empty() { String::new() } else { format!(", during {}", one_line(statement)) };
     format!("server crashed: {why}{during}")
 }
@@ -225,31 +226,7 @@ pub fn down(history: &DatabaseHistory, rows: &[Trouble], now: Ts) -> Option<Verd
         let text = format!("the server's {}{}, for {}", row.text, often(row.lately), short(now.since(since)));
         return Some(Verdict::new(Level::Bad, text));
     }
-    // The last crash, or the first sign of one, and whether the server was ready again after it.
-    let mut crash: Option<(Ts, &Told, Option<Ts>)> = None;
-    for (at, t) in told(range) {
-        let fresh = crash.is_none_or(|c| c.2.is_some());
-        match &t.what {
-            What::Crashed { .. } | What::Recovering if fresh => crash = Some((at, t, None)),
-            What::Ready => crash = crash.map(|c| (c.0, c.1, c.2.or(Some(at)))),
-            _ => {}
-        }
-    }
-    let (at, t, ready) = crash?;
-    let what = match &t.what {
-        What::Crashed { why } => self::crash(why, &t.statement),
-        _ => "server was not shut down cleanly".to_owned(),
-    };
-    Some(match ready {
-        None => Verdict::new(Level::Bad, format!("{what}; in recovery for {}", short(now.since(at)))),
-        Some(ready) if now.since(ready) < Duration::from_secs(60) => {
-            let ago = short(now.since(ready));
-            let took = ready.since(at);
-            let took = if took.is_zero() { "at once".to_owned() } else { format!("after {}", short(took)) };
-            Verdict::new(Level::Bad, format!("{what}; back {took}, {ago} ago"))
-        }
-        Some(_) => return None,
-    })
+    down::verdict(history, now)
 }
 
 /// What hurts and is told nowhere else: slots, the archive, cancelled statements, logins.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::blocked::{self, Root};
 use super::event::{DeadlockSide, Replica, SessionCounts, TitledServer};
 use super::files::{self, FileNow};
-use super::history::{DatabaseHistory, Look, Server};
+use super::history::{DatabaseHistory, Look, Past, Server};
 use super::layers::{self, Slots};
 use super::pools::{self, PoolNow};
 use super::slow::{self, Ask, SlowRow};
@@ -204,6 +204,10 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         let text = format!("pool {usage} recovered {ago} s ago; {lost} got no connection in 60 s");
         recovered = Some(Verdict::new(if t.since(last) < JUST_NOW { Level::Warn } else { Level::Calm }, text));
     }
+    if let Some(v) = history.refused_before(t).map(|past| refused_until(&past, cx)) {
+        let fresh = recovered.as_ref().is_some_and(|r| r.level > Level::Calm);
+        recovered = recovered.filter(|_| fresh).or(Some(v));
+    }
     if let Some(v) = recovered.take_if(|v| v.level > Level::Calm) {
         return v;
     }
@@ -217,6 +221,23 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         return v;
     }
     recovered.unwrap_or_else(|| calm(now, look, t))
+}
+
+/// `server refused 14 connections until 21:33:04: 53300 sorry, too many clients already (postgresql)`.
+fn refused_until(past: &Past, cx: &PaneCx) -> Verdict {
+    let r = past.refused;
+    let level = if cx.now.since(past.last) < JUST_NOW { Level::Warn } else { Level::Calm };
+    let n = past.count;
+    let text = format!(
+        "server refused {} connection{} until {}: {} {}{}",
+        counted(n),
+        if n == 1 { "" } else { "s" },
+        past.last.hms(cx.zone),
+        r.sqlstate,
+        r.message,
+        r.from.as_ref().map(|line| format!(" ({})", line.name)).unwrap_or_default()
+    );
+    Verdict::new(level, text)
 }
 
 /// `blocked by pid 4121: 3 sessions wait for ShareLock on transaction 741, longest 12 s`, from the server's log.

@@ -59,7 +59,9 @@ pub fn holders(history: &DatabaseHistory, now: Ts) -> Vec<Holder<'_>> {
                 open.insert(key, Waiting { told: t, at: e.at, on, ms });
             }
             // A server that comes up has nobody waiting.
-            What::Ready | What::Recovering | What::Crashed { .. } => open.retain(|(source, _), _| *source != key.0),
+            What::Ready | What::Recovering { .. } | What::Stopping { .. } | What::Crashed { .. } => {
+                open.retain(|(source, _), _| *source != key.0)
+            }
             What::TempFile { .. } => {}
             _ => {
                 open.remove(&key);

@@ -5,9 +5,10 @@
 
 use serde_json::Value;
 
-use super::{About, Slow, clip};
+use super::{About, Slow, Wrote, clip};
 use crate::signals::database::event::{DatabaseEvent, DeadlockSide, LineRef, PLAN, Refused, TEXT, Told, What};
 use crate::signals::database::fingerprint::fingerprint;
+use crate::timeline::Ts;
 
 /// What a record of a server's own log tells.
 pub enum Read {
@@ -44,7 +45,10 @@ pub fn event(read: Read, about: &About, from: &LineRef) -> DatabaseEvent {
             s.application = about.text(&["application", "application_name"]).into();
             super::slow(s, from)
         }
-        Read::Refused(r) => DatabaseEvent::Refused(Refused { from: Some(from.clone()), ..r }),
+        Read::Refused(r) => {
+            let user = if about.server == Wrote::Postgres { about.text(&["user"]) } else { "" };
+            DatabaseEvent::Refused(Refused { user: user.into(), from: Some(from.clone()), ..r })
+        }
         Read::Told(what, statement) => {
             let statement = if statement.is_empty() { about.text(&["statement"]).to_owned() } else { statement };
             let pid = match &what {
@@ -112,7 +116,10 @@ pub fn postgres(about: &About) -> Option<Read> {
     .iter()
     .any(|n| m.starts_with(n))
     {
-        return told(What::Recovering);
+        return told(What::Recovering { last_up: after("last known up at ").and_then(utc) });
+    }
+    if let Some(why) = m.strip_prefix("received ").filter(|why| why.ends_with(" shutdown request")) {
+        return told(What::Stopping { why: clip(why, 60).into() });
     }
     if m.starts_with("database system is ready to accept") {
         return told(What::Ready);
@@ -136,6 +143,13 @@ pub fn postgres(about: &About) -> Option<Read> {
         return told(What::Login { why: line() });
     }
     None
+}
+
+/// `2026-11-20 14:02:31 UTC`; other zones go by abbreviations that mean several things.
+fn utc(text: &str) -> Option<Ts> {
+    let text = text.trim().strip_suffix(" UTC").or_else(|| text.trim().strip_suffix(" GMT"))?;
+    let time = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    Some(Ts::from_jiff(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp()))
 }
 
 /// A connection turned away; also as the application's own line repeats it.
@@ -307,7 +321,10 @@ pub fn mysql(m: &str, ours: bool) -> Option<Read> {
         return told(What::Crashed { why });
     }
     if m.contains("Starting crash recovery") || m.contains("was not shutdown normally") {
-        return told(What::Recovering);
+        return told(What::Recovering { last_up: None });
+    }
+    if m.contains(": Normal shutdown") || m.contains("Received SHUTDOWN from user") {
+        return told(What::Stopping { why: "normal shutdown".into() });
     }
     m.contains("ready for connections").then_some(Read::Told(What::Ready, String::new()))
 }

@@ -71,8 +71,11 @@ fn every_kind_of_trouble_in_a_log_has_its_sentence_and_its_row_comes_first() {
     let cancelled = || told(7, What::Cancelled { why: "statement timeout".into() }, "SELECT count(*) FROM orders");
     let login = || told(0, What::Login { why: "password authentication failed for user \"shop\"".into() }, "");
     let temp = |bytes| told(7, What::TempFile { bytes }, "SELECT * FROM orders ORDER BY t");
-    let recovered =
-        vec![(30, told(1, crash(), "SELECT 2")), (31, told(1, What::Recovering, "")), (34, told(1, What::Ready, ""))];
+    let recovered = vec![
+        (30, told(1, crash(), "SELECT 2")),
+        (31, told(1, What::Recovering { last_up: None }, "")),
+        (34, told(1, What::Ready, "")),
+    ];
     let scenarios: Vec<(&str, Vec<(i64, DatabaseEvent)>)> = vec![
         ("slow", vec![(40, slow(5_200.0)), (41, slow(4_800.0))]),
         ("blocked", vec![(30, waits(4122, &[4121])), (31, waits(4123, &[4122])), (32, waits(4124, &[4121, 4122]))]),
@@ -93,9 +96,13 @@ fn every_kind_of_trouble_in_a_log_has_its_sentence_and_its_row_comes_first() {
         ("disk full", vec![(50, told(5, disk(), "INSERT INTO orders")), (51, refused())]),
         (
             "crashed",
-            vec![(50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")), (51, told(1, What::Recovering, ""))],
+            vec![
+                (50, told(1, crash(), "SELECT * FROM orders ORDER BY random()")),
+                (51, told(1, What::Recovering { last_up: None }, "")),
+            ],
         ),
         ("crashed and back", recovered),
+        ("stopped", vec![(50, told(1, What::Stopping { why: "fast shutdown request".into() }, ""))]),
         ("archiver", vec![(50, told(0, What::Archiver { why: "archive command failed with exit code 1".into() }, ""))]),
         (
             "slot",
@@ -142,4 +149,43 @@ fn a_plan_out_of_the_log_is_part_of_the_evidence_and_its_execution_counts_once()
     let picked = select(&h, &cx(&theme, &facts, 60)).unwrap();
     let field = |n: &str| picked.fields.iter().find(|(k, _)| k == n).map(|(_, v)| v.as_str());
     assert_eq!((field("calls_60s"), field("plan")), (Some("2"), Some("Seq Scan on orders")));
+}
+
+#[test]
+fn a_refusal_that_is_over_is_past_and_stands_behind_what_goes_on() {
+    let look = |clients, sessions: Vec<Session>| {
+        let counts = SessionCounts { clients, ..SessionCounts::default() };
+        DatabaseEvent::Activity(Activity { counts, sessions, max_connections: 20, reserved: 3, ..Activity::default() })
+    };
+    let session = |pid, state: &str, blocked_by: &[i32]| Session {
+        pid,
+        state: Some(state.into()),
+        query: "UPDATE carts SET v = 1".into(),
+        query_age_ms: Some(9_000),
+        state_age_ms: Some(9_000),
+        wait: (!blocked_by.is_empty()).then(|| "Lock:transactionid".into()),
+        blocked_by: blocked_by.to_vec(),
+        ..Session::default()
+    };
+    let blocked = || vec![session(5696, "idle in transaction", &[]), session(5697, "active", &[5696])];
+    let (theme, facts) = (Theme::monochrome(), Facts::default());
+    let says = |events: &[(i64, DatabaseEvent)], t| {
+        let h = history(events);
+        let cx = cx(&theme, &facts, t);
+        (verdict(&h, &cx), glance(&h, &cx).text)
+    };
+    let full = [(50, refused()), (50, look(17, vec![])), (51, refused())];
+    let at = |events: Vec<(i64, DatabaseEvent)>| full.iter().cloned().chain(events).collect::<Vec<_>>();
+    let (v, glance) = says(&at(vec![(52, look(17, blocked()))]), 52);
+    assert!(v.text.starts_with("server refuses connections (postgresql): 53300"), "{v:?}");
+    assert_eq!(glance, "db refuses");
+    let (v, glance) = says(&at(vec![(53, look(6, blocked()))]), 54);
+    assert!(v.text.starts_with("blocked by pid 5696"), "{v:?}");
+    assert_eq!(glance, "db 7/17 blocked 1");
+    let calm = at(vec![(53, look(6, vec![]))]);
+    let said =
+        "server refused 2 connections until 22:14:11: 53300 remaining connection slots are reserved (postgresql)";
+    assert_eq!(says(&calm, 54).0, Verdict::new(Level::Warn, said));
+    let calm = at(vec![(53, look(6, vec![])), (75, look(6, vec![]))]);
+    assert_eq!(says(&calm, 80).0, Verdict::new(Level::Calm, said));
 }

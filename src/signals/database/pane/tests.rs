@@ -149,7 +149,7 @@ fn blocked() -> DatabaseHistory {
 fn failing() -> DatabaseHistory {
     let refused = |lost| {
         let message = "sorry, too many clients already".into();
-        DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), message, lost, from: None })
+        DatabaseEvent::Refused(Refused { sqlstate: "53300".into(), message, lost, ..Refused::default() })
     };
     history(vec![
         (0, info()),
@@ -414,4 +414,48 @@ fn process_titles_of_another_server_stand_below_the_connected_one_under_a_headin
     let line = |what: &str| text.lines().position(|l| l.contains(what)).unwrap_or_else(|| panic!("{what} in\n{text}"));
     assert!(line("slots") < line("SELECT 1") && line("SELECT 1") < line("not connected to"), "{text}");
     assert!(line("not connected to") < line("UPDATE waiting"), "{text}");
+}
+
+#[test]
+fn of_several_sessions_in_one_row_the_statement_that_is_shown_is_the_one_that_is_explained() {
+    let run = |pid, query: &str| Session { queryid: Some(77), ..session(pid, "active", 3_000, &[], query) };
+    let all = "begin; update carts set v = 1 where id = 7; update carts set v = 2 where id = 8; commit";
+    let one = "update carts set v = 1 where id = 7";
+    let theme = Theme::monochrome();
+    let facts = Facts::default();
+    for order in [[all, one, one], [one, all, one], [one, one, all]] {
+        let sessions = order.iter().enumerate().map(|(i, q)| run(i as i32 + 1, q)).collect();
+        let h = history(vec![(0, info()), (59, look(vec![run(2, one)], 1)), (60, look(sessions, 1))]);
+        let mut cx = cx(&theme, &facts, 60);
+        // Below the server's slots.
+        cx.cursor = 1;
+        let shown = select(&h, &cx).unwrap().text;
+        assert_eq!(shown, format!("3.0 s {one}"), "{order:?}");
+        assert_eq!(explainable(&h, &cx).unwrap().statement, one, "{order:?}");
+    }
+}
+
+#[test]
+fn the_age_of_old_figures_stands_beside_the_verdict_and_never_in_it() {
+    let starting = || Refused {
+        sqlstate: "57P03".into(),
+        message: "the database system is starting up".into(),
+        ..Refused::default()
+    };
+    let h = history(vec![(0, info()), (1, look(vec![], 3)), (2, DatabaseEvent::Refused(starting()))]);
+    let said = "server refuses connections: 57P03 the database system is starting up, for 17 s";
+    for width in 20..120 {
+        let text = screen(&h, &Facts::default(), 19, (width, 6), None);
+        let first = text.lines().next().unwrap();
+        assert!(!first.contains("is 18 s old") && !first.contains("up18"), "{first}");
+        assert_eq!(first.contains("18 s old"), usize::from(width) >= said.len() + 1 + " 18 s old  ".len(), "{first}");
+    }
+}
+
+#[test]
+fn when_a_statement_was_slow_stands_apart_from_how_slow() {
+    let calls = |text: &'static str, ms| (0..6).map(move |_| (1, slow(text, ms, "x")));
+    let h = history(calls("SELECT a FROM b", 932.0).chain(calls("SELECT a FROM c", 25_000.0)).collect());
+    let text = screen(&h, &Facts::default(), 35, (120, 12), Some(0));
+    assert!(text.contains("932 ms 34 s ago ") && text.contains("25 s 34 s ago "), "{text}");
 }

@@ -140,6 +140,10 @@ fn pools(rows: &[Line], sizes: &BTreeMap<String, u32>) -> Vec<PoolFigures> {
 }
 
 impl Source for PgbouncerSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();
@@ -164,7 +168,7 @@ impl Source for PgbouncerSource {
                 Err(trouble) => trouble,
             };
             if let Some((sqlstate, message)) = trouble.refusal() {
-                let refused = Refused { sqlstate, message, lost, from: None };
+                let refused = Refused { sqlstate, message, lost, ..Refused::default() };
                 out.must(Event::Database(DatabaseEvent::Refused(refused))).await;
             }
             let said = trouble.explain(&place);

@@ -56,8 +56,9 @@ pub(super) fn slow(r: &SlowRow, index: usize, named: bool, cx: &PaneCx) -> Row {
     let share = r.share.map(|s| format!("{:.0} %", s * 100.0)).unwrap_or_default();
     let mut pieces = vec![
         column(format!("{guess}{}", millis(ms)), role, 8),
-        column(rate, Role::Text, 8),
-        column(share, Role::Text, 6),
+        // `28 s ago` is as wide as its column, and such a row has no share.
+        column(rate, Role::Text, if r.past { 9 } else { 8 }),
+        column(share, Role::Text, if r.past { 5 } else { 6 }),
     ];
     if cx.zoomed {
         let rows =

@@ -69,7 +69,7 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
         conn.rows(format!("USE `{}`", db.replace('`', "``"))).await?;
     }
     let limit = if server.mariadb { "SET STATEMENT max_statement_time = 2, lock_wait_timeout = 0 FOR " } else { "" };
-    let rows = conn.rows(format!("{limit}EXPLAIN FORMAT=JSON {}", r.sql)).await?;
+    let rows = conn.rows(format!("{limit}EXPLAIN /* warroom */ FORMAT=JSON {}", r.sql)).await?;
     let json = rows.first().and_then(|row| text(row, 0));
     let Some(mut plan) = json.as_deref().and_then(|json| plan::mysql::read(json, &db)) else {
         return said("the server's answer cannot be read; it may speak MySQL only in part");

@@ -224,6 +224,10 @@ async fn send(out: &Out, event: DatabaseEvent) {
 }
 
 impl Source for MysqlSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn asker(&self) -> Option<Asker> {
         Some(self.asker.clone())
     }
@@ -253,7 +257,8 @@ impl Source for MysqlSource {
                 Err(trouble) => trouble,
             };
             if let Some((sqlstate, message)) = trouble.refusal() {
-                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, from: None })).await;
+                let user = self.config.url.user().into();
+                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
             }
             Err(trouble.explain(&place))
         })

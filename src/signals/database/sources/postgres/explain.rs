@@ -119,14 +119,19 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
 fn steps(r: &Reading, version: u32, run: bool) -> Result<Planning, &'static str> {
     let options = if run { "ANALYZE, FORMAT JSON, VERBOSE" } else { "FORMAT JSON, VERBOSE" };
     Ok(match (r.parameters, version) {
-        (0, _) => Planning::Whole(format!("EXPLAIN ({options}) {}", r.sql)),
-        (_, v) if v >= 160_000 => Planning::Generic(format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {}", r.sql)),
+        (0, _) => Planning::Whole(format!("EXPLAIN /* warroom */ ({options}) {}", r.sql)),
+        (_, v) if v >= 160_000 => {
+            Planning::Generic(format!("EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE, GENERIC_PLAN) {}", r.sql))
+        }
         (_, v) if v < 120_000 => return Err("a statement with $n can be planned from PostgreSQL 12 on"),
         (n, _) => {
             let nulls = vec!["NULL"; n as usize].join(", ");
             Planning::Prepared {
-                prepare: format!("SET LOCAL plan_cache_mode = force_generic_plan; PREPARE warroom_plan AS {}", r.sql),
-                explain: format!("EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan({nulls})"),
+                prepare: format!(
+                    "SET /* warroom */ LOCAL plan_cache_mode = force_generic_plan; PREPARE /* warroom */ warroom_plan AS {}",
+                    r.sql
+                ),
+                explain: format!("EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE) EXECUTE warroom_plan({nulls})"),
             }
         }
     })
@@ -164,11 +169,11 @@ async fn hypothetical(
     let Some(schema) = conn.rows(FIND.into()).await?.first().and_then(|row| text(row, 0)) else { return Ok(()) };
     let sql = index.trim_end_matches(';').replace("CREATE INDEX CONCURRENTLY", "CREATE INDEX").replace('\'', "''");
     let Ok(steps) = steps(r, server.version_num, false) else { return Ok(()) };
-    let make = format!("SELECT {schema}.hypopg_create_index('{sql}')");
+    let make = format!("SELECT /* warroom */ {schema}.hypopg_create_index('{sql}')");
     let size = format!(
-        "SELECT pg_size_pretty({schema}.hypopg_relation_size(indexrelid)) FROM {schema}.hypopg_list_indexes LIMIT 1"
+        "SELECT /* warroom */ pg_size_pretty({schema}.hypopg_relation_size(indexrelid)) FROM {schema}.hypopg_list_indexes LIMIT 1"
     );
-    let reset = format!("SELECT {schema}.hypopg_reset()");
+    let reset = format!("SELECT /* warroom */ {schema}.hypopg_reset()");
     match conn.supposing(make, steps, size, reset).await {
         Ok((rows, size)) => {
             let with = read(&rows).map(|p| plan::total(&p));
@@ -246,13 +251,16 @@ mod tests {
         let sql = "SELECT a FROM b WHERE c = $1 AND d > $2";
         for version in [120_019, 130_015, 140_012, 150_007] {
             let told = asked(sql, version);
-            assert!(told[0].contains("force_generic_plan; PREPARE warroom_plan AS SELECT a"), "{told:?}");
-            assert_eq!(told[1], "EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE warroom_plan(NULL, NULL)");
+            assert!(told[0].contains("force_generic_plan; PREPARE /* warroom */ warroom_plan AS SELECT a"), "{told:?}");
+            assert_eq!(told[1], "EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE) EXECUTE warroom_plan(NULL, NULL)");
         }
         for version in [160_003, 170_000, 180_000] {
-            assert_eq!(asked(sql, version), [format!("EXPLAIN (FORMAT JSON, VERBOSE, GENERIC_PLAN) {sql}")]);
+            assert_eq!(
+                asked(sql, version),
+                [format!("EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE, GENERIC_PLAN) {sql}")]
+            );
         }
         assert_eq!(asked(sql, 110_020), ["a statement with $n can be planned from PostgreSQL 12 on"]);
-        assert_eq!(asked("SELECT 1", 120_000), ["EXPLAIN (FORMAT JSON, VERBOSE) SELECT 1"]);
+        assert_eq!(asked("SELECT 1", 120_000), ["EXPLAIN /* warroom */ (FORMAT JSON, VERBOSE) SELECT 1"]);
     }
 }

@@ -237,6 +237,10 @@ async fn send(out: &Out, event: DatabaseEvent) {
 }
 
 impl Source for PostgresSource {
+    fn holds_connection(&self) -> bool {
+        true
+    }
+
     fn asker(&self) -> Option<Asker> {
         Some(self.asker.clone())
     }
@@ -266,7 +270,8 @@ impl Source for PostgresSource {
                 Err(trouble) => trouble,
             };
             if let Some((sqlstate, message)) = trouble.refusal() {
-                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, from: None })).await;
+                let user = self.config.url.user().into();
+                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
             }
             Err(trouble.explain(&place))
         })

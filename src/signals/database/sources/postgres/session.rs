@@ -119,8 +119,9 @@ impl Session {
     /// Runs one statement and reads its rows.
     pub async fn rows(&mut self, sql: String) -> Result<Vec<PgRow>, Trouble> {
         let sql = if self.pooled {
-            let settings: String = SETTINGS[..3].iter().map(|(k, v)| format!("SET LOCAL {k} = {v}; ")).collect();
-            format!("BEGIN READ ONLY; {settings}{sql}; COMMIT")
+            let settings: String =
+                SETTINGS[..3].iter().map(|(k, v)| format!("SET /* warroom */ LOCAL {k} = {v}; ")).collect();
+            format!("BEGIN /* warroom */ READ ONLY; {settings}{sql}; COMMIT /* warroom */")
         } else {
             sql
         };
@@ -129,7 +130,7 @@ impl Session {
             Ok(Ok(rows)) => Ok(rows),
             Ok(Err(e)) => {
                 if self.pooled && e.as_database_error().is_some() {
-                    let end = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn);
+                    let end = sqlx::raw_sql("ROLLBACK /* warroom */").execute(&mut self.conn);
                     let _ = tokio::time::timeout(DEADLINE, end).await;
                 }
                 Err(e.into())
@@ -146,8 +147,8 @@ impl Session {
     /// Runs what plans a statement, in a transaction that only reads and is rolled back whatever happens, waiting at
     /// most 0.1 s for a lock and 2 s in all. Gives the rows of the last of `steps`.
     pub async fn planning(&mut self, steps: Planning) -> Result<Vec<PgRow>, Trouble> {
-        const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL lock_timeout = 100; SET LOCAL statement_timeout = 2000; \
-             SET LOCAL standard_conforming_strings = on";
+        const BEGIN: &str = "BEGIN /* warroom */ READ ONLY; SET /* warroom */ LOCAL lock_timeout = 100; \
+             SET /* warroom */ LOCAL statement_timeout = 2000; SET /* warroom */ LOCAL standard_conforming_strings = on";
         let conn = &mut self.conn;
         let ask = async {
             sqlx::raw_sql(BEGIN).execute(&mut *conn).await?;
@@ -157,7 +158,7 @@ impl Session {
             Ok(answer) => answer.map_err(Trouble::from),
             Err(_) => return Err(Trouble::Silent("planning a statement")),
         };
-        let end = sqlx::raw_sql("ROLLBACK").execute(&mut self.conn);
+        let end = sqlx::raw_sql("ROLLBACK /* warroom */").execute(&mut self.conn);
         match tokio::time::timeout(DEADLINE, end).await {
             Ok(ended) => ended.map(|_| ())?,
             Err(_) => return Err(Trouble::Silent("ending a transaction")),
@@ -174,7 +175,8 @@ impl Session {
         size: String,
         reset: String,
     ) -> Result<(Vec<PgRow>, Vec<PgRow>), Trouble> {
-        const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL lock_timeout = 100; SET LOCAL statement_timeout = 1000";
+        const BEGIN: &str = "BEGIN /* warroom */ READ ONLY; SET /* warroom */ LOCAL lock_timeout = 100; \
+             SET /* warroom */ LOCAL statement_timeout = 1000";
         let conn = &mut self.conn;
         let work = async {
             sqlx::raw_sql(BEGIN).execute(&mut *conn).await?;
@@ -191,9 +193,9 @@ impl Session {
         let end = async {
             if answer.is_ok() {
                 sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut self.conn).await?;
-                sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
+                sqlx::raw_sql("ROLLBACK /* warroom */").execute(&mut self.conn).await?;
             } else {
-                sqlx::raw_sql("ROLLBACK").execute(&mut self.conn).await?;
+                sqlx::raw_sql("ROLLBACK /* warroom */").execute(&mut self.conn).await?;
                 if !self.pooled
                     && let Err(e) = sqlx::raw_sql(AssertSqlSafe(reset)).execute(&mut self.conn).await
                     && e.as_database_error().is_none()
@@ -212,7 +214,7 @@ impl Session {
 
     /// Takes text as it is from now on: a statement was not valid in the server's encoding.
     pub async fn take_raw_text(&mut self) -> Result<(), Trouble> {
-        let set = sqlx::raw_sql("SET client_encoding = 'SQL_ASCII'").execute(&mut self.conn);
+        let set = sqlx::raw_sql("SET /* warroom */ client_encoding = 'SQL_ASCII'").execute(&mut self.conn);
         match tokio::time::timeout(DEADLINE, set).await {
             Ok(done) => Ok(done.map(|_| ())?),
             Err(_) => Err(Trouble::Silent("setting the encoding")),
@@ -264,9 +266,9 @@ async fn planned(conn: &mut PgConnection, steps: Planning) -> Result<Vec<PgRow>,
             sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await?;
             // What is prepared outlives the transaction, also on the connection of a pooler: it is taken back inside
             // of it, whatever happens.
-            sqlx::raw_sql("SAVEPOINT warroom").execute(&mut *conn).await?;
+            sqlx::raw_sql("SAVEPOINT /* warroom */ warroom").execute(&mut *conn).await?;
             let rows = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *conn).await;
-            let end = "ROLLBACK TO SAVEPOINT warroom; DEALLOCATE warroom_plan";
+            let end = "ROLLBACK /* warroom */ TO SAVEPOINT warroom; DEALLOCATE /* warroom */ warroom_plan";
             sqlx::raw_sql(end).execute(&mut *conn).await?;
             rows
         }
