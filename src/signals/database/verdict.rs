@@ -135,7 +135,9 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
             "no database watched: add [[database.postgres]], .mysql, .pgbouncer or .metrics to the configuration",
         );
     }
-    if let Some(v) = troubles::down(history, &now.troubles, t) {
+    // A restart as it should be is no reason to hide what goes on.
+    let mut down = troubles::down(history, &now.troubles, t);
+    if let Some(v) = down.take_if(|v| v.level == Level::Bad) {
         return v;
     }
     if let Some((since, r)) = history.refused(t) {
@@ -193,7 +195,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(v) = look.and_then(leak) {
         return v;
     }
-    if let Some(v) = troubles::hurting(&now.troubles) {
+    if let Some(v) = troubles::hurting(&now.troubles).or(down) {
         return v;
     }
     let mut recovered = None;

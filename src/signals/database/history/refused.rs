@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn what_a_log_line_says_is_over_once_free_slots_were_seen_after_it() {
         const FULL: &str = "sorry, too many clients already";
-        let full = vec![(0, 1, info()), (9, 1, slots(17, "shop")), (10, 3, line("shop", FULL))];
+        let full = [(0, 1, info()), (9, 1, slots(17, "shop")), (10, 3, line("shop", FULL))];
         let with = |more: Vec<(i64, u32, DatabaseEvent)>| history(full.iter().cloned().chain(more).collect());
         let stands = |h: &DatabaseHistory, t| h.refused(Ts::from_secs(t)).is_some();
         // Still full, or free for a moment only: it stands.

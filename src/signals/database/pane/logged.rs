@@ -182,6 +182,12 @@ fn a_refusal_that_is_over_is_past_and_stands_behind_what_goes_on() {
     let (v, glance) = says(&at(vec![(53, look(6, blocked()))]), 54);
     assert!(v.text.starts_with("blocked by pid 5696"), "{v:?}");
     assert_eq!(glance, "db 7/17 blocked 1");
+    // Nor does a restart as it should be stand before it.
+    let stopping = || told(0, What::Stopping { why: "fast shutdown request".into() }, "");
+    let restarted = |sessions| vec![(55, stopping()), (56, told(0, What::Ready, "")), (57, look(6, sessions))];
+    assert!(says(&restarted(blocked()), 58).0.text.starts_with("blocked by pid 5696"));
+    let restart = "server was restarted (fast shutdown request); back after 1.0 s, 2.0 s ago";
+    assert_eq!(says(&restarted(vec![]), 58).0, Verdict::new(Level::Warn, restart));
     let calm = at(vec![(53, look(6, vec![]))]);
     let said =
         "server refused 2 connections until 22:14:11: 53300 remaining connection slots are reserved (postgresql)";
