@@ -66,7 +66,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::NoteRefused { number, why } => notes::refused(state, number, &why),
         Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
         Arrival::Exported(text) => {
-            state.view.exported = state.view.notes;
+            state.view.exported = state.view.written;
             state.say(Level::Calm, text);
         }
         Arrival::Say(level, text) => state.say(level, text),

@@ -82,6 +82,7 @@ pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
             return vec![Effect::KeepDraft(None)];
         }
         state.view.notes += 1;
+        state.view.written += 1;
         let draft = Draft {
             number: state.view.notes,
             kind,
@@ -119,6 +120,7 @@ fn keep(
         return vec![Effect::KeepDraft(None)];
     }
     state.view.notes += 1;
+    state.view.written += u64::from(ran.is_none());
     let now = state.now();
     // What somebody saw happened when the row did that was chosen; what somebody thinks, did or was told happens now.
     let event_at = row_at.unwrap_or(now);

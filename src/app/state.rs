@@ -82,7 +82,9 @@ pub struct View {
     pub paused_at: Option<(u64, u64)>,
     /// Number of the last note.
     pub notes: u64,
-    /// Notes that had been given out when a post-mortem was last written.
+    /// Notes that somebody wrote here; that a command was run is noted by itself.
+    pub written: u64,
+    /// So many of them had been written when a post-mortem last was.
     pub exported: u64,
     /// Number of the last question to the log store.
     pub requests: u64,

@@ -379,7 +379,7 @@ pub fn copy(state: &mut State, what: char) -> Vec<Effect> {
 
 fn quit(state: &mut State) -> Vec<Effect> {
     // The demo's folder goes with it, and with it the log of what was noted there.
-    let demo = state.settings.demo && state.own.recorder.path.is_none() && state.view.notes > state.view.exported;
+    let demo = state.settings.demo && state.own.recorder.path.is_none() && state.view.written > state.view.exported;
     let what = match (state.unsaved.len(), state.running.first()) {
         (0, None) if demo => "the demo's notes go with it".to_owned(),
         (0, None) => return vec![Effect::Quit],

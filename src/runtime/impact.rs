@@ -3,7 +3,8 @@
 //!
 //! A request may stand in several logs (a proxy's, the application's, a start and an end in each). So only one group of
 //! logs is counted, of one format: the one with most records that have a status and a path; inside it the same request ID
-//! in another source is the same request, and in the same source another try. Bounded: beyond [`RECORDS`] it stops and says so.
+//! in another source is the same request, and in the same source another try. Requests for health checks are left out of
+//! the figures. Bounded: beyond [`RECORDS`] it stops and says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
@@ -43,7 +44,11 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
         }
         ControlFlow::Continue(())
     });
-    let Some(most) = groups.iter().max_by_key(|(_, g)| g.requests).map(|(format, _)| *format) else { return };
+    // One that tells of health checks alone tells of no impact.
+    let Some(most) = groups.iter().max_by_key(|(_, g)| (!g.routes.is_empty(), g.requests)).map(|(format, _)| *format)
+    else {
+        return;
+    };
     let Some(mut group) = groups.remove(most) else { return };
     // A proxy's log often tells no durations: then those of the application's log are taken.
     if group.durations[1].kept.is_empty()
@@ -145,12 +150,12 @@ impl Group {
                 None => {}
             }
         }
+        self.requests += 1;
         // The watcher's own requests are no impact on anybody.
         if is_health_check(&r.route) {
             self.health_checks += u64::from(during.contains(r.placed));
             return;
         }
-        self.requests += 1;
         self.first = self.first.min(r.placed);
         self.sources.insert(r.source);
         let (failed, took) = (r.status >= 500, r.duration_ms);

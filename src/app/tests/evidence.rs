@@ -139,6 +139,12 @@ fn the_demo_asks_once_before_its_notes_go_with_it() {
     let mut w = two_requests();
     w.state.settings.demo = true;
     assert!(quits(&w.press("q")), "nothing was noted");
+    let took = std::time::Duration::from_secs(3);
+    let (name, command) = ("rollback api".into(), "./back".into());
+    let effects = arrive(&mut w.state, Arrival::Ran { name, command, code: Some(0), took, output: "done".into() });
+    let number = saved(&effects).number;
+    arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
+    assert!(quits(&w.press("q")), "that a command was run was noted by itself");
     noted(&mut w);
     assert!(w.press("q").is_empty());
     assert!(w.bottom().contains("the demo's notes go with it. q quits all the same, w writes first"), "{}", w.bottom());
