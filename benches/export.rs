@@ -19,6 +19,7 @@ use warroom::signals::incident::report::ReportOptions;
 use warroom::signals::logs::store::{LogStore, StoreOptions};
 use warroom::signals::{Event, Timeline};
 use warroom::stream::recording::{Encoder, Segment, encode_segment};
+use warroom::stream::replay::Part;
 use warroom::timeline::Ts;
 
 const BEGIN: i64 = 1_773_500_400;
@@ -104,7 +105,7 @@ fn store_and_past(input: &Input) -> (LogStore, warroom::stream::past::Past) {
 fn read(input: &Input) -> (Timeline, LogStore) {
     let (store, past) = store_and_past(input);
     let mut timeline = Timeline::default();
-    fold(input, &past, |e| {
+    fold(input, &past, Part::Report, |e| {
         timeline.apply(e);
         if let Event::Logs(event) = &e.event {
             store.observe(e.source, "api", e.observed, event, true);

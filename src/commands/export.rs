@@ -16,6 +16,7 @@ use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::logs::store::{LogStore, StoreOptions};
 use crate::signals::{Event, Timeline};
+use crate::stream::replay::Part;
 
 /// Write the post-mortem of an incident
 ///
@@ -85,7 +86,7 @@ fn look(args: &ExportArgs) -> anyhow::Result<Option<Given>> {
     let options = StoreOptions { background: 0, recall: past.lines(), ..StoreOptions::default() };
     let store = LogStore::new(Box::new(|_| {}), options);
     let mut given = Given { timeline: Timeline::default(), store, records: Vec::new() };
-    let summary = fold(&input, &past, |e| {
+    let summary = fold(&input, &past, Part::Report, |e| {
         let repeated = given.timeline.repeated;
         given.timeline.apply(e);
         if given.timeline.repeated > repeated {

@@ -34,6 +34,7 @@ use crate::signals::logs::store::scan::ABSENT;
 use crate::signals::logs::store::{Anchor, Ask, LogQuery, LogStore, Slot, StoreOptions};
 use crate::signals::{Envelope, Event, Roots, Timeline};
 use crate::stream::past::Past;
+use crate::stream::replay::Part;
 use crate::timeline::filter::Clock;
 use crate::timeline::source::Declaration;
 use crate::timeline::{Filter, Record as _, Severity, SourceId, TimeRange, Ts, time_text};
@@ -77,7 +78,8 @@ pub async fn run(mut args: QueryArgs) -> anyhow::Result<ExitCode> {
         // Files hold their own lines: nothing need be folded to search them.
         tokio::task::block_in_place(|| gathered.open(&args.logs))?;
     } else {
-        let summary = tokio::task::block_in_place(|| fold(&input, &past, |e| gathered.take(e, args.what, true)))?;
+        let summary =
+            tokio::task::block_in_place(|| fold(&input, &past, Part::All, |e| gathered.take(e, args.what, true)))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }
@@ -425,8 +427,10 @@ mod tests {
     fn the_notes_that_another_process_wrote_while_it_was_recorded_are_in_the_golden_recording() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/outage.wr");
         let mut gathered = Gathered::new(&Past::Nothing);
-        fold(&Input::new(Some(path.into()), Vec::new()), &Past::Nothing, |e| gathered.take(e, What::Notes, true))
-            .unwrap();
+        fold(&Input::new(Some(path.into()), Vec::new()), &Past::Nothing, Part::All, |e| {
+            gathered.take(e, What::Notes, true)
+        })
+        .unwrap();
         let mut out = Vec::new();
         gathered.events(&mut out, &Filter::default(), TimeRange { start: Ts::MIN, end: Ts::MAX }, true).unwrap();
         let out = String::from_utf8(out).unwrap();

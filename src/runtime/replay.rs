@@ -34,7 +34,7 @@ use crate::signals::source::StreamClock;
 use crate::signals::{Envelope, Event};
 use crate::stream::past::Past;
 use crate::stream::queue;
-use crate::stream::replay::{self, Summary};
+use crate::stream::replay::{self, Part, Summary};
 use crate::timeline::{TimeRange, Ts, time_text};
 use crate::ui::Level;
 
@@ -93,12 +93,21 @@ impl Input {
         past: &Past,
         to: &mut dyn FnMut(Vec<Envelope>) -> bool,
     ) -> Result<Summary, anyhow::Error> {
+        self.read_part(past, Part::All, to)
+    }
+
+    fn read_part(
+        &self,
+        past: &Past,
+        part: Part,
+        to: &mut dyn FnMut(Vec<Envelope>) -> bool,
+    ) -> Result<Summary, anyhow::Error> {
         let book = match past {
             Past::Book(book) => Some(&**book),
             _ => None,
         };
         match self {
-            Input::Recording(path) => Ok(replay::read_noting(path, book, to)?),
+            Input::Recording(path) => Ok(replay::read_part(path, book, part, to)?),
             Input::Left(left) => left.read(to),
         }
     }
@@ -236,18 +245,18 @@ pub fn is_declaration(e: &Envelope) -> bool {
     matches!(e.event, Event::Stream(_))
 }
 
-/// The whole input folded, noting for `past` where which times stand; for commands without a screen.
-pub fn fold(input: &Input, past: &Past, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
+/// The input folded, or that part of a recording, noting for `past` where which times stand; for commands without a screen.
+pub fn fold(input: &Input, past: &Past, part: Part, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
     // Decoding is most of the work: it has a thread of its own where one can be had.
     std::thread::scope(|scope| {
         let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(64);
-        let decode = move || input.read_noting(past, &mut |batch| to.send(batch).is_ok());
+        let decode = move || input.read_part(past, part, &mut |batch| to.send(batch).is_ok());
         match std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decode) {
             Ok(decoding) => {
                 batches.iter().flatten().for_each(|e| each(&e));
                 decoding.join().unwrap_or_else(|_| Err(anyhow::anyhow!("reading the recording broke off")))
             }
-            Err(_) => input.read_noting(past, &mut |batch| {
+            Err(_) => input.read_part(past, part, &mut |batch| {
                 batch.iter().for_each(&mut each);
                 true
             }),

@@ -16,6 +16,7 @@ use crate::app::state::{Settings, State};
 use crate::signals::logs::store::{LogArrival, LogStore, StoreOptions};
 use crate::signals::{Envelope, Event};
 use crate::stream::past::Past;
+use crate::stream::replay::Part;
 use crate::timeline::{TimeRange, Ts};
 use crate::ui::Theme;
 
@@ -55,7 +56,7 @@ impl Still {
     pub fn read(input: &Input, settings: Settings) -> anyhow::Result<Still> {
         let past = input.past();
         let mut still = Still::with(settings, past.clone());
-        let summary = fold(input, &past, |envelope| still.take(envelope, true))?;
+        let summary = fold(input, &past, Part::All, |envelope| still.take(envelope, true))?;
         if let Some(trouble) = summary.trouble() {
             eprintln!("warroom: {trouble}");
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use super::past::Book;
-use super::recording::{Damage, Frame, Place, Reader, RecordingError};
+use super::recording::{Damage, Frame, Place, Reader, RecordingError, Stream};
 use super::runs::Runs;
 use crate::signals::Envelope;
 use crate::timeline::Ts;
@@ -62,6 +62,39 @@ pub fn read_noting(
     book: Option<&Mutex<Book>>,
     to: &mut dyn FnMut(Vec<Envelope>) -> bool,
 ) -> Result<Summary, RecordingError> {
+    read_part(path, book, Part::All, to)
+}
+
+/// What of a recording is read.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Everything.
+    All,
+    /// What a report is made of: no process tables, sessions and statements, which are half of the work.
+    Report,
+}
+
+impl Part {
+    /// The reader of it.
+    fn of<R: Read>(self, reader: Reader<R>) -> Reader<R> {
+        match self {
+            Part::All => reader,
+            Part::Report => reader.part_of(&[Stream::Machine, Stream::Services, Stream::Logs], |text| {
+                let head = &text.as_bytes()[..text.len().min(256)];
+                let of = memchr::memmem::find(head, b"\"signal\":\"").map(|at| &head[at + 10..]);
+                of.is_none_or(|signal| !signal.starts_with(b"database\""))
+            }),
+        }
+    }
+}
+
+/// As [`read_noting`], of a part of what is recorded. `book` knows all of it all the same.
+pub fn read_part(
+    path: &Path,
+    book: Option<&Mutex<Book>>,
+    part: Part,
+    to: &mut dyn FnMut(Vec<Envelope>) -> bool,
+) -> Result<Summary, RecordingError> {
     let note = |f: &mut dyn FnMut(&mut Book)| {
         if let Some(book) = book {
             f(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
@@ -88,7 +121,8 @@ pub fn read_noting(
     for file in &files {
         let input = File::open(file).map_err(io("cannot open", file))?;
         size += input.metadata().map(|m| m.len()).unwrap_or(0);
-        let mut reader = Reader::new(input);
+        let mut reader = part.of(Reader::new(input));
+        let mut noted = 0;
         runs.segment();
         note(&mut |b| b.file(file.clone()));
         while let Some(frame) = reader.next_frame().map_err(io("cannot read", file))? {
@@ -99,7 +133,11 @@ pub fn read_noting(
                 Frame::Clock(_) => summary.clock_steps += 1,
                 Frame::Events(mut envelopes) => {
                     runs.place(&mut envelopes);
-                    note(&mut |b| b.note(reader.last_frame(), reader.generation(), &envelopes, &runs));
+                    // What was stepped over lies between, and others may want it.
+                    let frame = reader.last_frame();
+                    let bytes = if part == Part::All { frame.clone() } else { noted..frame.end };
+                    noted = frame.end;
+                    note(&mut |b| b.note(bytes.clone(), reader.generation(), &envelopes, &runs));
                     summary.envelopes += envelopes.len() as u64;
                     if !to(envelopes) {
                         return Ok(summary);

@@ -1,14 +1,24 @@
 //! From the first note to the post-mortem, through the public command line: the published example, notes over a replay,
 //! a team's log, and a newcomer's walk.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::support::made::Made;
 use super::support::postgres::Postgres;
 use super::support::program::{Home, kill};
 use super::support::tty::Tty;
+use warroom::runtime::postmortem::{self, Format};
+use warroom::runtime::replay::{Input, fold};
+use warroom::signals::incident::event::{IncidentEvent, Opened, RecordId, Status};
+use warroom::signals::incident::report::ReportOptions;
 use warroom::signals::incident::sources::draft::NoteDraft;
 use warroom::signals::incident::sources::shared::{Exchanged, Shared};
 use warroom::signals::incident::sources::store::IncidentStore;
+use warroom::signals::logs::store::{LogStore, StoreOptions};
+use warroom::signals::{Event, Timeline};
+use warroom::stream::replay::Part;
+use warroom::timeline::{Filter, TimeRange, Ts};
 
 fn golden(home: &Home) -> Vec<u8> {
     let bytes = std::fs::read("tests/recordings/outage.wr").expect("the golden recording");
@@ -30,6 +40,55 @@ fn the_published_example_is_what_the_golden_recording_gives() {
         let there = std::fs::read_to_string(&published).unwrap_or_default();
         assert!(there == text, "{} is not what is written now: WARROOM_DOCS=write writes it", published.display());
     }
+}
+
+/// A report is made without process tables, sessions and statements: what it says must not depend on that.
+#[test]
+fn a_report_reads_a_part_of_a_recording_and_says_what_all_of_it_says() {
+    let home = Home::new();
+    let path = home.path("made.wr");
+    Made { lines: 20, ..Made::new("web-1", 1, 1_773_500_400, 2_700) }.record(&path);
+    let opened = IncidentEvent::Opened(Opened {
+        incident: RecordId::fresh(),
+        title: "orders fail".into(),
+        severity: None,
+        status: Status::Investigating,
+        at: Ts::from_secs(1_773_500_400 + 1_100),
+        author: "ada".into(),
+        host: "web-1".into(),
+        recording: None,
+    });
+    let (records, id) = (std::slice::from_ref(&opened), opened.incident());
+    let tell = |part: Part| {
+        let input = Input::new(Some(path.clone()), Vec::new());
+        let past = input.past();
+        // Hardly any line stays in memory: the rest is found through the book.
+        let options = StoreOptions { memory: 100_000, background: 0, recall: past.lines(), ..StoreOptions::default() };
+        let store = LogStore::new(Box::new(|_| {}), options);
+        let (mut timeline, mut applied) = (Timeline::default(), 0);
+        fold(&input, &past, part, |e| {
+            applied += 1;
+            timeline.apply(e);
+            if let Event::Logs(event) = &e.event {
+                store.observe(e.source, "api", e.observed, event, true);
+            }
+        })
+        .expect("a recording");
+        let mut lines = Vec::new();
+        store.scan_all(&Filter::default(), TimeRange::new(Ts::MIN, Ts::MAX), &mut |row| {
+            lines.push((row.placed, row.raw));
+            ControlFlow::Continue(())
+        });
+        let seen = postmortem::gather(&timeline, &store, id, records);
+        let text = postmortem::text(Format::Json, id, records, &seen, &ReportOptions::default()).expect("a report");
+        (text, lines, applied)
+    };
+    let (all, part) = (tell(Part::All), tell(Part::Report));
+    assert!(part.2 < all.2 * 2 / 3, "{} of {} events", part.2, all.2);
+    assert_eq!(all.1.len(), 20 * 2_700);
+    assert!(all.1 == part.1, "the same lines, {} of {}", part.1.len(), all.1.len());
+    assert_eq!(all.0, part.0);
+    assert!(all.0.contains("check api /healthz fails"), "{}", all.0);
 }
 
 #[test]

@@ -150,6 +150,8 @@ pub struct Reader<R> {
     in_vain: u64,
     /// Which envelopes are worth decoding, by their text.
     wanted: Option<fn(&str) -> bool>,
+    /// The same of chains that are worth following.
+    wanted_of_chains: Option<fn(&str) -> bool>,
     /// Which chains are worth following.
     streams: Option<&'static [Stream]>,
     /// Frames that begin outside of this are followed, and not decoded.
@@ -178,6 +180,7 @@ impl<R: Read> Reader<R> {
             last: 0..0,
             in_vain: 0,
             wanted: None,
+            wanted_of_chains: None,
             streams: None,
             between: None,
             chains: Decoder::default(),
@@ -211,6 +214,11 @@ impl<R: Read> Reader<R> {
     /// Frames of chains are left out, unread, but for those of `streams`: their texts are all wanted.
     pub fn streams(self, streams: &'static [Stream]) -> Reader<R> {
         Reader { streams: Some(streams), ..self }
+    }
+
+    /// As [`Reader::streams`], and of those only envelopes whose text is `wanted`.
+    pub fn part_of(self, streams: &'static [Stream], wanted: fn(&str) -> bool) -> Reader<R> {
+        Reader { wanted: Some(wanted), wanted_of_chains: Some(wanted), streams: Some(streams), ..self }
     }
 
     /// Frames of chains that begin before `first` or after `last` are followed, because others build on them, and what
@@ -278,8 +286,11 @@ impl<R: Read> Reader<R> {
                     Piece::Text(_) if self.between.is_some_and(|(a, b)| observed < a || observed > b) => {
                         Decoded::Nothing
                     }
-                    // Of a stream that was asked for everything is wanted.
-                    Piece::Text(text) => Decoded::envelopes(&text, self.wanted.filter(|_| self.streams.is_none())),
+                    // Of a stream that was asked for everything is wanted, unless something else was said.
+                    Piece::Text(text) => {
+                        let wanted = self.wanted_of_chains.or(self.wanted.filter(|_| self.streams.is_none()));
+                        Decoded::envelopes(&text, wanted)
+                    }
                     Piece::Again => Decoded::Nothing,
                     Piece::Orphan(count) => Decoded::Orphan(count),
                     Piece::Unknown => Decoded::Unknown,
