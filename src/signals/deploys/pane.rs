@@ -37,7 +37,7 @@ fn judge(history: &DeploysHistory, rows: &[Row<'_>], cx: &PaneCx) -> Verdict {
         && let Some((row, lag)) = history.suspect(rows, since)
     {
         let verb = verb(row);
-        let began = format!("errors began {} later", words::exact(lag));
+        let began = began(lag);
         let back = rows
             .iter()
             .find(|r| r.change.kind == ChangeKind::Rollback && r.change.service == row.change.service && r.at > since);
@@ -298,7 +298,7 @@ fn draw_row(
 /// What is most worth saying of a row behind its name.
 fn note(row: &Row<'_>, ran: Option<rows::Ran>, lag: Option<Duration>, cx: &PaneCx) -> (Option<String>, Role) {
     if let Some(lag) = lag {
-        return (Some(format!("errors began {} later", words::exact(lag))), Role::Bad);
+        return (Some(began(lag)), Role::Bad);
     }
     if let Some(state) = words::state(row, cx.now) {
         let role = if row.state == RowState::Failed { Role::Bad } else { Role::Warn };
@@ -362,6 +362,14 @@ pub fn select(history: &DeploysHistory, cx: &PaneCx) -> Option<Selected> {
         request_id: None,
         fields,
     })
+}
+
+/// How soon errors began after a change. Both are known to the second only.
+fn began(lag: Duration) -> String {
+    match lag.as_secs() {
+        0 => "errors began at once".into(),
+        _ => format!("errors began {} later", words::exact(lag)),
+    }
 }
 
 #[cfg(test)]
