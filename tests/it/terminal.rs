@@ -161,7 +161,10 @@ fn panes_are_focused_by_number_and_tab_at_every_size_and_help_lies_over_them() {
     tty.keys("\x1b");
     tty.wait_for("─ 2 Host");
     tty.resize((40, 12));
-    let text = tty.wait("a single column", |text| text.contains("broken 5") && !text.contains("2 Host"));
+    let text = tty.wait("a single column", |text| {
+        // What the terminal itself has cut off may look like it: the last row is drawn last.
+        text.contains("broken 5") && !text.contains("2 Host") && text.lines().last().is_some_and(|l| l.contains('?'))
+    });
     assert_eq!(text.lines().count(), 12);
     assert!(text.contains('?'), "the way out is on the screen:\n{text}");
     tty.keys("?");
