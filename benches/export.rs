@@ -98,7 +98,7 @@ fn records() -> Vec<IncidentEvent> {
 
 fn store_and_past(input: &Input) -> (LogStore, warroom::stream::past::Past) {
     let past = input.past();
-    let options = StoreOptions { background: 0, recall: past.lines(), ..StoreOptions::default() };
+    let options = StoreOptions { background: 0, recall: past.lines(), tape: true, ..StoreOptions::default() };
     (LogStore::new(Box::new(|_| {}), options), past)
 }
 

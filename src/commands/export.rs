@@ -83,7 +83,7 @@ fn look(args: &ExportArgs) -> anyhow::Result<Option<Given>> {
     }
     let input = Input::new(args.recording.clone(), args.logs.clone());
     let past = input.past();
-    let options = StoreOptions { background: 0, recall: past.lines(), ..StoreOptions::default() };
+    let options = StoreOptions { background: 0, recall: past.lines(), tape: true, ..StoreOptions::default() };
     let store = LogStore::new(Box::new(|_| {}), options);
     let mut given = Given { timeline: Timeline::default(), store, records: Vec::new() };
     let summary = fold(&input, &past, Part::Report, |e| {

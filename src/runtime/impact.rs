@@ -7,7 +7,9 @@
 //! the figures. Bounded: beyond [`RECORDS`] it stops and says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hasher};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::signals::incident::report::chart::Chart;
 use crate::signals::incident::report::window::{Impact, PARTS, RouteImpact, Seen};
@@ -107,19 +109,48 @@ impl Durations {
     }
 }
 
+/// What is a hash already is not hashed again.
+#[derive(Copy, Clone, Default)]
+struct AsIs;
+
+#[derive(Default)]
+struct Whole(u64);
+
+impl BuildHasher for AsIs {
+    type Hasher = Whole;
+
+    fn build_hasher(&self) -> Whole {
+        Whole(0)
+    }
+}
+
+impl Hasher for Whole {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Logs of one format.
 struct Group {
     requests: u64,
     health_checks: u64,
     during: [u64; 3],
     before: [u64; 2],
-    routes: BTreeMap<String, [u64; 2]>,
+    routes: HashMap<Arc<str>, [u64; 2]>,
     durations: [Durations; 2],
     per_part: Vec<[u64; 2]>,
     slow: Vec<Durations>,
     window: TimeRange,
     sources: BTreeSet<SourceId>,
-    ids: HashMap<u64, SourceId>,
+    ids: HashMap<u64, SourceId, AsIs>,
     first: Ts,
 }
 
@@ -130,13 +161,13 @@ impl Group {
             health_checks: 0,
             during: [0; 3],
             before: [0; 2],
-            routes: BTreeMap::new(),
+            routes: HashMap::new(),
             durations: Default::default(),
             per_part: vec![[0; 2]; PARTS],
             slow: (0..PARTS).map(|_| Durations::default()).collect(),
             window,
             sources: BTreeSet::new(),
-            ids: HashMap::new(),
+            ids: HashMap::default(),
             first: Ts::MAX,
         }
     }
@@ -185,7 +216,7 @@ impl Group {
             .routes
             .into_iter()
             .filter(|(_, [_, failed])| *failed > 0)
-            .map(|(route, [requests, failed])| RouteImpact { route, requests, failed })
+            .map(|(route, [requests, failed])| RouteImpact { route: route.to_string(), requests, failed })
             .collect();
         routes.sort_by(|a, b| b.failed.cmp(&a.failed).then_with(|| a.route.cmp(&b.route)));
         let more_routes = routes.len().saturating_sub(ROUTES) as u64;

@@ -245,12 +245,25 @@ pub fn is_declaration(e: &Envelope) -> bool {
     matches!(e.event, Event::Stream(_))
 }
 
+/// Envelopes handed from thread to thread at once.
+const TOGETHER: usize = 256;
+
 /// The input folded, or that part of a recording, noting for `past` where which times stand; for commands without a screen.
 pub fn fold(input: &Input, past: &Past, part: Part, mut each: impl FnMut(&Envelope)) -> anyhow::Result<Summary> {
     // Decoding is most of the work: it has a thread of its own where one can be had.
     std::thread::scope(|scope| {
-        let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(64);
-        let decode = move || input.read_part(past, part, &mut |batch| to.send(batch).is_ok());
+        let (to, batches) = std::sync::mpsc::sync_channel::<Vec<Envelope>>(4);
+        let decode = move || {
+            // A frame holds a few: waking the other thread for each costs more than they do.
+            let mut ready = Vec::with_capacity(TOGETHER);
+            let summary = input.read_part(past, part, &mut |batch| {
+                ready.extend(batch);
+                let full = ready.len() >= TOGETHER;
+                !full || to.send(std::mem::replace(&mut ready, Vec::with_capacity(TOGETHER))).is_ok()
+            });
+            let _ = to.send(ready);
+            summary
+        };
         match std::thread::Builder::new().name("decode".into()).spawn_scoped(scope, decode) {
             Ok(decoding) => {
                 batches.iter().flatten().for_each(|e| each(&e));

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -47,7 +48,7 @@ pub struct Request {
     /// HTTP status.
     pub status: u16,
     /// Path with `:id` for what names one object; see [`route`].
-    pub route: String,
+    pub route: Arc<str>,
     /// Milliseconds it took, where the record says so.
     pub duration_ms: Option<f64>,
     /// Hash of its request ID, where it has one.
@@ -149,7 +150,7 @@ impl<'a> Reading<'a> {
             id.0.hash(&mut hasher);
             hasher.finish()
         };
-        let (route, duration_ms, id) = (route(&path), self.duration.map(|(_, ms)| ms), id().map(hash));
+        let (route, duration_ms, id) = (route(&path).into(), self.duration.map(|(_, ms)| ms), id().map(hash));
         Some(Request { placed, source, format, status, route, duration_ms, id })
     }
 }

@@ -32,6 +32,7 @@ pub mod scan;
 pub mod segment;
 pub mod spool;
 pub mod survey;
+mod tape;
 mod through;
 pub mod tokens;
 pub mod top;
@@ -56,6 +57,7 @@ pub use query::{Anchor, Ask, Count, LogArrival, LogQuery, Pattern, Slot, Span, T
 pub use read::{LogFeed, read_logs, read_logs_in};
 pub use segment::Recall;
 use segment::Unpack;
+use tape::Tape;
 
 /// Bounds of the store.
 #[derive(Clone, Debug)]
@@ -81,6 +83,8 @@ pub struct StoreOptions {
     pub zone: TimeZone,
     /// Where lines of a recording are read again that do not fit into `memory`; without it they are lost, and counted.
     pub recall: Option<Arc<dyn Recall>>,
+    /// Take requests down while lines come in, for whoever is going to count them all: see [`LogStore::requests`].
+    pub tape: bool,
 }
 
 impl Default for StoreOptions {
@@ -96,6 +100,7 @@ impl Default for StoreOptions {
             generations: 256,
             zone: TimeZone::system(),
             recall: None,
+            tape: false,
         }
     }
 }
@@ -211,6 +216,7 @@ struct Shared {
     content: AtomicU64,
     /// What the index cache holds of which files.
     saved: Mutex<index_cache::Saved>,
+    tape: Option<Tape>,
 }
 
 /// Ends the threads when the last handle goes.
@@ -241,6 +247,7 @@ fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 impl LogStore {
     /// A store that answers through `deliver`, which is called on the store's threads.
     pub fn new(deliver: Box<dyn Fn(LogArrival) + Send + Sync>, options: StoreOptions) -> LogStore {
+        let (tape, take_down) = options.tape.then(Tape::new).unzip();
         let shared = Arc::new(Shared {
             known: Mutex::default(),
             desk: Mutex::default(),
@@ -257,7 +264,13 @@ impl LogStore {
             unpacking: AtomicBool::new(false),
             content: AtomicU64::new(0),
             saved: Mutex::default(),
+            tape,
         });
+        if let Some(take_down) = take_down {
+            let behind = Arc::downgrade(&shared);
+            // Where it cannot be started it takes no orders, and lines are gone through.
+            let _ = std::thread::Builder::new().name("requests".into()).spawn(move || take_down(&behind));
+        }
         let behind = Arc::clone(&shared);
         // Without threads the store still takes in events and answers `scan_all`.
         let _ = std::thread::Builder::new().name("log index".into()).spawn(move || index::background(&behind));
@@ -267,8 +280,9 @@ impl LogStore {
     /// Takes in one event of the stream. Cheap: opens no file. Events that come twice change nothing.
     pub fn observe(&self, source: SourceId, name: &str, observed: Ts, event: &LogEvent, replay: bool) {
         let options = &self.shared.options;
-        let mut known = lock(&self.shared.known);
-        let known = &mut *known;
+        let mut came = 0;
+        let mut guard = lock(&self.shared.known);
+        let known = &mut *guard;
         let entry = known.sources.entry(source).or_default();
         if entry.name != name {
             entry.name = name.to_owned();
@@ -311,6 +325,7 @@ impl LogStore {
                     None => entry.open(source, unnamed(a.generation, a.start), observed, &self.shared),
                 };
                 let bytes = generation.append(a, observed);
+                came = a.end.saturating_sub(a.start);
                 if bytes > 0 {
                     let of_file = generation.opened.path.is_some() && !replay;
                     let (held, most) =
@@ -321,6 +336,10 @@ impl LogStore {
                 }
             }
             LogEvent::Seam { .. } => {}
+        }
+        drop(guard);
+        if let Some(tape) = &self.shared.tape {
+            tape.came(came);
         }
     }
 
