@@ -8,6 +8,7 @@
 //! Most text holds nothing to redact and is borrowed after one pass that looks for the words that begin every rule.
 
 mod cards;
+mod key_block;
 mod rules;
 
 use std::borrow::Cow;

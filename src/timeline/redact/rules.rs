@@ -14,10 +14,12 @@ struct Rule {
     pattern: &'static str,
     /// Looks again, where a pattern cannot say it all.
     check: fn(&Captures) -> bool,
+    /// Finds what goes, behind what was found, where a pattern cannot.
+    behind: Option<fn(&str, usize, &mut Vec<Range<usize>>)>,
 }
 
 const fn rule(triggers: &'static [&'static str], pattern: &'static str) -> Rule {
-    Rule { triggers, pattern, check: |_| true }
+    Rule { triggers, pattern, check: |_| true, behind: None }
 }
 
 /// Names under which secrets stand.
@@ -75,6 +77,7 @@ static RULES: &[Rule] = &[
         triggers: &["bearer", "basic "],
         pattern: r"(?i)\b(?:bearer|basic)\s+(?P<s>[A-Za-z0-9+/_.~-]{8,}=*)",
         check: |c| c.name("s").is_some_and(|s| s.len() >= 20 || s.as_str().bytes().any(|b| b.is_ascii_digit())),
+        behind: None,
     },
     rule(&["akia", "asia", "aroa", "aida"], r"\b(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}\b"),
     rule(
@@ -96,10 +99,10 @@ static RULES: &[Rule] = &[
     ),
     // The password in an address; the user stays.
     rule(&["://"], r#"://[^\s:/@"'<>]*:(?P<s>[^\s/"'<>]+)@"#),
-    rule(
-        &["-----begin"],
-        r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?P<s>(?:[^-]|-[^-])*)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)?",
-    ),
+    Rule {
+        behind: Some(super::key_block::find),
+        ..rule(&["-----begin"], r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
+    },
     rule(&["set-cookie"], r#"(?i)\bset-cookie\\?["']?\s*[:=]\s*\[?\s*\\?["']?[^=;\s"']+=(?P<s>[^;\s"'\\]+)"#),
     rule(
         &["cookie"],
@@ -111,6 +114,7 @@ static RULES: &[Rule] = &[
             "(?:passwords?|passwd|pwd|passphrase|secret|token|api[_-]?key|access[_-]?key(?:[_-]id)?|account[_-]?key|private[_-]?key|auth[_-]?key|secret[_-]?key|credentials?|signature|cvv2?|cvc2?)"
         ),
         check: is_value,
+        behind: None,
     },
     rule(&["sig="], r"[?&]sig=(?P<s>[A-Za-z0-9%+/=_-]{8,})"),
     // `-----password secret` on a command line, and SQL.
@@ -126,11 +130,13 @@ static RULES: &[Rule] = &[
         triggers: &["curl", "wget"],
         pattern: r#"(?:\s-u|--user)[ =]?["']?[^\s:"']+:(?P<s>[^\s"']+)"#,
         check: |_| true,
+        behind: None,
     },
     Rule {
         triggers: &["@"],
         pattern: r"(?i)\b[a-z0-9][a-z0-9._%+-]*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,24}\b",
         check: |c| !c[0].starts_with("git@"),
+        behind: None,
     },
 ];
 
@@ -163,6 +169,10 @@ pub(super) fn apply(text: &str, wanted: u64, out: &mut Vec<Range<usize>>) {
         }
         for c in pattern.captures_iter(text) {
             if !(rule.check)(&c) {
+                continue;
+            }
+            if let (Some(behind), Some(found)) = (rule.behind, c.get(0)) {
+                behind(text, found.end(), out);
                 continue;
             }
             // Group 0 is the whole; a named group, where one took part, is the secret.

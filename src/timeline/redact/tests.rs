@@ -144,6 +144,55 @@ fn a_private_key_loses_every_line_but_no_line_break() {
 }
 
 #[test]
+fn a_line_that_speaks_of_a_private_key_takes_nothing_else_with_it() {
+    let mut log = String::from(
+        "2026-11-21T14:00:00Z ERROR cannot parse key: expected -----BEGIN RSA PRIVATE KEY----- at start\n",
+    );
+    for n in 0..500 {
+        log += &format!("2026-11-21T14:00:{:02}Z ERROR order {n} failed: connection refused\n", n % 60);
+    }
+    assert_eq!(redact(&log), log);
+}
+
+#[test]
+fn a_private_key_goes_in_whatever_way_it_was_logged() {
+    let lines: Vec<String> = (0..25).map(|n| format!("{:064}", n).replace('0', "aB+")[..64].to_owned()).collect();
+    let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+    let stamped = |line: &str| format!("2026-11-21T14:00:00Z INFO {line}\n");
+    let last = "Zm9vYg==";
+    for (how, text) in [
+        ("with line breaks", format!("{begin}\n{}\n{last}\n{end}\nafter it\n", lines.join("\n"))),
+        (
+            "with its kind",
+            format!(
+                "{begin}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,A0\n\n{}\n{last}\n{end}\nafter it\n",
+                lines.join("\n")
+            ),
+        ),
+        ("cut off", format!("{begin}\n{}\n2026-11-21T14:00:00Z INFO after it\n", lines.join("\n"))),
+        (
+            "in JSON",
+            format!("{{\"key\":\"{begin}\\n{}\\n{last}\\n{end}\\n\",\"msg\":\"after it\"}}\n", lines.join("\\n")),
+        ),
+        ("in JSON, cut off", format!("{{\"key\":\"{begin}\\n{}\n{{\"msg\":\"after it\"}}\n", lines.join("\\n"))),
+        ("with blanks", format!("key {begin} {} {last} {end} after it\n", lines.join(" "))),
+        (
+            "line by line",
+            stamped(begin)
+                + &lines.iter().map(|l| stamped(l)).collect::<String>()
+                + &stamped(last)
+                + &stamped(end)
+                + "after it\n",
+        ),
+    ] {
+        for out in [redact(&text).into_owned(), mask(&text).into_owned()] {
+            assert!(lines.iter().all(|l| !out.contains(l.as_str())) && !out.contains(last), "{how}: {out}");
+            assert!(out.contains("after it") && out.contains(begin), "{how}: {out}");
+        }
+    }
+}
+
+#[test]
 fn a_whole_file_of_secrets_keeps_its_lines() {
     let all: String = PLANTED.iter().map(|l| l.replace("{{", "").replace("}}", "") + "\n").collect();
     let out = redact(&all);
