@@ -79,11 +79,13 @@ impl Part {
     fn of<R: Read>(self, reader: Reader<R>) -> Reader<R> {
         match self {
             Part::All => reader,
-            Part::Report => reader.part_of(&[Stream::Machine, Stream::Services, Stream::Logs], |text| {
-                let head = &text.as_bytes()[..text.len().min(256)];
-                let of = memchr::memmem::find(head, b"\"signal\":\"").map(|at| &head[at + 10..]);
-                of.is_none_or(|signal| !signal.starts_with(b"database\""))
-            }),
+            Part::Report => {
+                reader.part_of(&[Stream::Machine, Stream::Services, Stream::Logs], Stream::Services, |text| {
+                    let head = &text.as_bytes()[..text.len().min(256)];
+                    let of = memchr::memmem::find(head, b"\"signal\":\"").map(|at| &head[at + 10..]);
+                    of.is_none_or(|signal| !signal.starts_with(b"database\""))
+                })
+            }
         }
     }
 }

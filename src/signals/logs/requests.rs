@@ -36,6 +36,30 @@ const DURATION: &[(&str, f64)] = &[
     ("duration_ns", 0.000_001),
 ];
 
+/// By the first byte of a name, the lengths that any of the names above has with it: most fields are none of them, and a
+/// million records have a dozen fields each.
+const LENGTHS: [u32; 256] = {
+    let mut lengths = [0u32; 256];
+    let mut i = 0;
+    while i < STATUS.len() + PATH.len() + DURATION.len() {
+        let name = if i < STATUS.len() {
+            STATUS[i]
+        } else if i < STATUS.len() + PATH.len() {
+            PATH[i - STATUS.len()]
+        } else {
+            DURATION[i - STATUS.len() - PATH.len()].0
+        };
+        lengths[name.as_bytes()[0] as usize] |= 1 << name.len();
+        i += 1;
+    }
+    lengths
+};
+
+/// Whether a name may be one of those above.
+fn is_likely(name: &str) -> bool {
+    name.len() < 32 && name.bytes().next().is_some_and(|first| LENGTHS[usize::from(first)] >> name.len() & 1 == 1)
+}
+
 /// One request, as one record tells of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
@@ -120,6 +144,9 @@ fn better<T>(found: &Option<(usize, T)>, rank: usize) -> bool {
 
 impl<'a> Reading<'a> {
     fn take(&mut self, name: &str, said: impl FnOnce() -> Option<Said<'a>>) {
+        if !is_likely(name) {
+            return;
+        }
         let at = |list: &[&str]| list.iter().position(|n| *n == name);
         if let Some(rank) = at(STATUS).filter(|rank| better(&self.status, *rank)) {
             self.status = said().and_then(Said::status).map(|s| (rank, s)).or(self.status.take());
@@ -247,6 +274,13 @@ fn is_id(part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_name_is_a_likely_one() {
+        let names = STATUS.iter().chain(PATH).chain(DURATION.iter().map(|(name, _)| name));
+        names.for_each(|name| assert!(is_likely(name), "{name}"));
+        assert!(!is_likely("") && !is_likely("message") && !is_likely("request_id"));
+    }
 
     #[test]
     fn requests_of_one_route_are_counted_together_whatever_they_ask_for() {

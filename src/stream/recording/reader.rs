@@ -150,8 +150,8 @@ pub struct Reader<R> {
     in_vain: u64,
     /// Which envelopes are worth decoding, by their text.
     wanted: Option<fn(&str) -> bool>,
-    /// The same of chains that are worth following.
-    wanted_of_chains: Option<fn(&str) -> bool>,
+    /// A chain that is followed, of which only those are wanted, too.
+    sifted: Option<Stream>,
     /// Which chains are worth following.
     streams: Option<&'static [Stream]>,
     /// Frames that begin outside of this are followed, and not decoded.
@@ -180,7 +180,7 @@ impl<R: Read> Reader<R> {
             last: 0..0,
             in_vain: 0,
             wanted: None,
-            wanted_of_chains: None,
+            sifted: None,
             streams: None,
             between: None,
             chains: Decoder::default(),
@@ -216,9 +216,10 @@ impl<R: Read> Reader<R> {
         Reader { streams: Some(streams), ..self }
     }
 
-    /// As [`Reader::streams`], and of those only envelopes whose text is `wanted`.
-    pub fn part_of(self, streams: &'static [Stream], wanted: fn(&str) -> bool) -> Reader<R> {
-        Reader { wanted: Some(wanted), wanted_of_chains: Some(wanted), streams: Some(streams), ..self }
+    /// As [`Reader::streams`]; of the one that is `sifted`, and of frames of no stream, only envelopes whose text is
+    /// `wanted`.
+    pub fn part_of(self, streams: &'static [Stream], sifted: Stream, wanted: fn(&str) -> bool) -> Reader<R> {
+        Reader { wanted: Some(wanted), sifted: Some(sifted), streams: Some(streams), ..self }
     }
 
     /// Frames of chains that begin before `first` or after `last` are followed, because others build on them, and what
@@ -288,7 +289,8 @@ impl<R: Read> Reader<R> {
                     }
                     // Of a stream that was asked for everything is wanted, unless something else was said.
                     Piece::Text(text) => {
-                        let wanted = self.wanted_of_chains.or(self.wanted.filter(|_| self.streams.is_none()));
+                        let sifted = self.streams.is_none() || self.sifted.is_some_and(|s| s.is_of(payload));
+                        let wanted = self.wanted.filter(|_| sifted);
                         Decoded::envelopes(&text, wanted)
                     }
                     Piece::Again => Decoded::Nothing,

@@ -22,10 +22,16 @@ impl<'a> Shallow<'a> {
         if format.name() != "json" {
             return None;
         }
+        // Once for all of it: fields are short.
+        let text = std::str::from_utf8(record).ok()?;
+        let within = |part: &[u8]| {
+            let start = (part.as_ptr() as usize).checked_sub(record.as_ptr() as usize)?;
+            text.get(start..start + part.len())
+        };
         let mut members = Members::new(record)?;
         let mut fields = Vec::with_capacity(16);
         for (key, value) in members.by_ref() {
-            let (key, value) = (std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?);
+            let (key, value) = (within(key)?, within(value)?);
             let is_again = fields.iter().any(|(k, _)| *k == key);
             if value.starts_with(['{', '[']) || key.contains('\\') || NEEDS_ALL.contains(&key) || is_again {
                 return None;
