@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::Export;
-use crate::signals::host::event::{DiskIo, HostSample, Pressure, tenth};
+use crate::signals::host::event::{DiskIo, HostSample, Part, Pressure, tenth};
 use crate::timeline::Ts;
 
 /// Values by time, as they stand in one series.
@@ -53,9 +53,10 @@ pub fn parse(text: &str) -> Result<Export, String> {
         let some: Vec<String> = strange.iter().take(3).cloned().collect();
         unknown.push(format!("{} series are no figures of the machine: {}", strange.len(), some.join(", ")));
     }
-    for (there, what) in [(at.cpu, "CPU (node_cpu_seconds_total)"), (at.memory, "memory (node_memory_MemTotal_bytes)")]
+    for (part, what) in
+        [(Part::Cpu, "CPU (node_cpu_seconds_total)"), (Part::Memory, "memory (node_memory_MemTotal_bytes)")]
     {
-        if !there {
+        if !at.tells(part) {
             unknown.push(format!("nothing is known of {what}"));
         }
     }
@@ -101,11 +102,14 @@ struct Moment {
 #[derive(Default)]
 struct Moments {
     all: BTreeMap<Ts, Moment>,
-    cpu: bool,
-    memory: bool,
+    told: Vec<Part>,
 }
 
 impl Moments {
+    fn tells(&self, part: Part) -> bool {
+        self.told.contains(&part)
+    }
+
     fn each(&mut self, points: &Points, f: impl Fn(&mut Moment, f64)) {
         for (at, value) in points {
             f(self.all.entry(*at).or_default(), *value);
@@ -116,16 +120,21 @@ impl Moments {
     fn take(&mut self, name: &str, metric: &Value, points: &Points) -> bool {
         let label = |l: &str| metric[l].as_str().unwrap_or("").to_owned();
         let add = |to: &mut u64, value: f64| *to = to.saturating_add(value.max(0.0) as u64);
+        self.told.extend(match name {
+            "node_load1" => Some(Part::Load),
+            "node_memory_MemTotal_bytes" => Some(Part::Memory),
+            "node_cpu_seconds_total" => Some(Part::Cpu),
+            "node_network_receive_bytes_total" | "node_network_transmit_bytes_total" => Some(Part::Network),
+            _ if name.starts_with("node_pressure_") => Some(Part::Pressure),
+            _ => None,
+        });
         match name {
             "node_load1" => self.each(points, |m, v| m.sample.load_1_5_15[0] = v as f32),
             "node_load5" => self.each(points, |m, v| m.sample.load_1_5_15[1] = v as f32),
             "node_load15" => self.each(points, |m, v| m.sample.load_1_5_15[2] = v as f32),
             "node_procs_running" => self.each(points, |m, v| m.sample.running = v as u32),
             "node_procs_blocked" => self.each(points, |m, v| m.sample.blocked = v as u32),
-            "node_memory_MemTotal_bytes" => {
-                self.memory = true;
-                self.each(points, |m, v| m.sample.memory.total_bytes = v as u64);
-            }
+            "node_memory_MemTotal_bytes" => self.each(points, |m, v| m.sample.memory.total_bytes = v as u64),
             "node_memory_MemAvailable_bytes" => self.each(points, |m, v| m.sample.memory.available_bytes = v as u64),
             "node_memory_Cached_bytes" | "node_memory_Buffers_bytes" | "node_memory_SReclaimable_bytes" => {
                 self.each(points, |m, v| add(&mut m.sample.memory.cache_bytes, v));
@@ -142,7 +151,6 @@ impl Moments {
                     "idle" => 4,
                     _ => return false,
                 };
-                self.cpu = true;
                 let core = label("cpu");
                 self.each(&rates(points), |m, v| m.cores.entry(core.clone()).or_default()[i] += v);
             }
@@ -187,10 +195,15 @@ impl Moments {
     }
 
     fn samples(self) -> Vec<(Ts, HostSample)> {
-        let (cpu, memory) = (self.cpu, self.memory);
+        let (cpu, memory) = (self.tells(Part::Cpu), self.tells(Part::Memory));
+        let untold: Vec<Part> = Part::ALL.into_iter().filter(|part| !self.tells(*part)).collect();
         // A counter says nothing of its first moment: where CPU or memory is known at all, moments without it are none.
         let whole = move |m: &Moment| (!cpu || !m.cores.is_empty()) && (!memory || m.sample.memory.total_bytes > 0);
-        self.all.into_iter().filter(|(_, m)| whole(m)).map(|(at, m)| (at, m.finish())).collect()
+        self.all
+            .into_iter()
+            .filter(|(_, m)| whole(m))
+            .map(|(at, m)| (at, HostSample { untold: untold.clone(), ..m.finish() }))
+            .collect()
     }
 }
 
@@ -259,5 +272,13 @@ mod tests {
         let said = export.unknown.join("; ");
         assert!(said.contains("1 more instances") && said.contains("up") && said.contains("known of memory"), "{said}");
         assert!(parse("[]").is_err() && parse(r#"{"data":{"result":[]}}"#).is_err());
+    }
+
+    #[test]
+    fn what_an_export_does_not_tell_is_named() {
+        let text = r#"{"data":{"result":[{"metric":{"__name__":"node_load1"},"values":[[1773500400,"70"]]}]}}"#;
+        let export = parse(text).expect("a range query");
+        let told: Vec<Part> = Part::ALL.into_iter().filter(|part| export.samples[0].1.tells(*part)).collect();
+        assert_eq!(told, [Part::Load]);
     }
 }

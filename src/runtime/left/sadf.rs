@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use super::Export;
-use crate::signals::host::event::{DiskIo, HostSample, Pressure, tenth};
+use crate::signals::host::event::{DiskIo, HostSample, Part, Pressure, tenth};
 use crate::timeline::Ts;
 
 /// Reads it. `zone` is that of times which are not said to be UTC.
@@ -116,6 +116,8 @@ fn sample(s: &Value) -> HostSample {
             since_last: None,
         });
     }
+    let told = [&s["cpu-load"], queue, memory, network, psi].map(|part| !part.is_null());
+    out.untold = Part::ALL.into_iter().zip(told).filter(|(_, told)| !told).map(|(part, _)| part).collect();
     out
 }
 
@@ -157,6 +159,7 @@ mod tests {
         assert_eq!(s.memory.total_bytes, 10_000 * 1_024);
         assert_eq!(s.memory.used_bytes, 6_000 * 1_024);
         assert_eq!((s.disks[0].await_ms, s.network.rx_bytes_per_s), (4.3, 2_048));
+        assert_eq!(s.untold, [Part::Pressure]);
         assert!(export.unknown[0].starts_with("1 of 2 looks are without CPU"), "{:?}", export.unknown);
         assert!(parse("{}", &TimeZone::UTC).is_err() && parse("no", &TimeZone::UTC).is_err());
     }

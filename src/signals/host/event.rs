@@ -77,9 +77,38 @@ pub struct HostSample {
     /// OOM kills since boot, as the kernel counts; `None` on kernels before 4.13.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_kills_since_boot: Option<u64>,
+    /// Parts that the export which this was read from does not tell: their zeros mean nothing. Empty for what was watched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Part>,
+}
+
+/// Parts of a sample that an export of other programs may lack.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// CPU modes and cores.
+    Cpu,
+    /// Load averages.
+    Load,
+    /// Memory and swap.
+    Memory,
+    /// Interfaces.
+    Network,
+    /// Pressure stall information.
+    Pressure,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Part; 5] = [Part::Cpu, Part::Load, Part::Memory, Part::Network, Part::Pressure];
 }
 
 impl HostSample {
+    /// Whether it tells anything of this part.
+    pub fn tells(&self, part: Part) -> bool {
+        !self.untold.contains(&part)
+    }
+
     /// How many cores there are.
     pub fn cores(&self) -> usize {
         self.cores_user_system_iowait_steal_pct.len()

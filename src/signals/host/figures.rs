@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::event::Part;
 use super::history::HostHistory;
 use crate::timeline::figure::{Figure, MEAN_OVER, Trouble, Unit};
 use crate::timeline::{Series, TimeRange, Ts};
@@ -37,7 +38,7 @@ pub fn figures(history: &HostHistory, now: Ts) -> Vec<Figure> {
             })
         })
         .collect();
-    if let Some(sample) = history.latest(now).filter(|e| minute.contains(e.at)) {
+    if let Some(sample) = history.latest(now).filter(|e| minute.contains(e.at) && e.value.tells(Part::Load)) {
         let load = f64::from(sample.value.load_1_5_15[0]);
         out.push(Figure::number("Host, mean of a minute", "load (1 min)", load, Unit::Count, 1.0));
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use compact_str::CompactString;
 
-use super::event::{DeletedFile, HostEvent, HostSample, Mount, OomKill, OwnCost, ProcessTable};
+use super::event::{DeletedFile, HostEvent, HostSample, Mount, OomKill, OwnCost, Part, ProcessTable};
 use super::process_tables::ProcessTables;
 use crate::timeline::{Entry, History, Seq, Series, SourceId, TimeRange, Ts};
 
@@ -146,18 +146,21 @@ impl HostHistory {
         let share = |a: u64, b: u64| if b == 0 { 0.0 } else { a as f64 / b as f64 * 100.0 };
         let (used, total, _) = s.memory_used_of();
         let f = &mut self.series;
-        for (series, v) in [
-            (&mut f.cpu, f64::from(s.cpu.busy_pct())),
-            (&mut f.user, f64::from(s.cpu.user_pct)),
-            (&mut f.system, f64::from(s.cpu.system_pct)),
-            (&mut f.iowait, f64::from(s.cpu.iowait_pct)),
-            (&mut f.steal, f64::from(s.cpu.steal_pct)),
-            (&mut f.memory, share(used, total)),
-            (&mut f.swap, share(s.swap.used_bytes, s.swap.total_bytes)),
-            (&mut f.disk, s.disks.iter().map(|d| (d.read_bytes_per_s as f64) + (d.write_bytes_per_s as f64)).sum()),
-            (&mut f.net, s.network.rx_bytes_per_s as f64 + s.network.tx_bytes_per_s as f64),
+        let disks = s.disks.iter().map(|d| (d.read_bytes_per_s as f64) + (d.write_bytes_per_s as f64)).sum();
+        for (part, series, v) in [
+            (Some(Part::Cpu), &mut f.cpu, f64::from(s.cpu.busy_pct())),
+            (Some(Part::Cpu), &mut f.user, f64::from(s.cpu.user_pct)),
+            (Some(Part::Cpu), &mut f.system, f64::from(s.cpu.system_pct)),
+            (Some(Part::Cpu), &mut f.iowait, f64::from(s.cpu.iowait_pct)),
+            (Some(Part::Cpu), &mut f.steal, f64::from(s.cpu.steal_pct)),
+            (Some(Part::Memory), &mut f.memory, share(used, total)),
+            (Some(Part::Memory), &mut f.swap, share(s.swap.used_bytes, s.swap.total_bytes)),
+            (None, &mut f.disk, disks),
+            (Some(Part::Network), &mut f.net, s.network.rx_bytes_per_s as f64 + s.network.tx_bytes_per_s as f64),
         ] {
-            series.push(at, v);
+            if part.is_none_or(|part| s.tells(part)) {
+                series.push(at, v);
+            }
         }
         if let Some(p) = s.pressure {
             f.psi_cpu.push(at, f64::from(p.cpu_some_pct));

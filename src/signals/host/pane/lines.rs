@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::super::amount::{bytes, pct};
-use super::super::event::HostSample;
+use super::super::event::{HostSample, Part};
 use super::super::findings::{STALE, mount};
 use super::super::history::{HostHistory, MountNow};
 use super::window;
@@ -67,25 +67,38 @@ fn reason(h: &HostHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer) -> u16 {
     1
 }
 
+/// Stands where an export tells nothing.
+const UNTOLD: &str = "not in the export";
+
 fn cpu_text(s: &HostSample) -> String {
     let c = s.cpu;
-    let load = s.load_1_5_15[0];
-    format!(
-        "{:>3} %  user {} sys {} iow {} st {}  load {load:.1}/{}",
-        pct(c.busy_pct()),
-        pct(c.user_pct),
-        pct(c.system_pct),
-        pct(c.iowait_pct),
-        pct(c.steal_pct),
-        s.cores(),
-    )
+    let mut text = match s.tells(Part::Cpu) {
+        true => format!(
+            "{:>3} %  user {} sys {} iow {} st {}",
+            pct(c.busy_pct()),
+            pct(c.user_pct),
+            pct(c.system_pct),
+            pct(c.iowait_pct),
+            pct(c.steal_pct),
+        ),
+        false => UNTOLD.to_owned(),
+    };
+    if s.tells(Part::Load) {
+        text.push_str(&format!("  load {:.1}", s.load_1_5_15[0]));
+        if s.cores() > 0 {
+            text.push_str(&format!("/{}", s.cores()));
+        }
+    }
+    text
 }
 
 fn memory_text(s: &HostSample) -> String {
     let (used, total, of_container) = s.memory_used_of();
     let whose = if of_container { " limit" } else { "" };
     let mut text = format!("{}/{}{whose}", bytes(used), bytes(total));
-    if s.swap.total_bytes == 0 {
+    if !s.tells(Part::Memory) {
+        text = UNTOLD.to_owned();
+    } else if s.swap.total_bytes == 0 {
         text.push_str("  no swap");
     } else {
         text.push_str(&format!("  swap {}", bytes(s.swap.used_bytes)));
@@ -102,6 +115,7 @@ fn memory_text(s: &HostSample) -> String {
                 pct(p.io_some_pct)
             ));
         }
+        None if !s.tells(Part::Pressure) => {}
         None => text.push_str("  no psi (kernel)"),
     }
     text
@@ -117,12 +131,16 @@ fn pressure_text(s: &HostSample) -> String {
             pct(p.io_some_pct),
             pct(p.io_full_pct)
         ),
+        None if !s.tells(Part::Pressure) => UNTOLD.into(),
         None => "this kernel has no pressure figures".into(),
     }
 }
 
 fn network_text(s: &HostSample) -> String {
     let n = s.network;
+    if !s.tells(Part::Network) {
+        return UNTOLD.to_owned();
+    }
     let mut text = format!("rx {}/s tx {}/s", bytes(n.rx_bytes_per_s), bytes(n.tx_bytes_per_s));
     if n.retransmits_per_s > 0.0 {
         text.push_str(&format!("  again {}/s", pct(n.retransmits_per_s)));

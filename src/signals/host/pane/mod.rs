@@ -11,6 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::amount::{bytes, of, pct};
+use super::event::{HostSample, Part};
 use super::findings::{STALE, findings};
 use super::history::HostHistory;
 use crate::timeline::time::short;
@@ -48,13 +49,26 @@ fn sentences(history: &HostHistory, cx: &PaneCx) -> (Level, Vec<String>) {
     }
     parts.extend(found.into_iter().map(|f| f.text));
     if parts.is_empty() {
-        let (used, total, of_container) = e.value.memory_used_of();
-        let whose = if of_container { " (container)" } else { "" };
-        let busy = e.value.cpu.busy_pct();
-        let word = if busy >= 60.0 { "busy but not short" } else { "quiet" };
-        parts.push(format!("{word}: CPU {} %, memory {}{whose}", pct(busy), of(used, total)));
+        let (text, known) = nothing_found(&e.value);
+        parts.push(text);
+        level = if known { level } else { Level::Unknown };
     }
     (level, parts)
+}
+
+/// What is said where nothing deviates, and whether enough is known to say so.
+fn nothing_found(s: &HostSample) -> (String, bool) {
+    let (used, total, of_container) = s.memory_used_of();
+    let whose = if of_container { " (container)" } else { "" };
+    let busy = s.cpu.busy_pct();
+    let word = if busy >= 60.0 { "busy but not short" } else { "quiet" };
+    let memory = format!("memory {}{whose}", of(used, total));
+    match (s.tells(Part::Cpu), s.tells(Part::Memory)) {
+        (true, true) => (format!("{word}: CPU {} %, {memory}", pct(busy)), true),
+        (true, false) => (format!("{word}: CPU {} %; memory is not known", pct(busy)), true),
+        (false, true) => (format!("{memory}; CPU is not known"), false),
+        (false, false) => ("CPU and memory are not known".into(), false),
+    }
 }
 
 /// The pane in a few words, for when it is hidden: `host 71 % 5.1/8.0G`.
@@ -62,11 +76,12 @@ pub fn glance(history: &HostHistory, cx: &PaneCx) -> Glance {
     let Some(e) = history.latest(cx.now) else { return Glance::new(Level::Unknown, "host -") };
     let v = verdict(history, cx);
     let (used, total, _) = e.value.memory_used_of();
-    let cpu = pct(e.value.cpu.busy_pct());
+    let known = |part, text: String| if e.value.tells(part) { text } else { "?".into() };
+    let cpu = known(Part::Cpu, format!("{} %", pct(e.value.cpu.busy_pct())));
+    let memory = known(Part::Memory, format!("{}/{}", bytes(used), bytes(total)));
     // How bad it is, is said by the level.
     let about = findings(history, cx.now, cx.zone).first().map(|f| format!(" {}", f.about)).unwrap_or_default();
-    Glance::new(v.level, format!("host {cpu} % {}/{}{about}", bytes(used), bytes(total)))
-        .short(format!("host {cpu} %{about}"))
+    Glance::new(v.level, format!("host {cpu} {memory}{about}")).short(format!("host {cpu}{about}"))
 }
 
 /// The span that small charts show: the same as everywhere, or the last five minutes.

@@ -353,3 +353,20 @@ fn steal_is_a_finding_and_a_container_at_its_limit_is_short_of_memory() {
     assert_eq!(s.verdict(), Verdict::new(Level::Bad, "memory short: 505 of 512 MB (container limit)"));
     assert_eq!(s.with(glance).text, "host 30 % 505M/512M memory");
 }
+
+#[test]
+fn what_an_export_does_not_tell_is_not_shown_as_nothing() {
+    let mut s = Scene::new();
+    let untold = Part::ALL.into_iter().filter(|part| *part != Part::Load).collect();
+    let sample = HostSample { load_1_5_15: [70.0, 60.0, 50.0], untold, ..HostSample::default() };
+    s.at(T0, HostEvent::Sample(Box::new(sample)));
+    s.zoomed = true;
+    let v = s.verdict();
+    assert_eq!((v.level, v.text.as_str()), (Level::Unknown, "CPU and memory are not known"));
+    let screen = s.screen(80, 20);
+    assert!(screen.contains("not in the export  load 70.0"), "{screen}");
+    for false_zero in ["0 %", "0/0", "0/s", "no swap", "kernel"] {
+        assert!(!screen.contains(false_zero), "{false_zero:?} in\n{screen}");
+    }
+    assert!(s.h.series.cpu.as_of(Ts::from_secs(T0)).is_none() && s.h.series.net.as_of(Ts::from_secs(T0)).is_none());
+}

@@ -74,6 +74,7 @@ impl Sampler {
                 network: network::rates(&before.net, &after.net, seconds),
                 cgroup: limits.map(|(l, _)| l),
                 oom_kills_since_boot: after.vm.oom_kills,
+                untold: Vec::new(),
             }
         });
         self.before = Some(after);
