@@ -86,6 +86,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
     } else if r.path.is_some() {
         extras.push((format!("rec {}", bytes(r.bytes)), if live { Role::Header } else { Role::HeaderPast }));
     }
+    if let Some(room) = r.room.filter(|_| r.path.is_none()) {
+        // How far one can rewind shrinks with it.
+        extras.push((format!("short of memory: keeps {}", bytes(room)), Role::HeaderAlert));
+    }
     if r.dropped > 0 {
         extras.push((format!("rec lost {}", r.dropped), Role::HeaderAlert));
     }

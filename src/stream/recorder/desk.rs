@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use self::frames::{Kept, OnDisk, note, observed, observed_of_events};
 use super::disk::{Folder, Medium};
-use super::{GATHER, Listener, Order, RecorderOptions, RecorderStatus};
+use super::{GATHER, Listener, Order, RecorderOptions, RecorderStatus, room};
 use crate::signals::host::event::HostEvent;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
@@ -64,6 +64,8 @@ pub(super) struct Desk {
     /// Observed time of what left the ring last.
     ring_begin: Ts,
     ring_bytes: usize,
+    /// What the ring may take now.
+    room: usize,
     /// Frames that wait for the disk.
     pending: VecDeque<Kept>,
     pending_bytes: usize,
@@ -90,6 +92,7 @@ impl Desk {
         dropped: Arc<AtomicU64>,
         waiting: Arc<AtomicUsize>,
     ) -> Desk {
+        let room = room::now(options.ring);
         Desk {
             options,
             status,
@@ -106,6 +109,7 @@ impl Desk {
             ring: VecDeque::new(),
             ring_begin: Ts(0),
             ring_bytes: 0,
+            room,
             pending: VecDeque::new(),
             pending_bytes: 0,
             on_disk: VecDeque::new(),
@@ -164,6 +168,8 @@ impl Desk {
             }
             if self.last_sync.elapsed() > Duration::from_secs(5) {
                 self.sync();
+                self.room = room::now(self.options.ring);
+                self.bound();
             }
             self.tell();
         }
@@ -256,7 +262,17 @@ impl Desk {
         self.listeners.retain(|l| l.tell(&frame.bytes));
         self.ring_bytes += frame.bytes.len();
         self.ring.push_back(frame.clone());
-        while self.ring_bytes > self.options.ring {
+        self.bound();
+        if self.file.is_some() {
+            self.pending_bytes += frame.bytes.len();
+            self.pending.push_back(frame);
+            self.write_pending();
+        }
+    }
+
+    /// Lets the oldest generations go that there is no room for.
+    fn bound(&mut self) {
+        while self.ring_bytes > self.room {
             let Some(oldest) = self.ring.front().map(|k| k.generation) else { break };
             // A generation without its keys is of no use.
             while let Some(old) = self.ring.pop_front_if(|k| k.generation == oldest) {
@@ -267,11 +283,6 @@ impl Desk {
             if oldest == self.encoder.generation() {
                 self.encoder.restart();
             }
-        }
-        if self.file.is_some() {
-            self.pending_bytes += frame.bytes.len();
-            self.pending.push_back(frame);
-            self.write_pending();
         }
     }
 
@@ -311,7 +322,7 @@ impl Desk {
     fn shed(&mut self) {
         let order = [Some(Stream::Logs), Some(Stream::Processes), Some(Stream::Services), Some(Stream::Machine), None];
         for stream in order {
-            if self.pending_bytes <= self.options.ring {
+            if self.pending_bytes <= self.room {
                 return;
             }
             let (mut bytes, mut envelopes) = (0, 0);
@@ -437,6 +448,7 @@ impl Desk {
                 evicted: self.evicted,
                 shed: self.shed,
                 error: self.error.clone(),
+                room: (self.room < self.options.ring).then_some(self.room as u64),
             };
         }
     }

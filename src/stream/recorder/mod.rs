@@ -7,6 +7,7 @@
 
 mod desk;
 mod disk;
+mod room;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -51,6 +52,8 @@ pub struct RecorderStatus {
     pub shed: u64,
     /// Why nothing reaches the disk now.
     pub error: Option<String>,
+    /// Bytes that it keeps in memory at most, where that is less than it was given: the box is short of memory.
+    pub room: Option<u64>,
 }
 
 /// How the ring goes to disk.
