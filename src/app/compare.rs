@@ -126,11 +126,18 @@ fn change(a: &Figure, b: &Figure) -> (String, Differs) {
         return (if same { String::new() } else { "changed".into() }, differs);
     };
     let by = y - x;
-    if by.abs() < b.noise {
-        return (if by == 0.0 { "same" } else { "about same" }.to_owned(), Differs::Hardly);
-    }
     // Percentages and small counts as a difference; what grows by orders as a factor.
     let small = x.abs().min(y.abs());
+    if by.abs() < b.noise {
+        // 1 ms that became 5 is nothing to worry about, and not the same.
+        let text = match unit {
+            _ if by == 0.0 => "same".to_owned(),
+            Unit::Millis if small > 0.0 && y / x >= 2.0 => format!("×{}", plain(y / x)),
+            Unit::Millis if small > 0.0 && x / y >= 2.0 => format!("÷{}", plain(x / y)),
+            _ => "about same".to_owned(),
+        };
+        return (text, Differs::Hardly);
+    }
     let text = match unit {
         Unit::Percent | Unit::Count => signed(by, *unit),
         _ if small > 0.0 && (y / x >= 1.5 || x / y >= 1.5) => {

@@ -117,6 +117,10 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
             let said = "Enter or space ticks   r runs the command   Esc back";
             text::put(buf, area.x + 1, area.y, area.width.saturating_sub(1), said, cx.theme.style(Role::KeyHint));
         }
+        Some(Overlay::Help { .. }) => {
+            let keys = [(Action::PageDown, "further"), (Action::PageUp, "up again"), (Action::Back, "back")];
+            hints(state, cx, area, buf, out, &keys);
+        }
         Some(_) => hints(state, cx, area, buf, out, &[(Action::Open, "choose"), (Action::Back, "back")]),
         None if fresh(state).is_some() => message(state, cx, area, buf),
         None => hints(state, cx, area, buf, out, wanted(state)),

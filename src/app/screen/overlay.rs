@@ -21,8 +21,8 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     let room = Rect { height: area.height.saturating_sub(1), ..area };
     match state.view.overlays.last() {
         Some(Overlay::Help { top }) => {
-            let lines = help(state);
-            list(cx, room, buf, "Keys that work here", &lines, None, *top);
+            let lines = help(state, room.width.saturating_sub(4) as usize);
+            list(cx, room, buf, "Keys, and names to type behind :", &lines, None, *top);
         }
         Some(Overlay::Detail(d)) => detail(state, cx, d, room, buf),
         Some(Overlay::Palette(p)) => {
@@ -214,7 +214,8 @@ fn mutes(state: &State) -> Vec<BoxLine> {
     lines
 }
 
-fn help(state: &State) -> Vec<BoxLine> {
+/// What a line says goes on below itself where the screen is too narrow.
+fn help(state: &State, columns: usize) -> Vec<BoxLine> {
     let mut lines = Vec::new();
     let mut group = "";
     for row in ACTIONS.iter().filter(|r| r.action != Action::EndSession || state.settings.allow_kill) {
@@ -227,14 +228,31 @@ fn help(state: &State) -> Vec<BoxLine> {
         }
         let keys: Vec<String> = state.settings.keymap.keys_of(row.action).iter().map(ToString::to_string).collect();
         let keys = if row.context == Context::Typed { format!(":{}", row.name) } else { keys.join(" ") };
-        lines.push(vec![(Role::Key, format!("  {keys:<12} ")), (Role::Text, row.sentence.to_owned())]);
+        explained(&mut lines, format!("  {keys:<12} "), row.sentence, columns);
     }
     lines.push(Vec::new());
     lines.push(vec![(Role::TitleFocused, "The filter".to_owned())]);
     for (example, meaning) in Filter::HELP {
-        lines.push(vec![(Role::Key, format!("  {example:<26} ")), (Role::Text, (*meaning).to_owned())]);
+        explained(&mut lines, format!("  {example:<26} "), meaning, columns);
     }
     lines
+}
+
+/// Lines that an explanation may take.
+const EXPLAINED: usize = 6;
+
+fn explained(lines: &mut Vec<BoxLine>, head: String, meaning: &str, columns: usize) {
+    let indent = text::width(&head);
+    // Beside a head that takes most of the screen nothing could be read.
+    let room = columns.saturating_sub(indent);
+    if room < 16 {
+        lines.push(vec![(Role::Key, head), (Role::Text, meaning.to_owned())]);
+        return;
+    }
+    for (i, part) in pieces::cut(meaning, room, EXPLAINED).0.into_iter().enumerate() {
+        let head = if i == 0 { head.clone() } else { " ".repeat(indent) };
+        lines.push(vec![(Role::Key, head), (Role::Text, part)]);
+    }
 }
 
 /// The record with its fields; below it what can be done where the cursor stands, or what came of it.
