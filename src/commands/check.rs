@@ -84,7 +84,9 @@ fn sources_of(timeline: &Timeline) -> Vec<Finding> {
     for source in timeline.sources.values() {
         let (bad, state) = match source.states.last().map(|(_, s)| s) {
             // How busy the box is now is nothing to be mended.
-            Some(SourceState::Degraded { why }) if why.contains("CPU is short") => (false, why.clone()),
+            Some(SourceState::Degraded { why }) if why.contains("CPU is short") || why.contains("CPU was short") => {
+                (false, why.clone())
+            }
             Some(SourceState::Failed { why, .. } | SourceState::Degraded { why }) => (true, mended(why)),
             Some(SourceState::Starting) => (true, format!("no answer within {} s", PATIENCE.as_secs())),
             Some(SourceState::Ended) => (false, "read to its end".into()),

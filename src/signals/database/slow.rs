@@ -61,6 +61,7 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
         r.share = (r.calls > 0 && !r.new && !r.past && all > 0.0).then(|| r.total_ms / all);
         let seconds = now.signed_secs(r.first).clamp(5.0, 60.0);
         r.rate = r.calls as f64 / seconds;
+        r.p95_of_intervals();
         if !r.durations.is_empty() {
             r.durations.sort_by(f64::total_cmp);
             let i = (r.durations.len() * 95).div_ceil(100).saturating_sub(1);
@@ -103,7 +104,10 @@ fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mu
                 }
                 row.max_ms = row.max_ms.max(d.max_ms);
                 *row.rows.get_or_insert(0) += d.rows;
-                row.p95_ms = d.p95_ms.or(row.p95_ms);
+                if !d.new {
+                    row.intervals.push((d.p95_ms.unwrap_or(d.mean_ms), d.calls));
+                    row.p95_ms = d.p95_ms.or(row.p95_ms);
+                }
                 row.first = row.first.min(interval.start);
                 row.saw(e.at, statement);
                 row.belong(statement.is_some_and(|s| carries(s, ask.request, None)), ask.span, interval);
@@ -340,6 +344,34 @@ mod tests {
         let rows = list(&h, Ts::from_secs(101), Ask::default());
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].basis, rows[0].calls, rows[0].running), (Basis::Counters, 10, 1));
+    }
+
+    #[test]
+    fn time_and_share_are_of_the_same_minute_and_only_what_is_slow_now_is_called_slow() {
+        let of = |calls, mean, p95| StatementDelta { p95_ms: Some(p95), ..delta(1, calls, mean) };
+        let at = |from: i64, to: i64, d: &StatementDelta| -> Vec<(i64, DatabaseEvent)> {
+            let two = |s| (s, interval(vec![d.clone(), delta(2, 1_000, 1.0)]));
+            (from..to).step_by(5).map(two).collect()
+        };
+        let row = |events: &[(i64, DatabaseEvent)], now| {
+            let rows = list(&history(events), Ts::from_secs(now), Ask::default());
+            rows.into_iter().find(|r| r.queryid == Some(1)).unwrap()
+        };
+        let (sick, well) = (of(100, 4_000.0, 5_000.0), of(500, 0.04, 0.05));
+        // 20 seconds after it recovered most of the minute is still that of the trouble: so is the figure beside the share.
+        let recovered = row(&[at(100, 130, &sick), at(130, 150, &well)].concat(), 149);
+        assert!(recovered.share.unwrap() > 0.9 && recovered.typical_ms() == 5_000.0 && recovered.is_p95());
+        assert!(!recovered.is_slow() && recovered.present_ms() < 1.0, "{}", recovered.present_ms());
+        // Few calls took nearly all the time: the mean says so, the percentile does not.
+        let few = row(&[at(100, 105, &of(20, 4_000.0, 5_000.0)), at(105, 150, &well)].concat(), 149);
+        assert_eq!(few.p95_ms, Some(0.05));
+        assert!(!few.is_p95() && few.typical_ms() == few.mean_ms().unwrap() && few.typical_ms() > 10.0);
+        // When it becomes slow that is told at once.
+        let onset = row(&[at(100, 145, &well), at(145, 150, &of(20, 4_000.0, 5_000.0))].concat(), 149);
+        assert!(onset.typical_ms() == 5_000.0 && onset.is_p95());
+        // After that minute nothing of it is left.
+        let later = row(&[at(100, 130, &sick), at(130, 195, &well)].concat(), 194);
+        assert!(later.share.unwrap() < 0.1 && later.typical_ms() == 0.05);
     }
 
     #[test]

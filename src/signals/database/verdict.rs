@@ -259,7 +259,7 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
         return Some(waits_for(holder));
     }
     // What takes most of the time need not be slow by itself to keep a pool busy.
-    let most = |r: &&SlowRow| !r.past && r.typical_ms() >= BUSY.0 && r.share.is_some_and(|s| s >= BUSY.1);
+    let most = |r: &&SlowRow| !r.past && r.present_ms() >= BUSY.0 && r.share.is_some_and(|s| s >= BUSY.1);
     let slow = now.slow.iter().find(|r| r.is_slow()).or_else(|| now.slow.iter().find(most));
     let Some(look) = look else {
         return slow.map(slow_text);
@@ -404,10 +404,10 @@ pub fn leaks(look: &Look) -> impl Iterator<Item = &super::history::Seen> {
 
 fn slow_text(row: &SlowRow) -> String {
     // The figure stands first: the end of a long line is cut.
-    let what = match (row.oldest_ms as f64 >= row.typical_ms(), row.p95_ms) {
-        (true, _) if row.running > 0 => "and running",
-        (_, Some(_)) => "p95",
-        _ => "mean",
+    let what = match () {
+        () if row.running > 0 && row.oldest_ms as f64 >= row.typical_ms() => "and running",
+        () if row.is_p95() => "p95",
+        () => "mean",
     };
     let from = row.baseline_ms.filter(|_| row.worse()).map(|b| format!(" ↑ from {}", millis(b))).unwrap_or_default();
     let title: String = row.title().chars().take(60).collect();

@@ -267,10 +267,30 @@ pub struct ProcessTable {
     pub zombies: u32,
     /// Milliseconds since the look before: what CPU percentages are a share of.
     pub interval_ms: u32,
-    /// At most thirty rows, busiest first, then by PID.
+    /// At most thirty rows: busiest first, then biggest, then by PID.
     pub rows: Vec<ProcessRow>,
-    /// Use by unit or container over all processes, at most twelve, busiest first; empty where there is none.
+    /// Use by unit or container over all processes, at most twelve, in the same order; empty where there is none.
     pub units: Vec<UnitUse>,
+}
+
+impl ProcessTable {
+    /// In the order in which they are shown.
+    pub fn sort_by_use(&mut self) {
+        self.rows.sort_by(|a, b| {
+            let cpu = |r: &ProcessRow| r.cpu_pct_of_one_core.unwrap_or(0.0);
+            cpu(b).total_cmp(&cpu(a)).then(b.rss_bytes.cmp(&a.rss_bytes)).then(a.pid.cmp(&b.pid))
+        });
+        self.units.sort_by(|a, b| {
+            let cpu = b.cpu_pct_of_one_core.total_cmp(&a.cpu_pct_of_one_core);
+            cpu.then(b.rss_bytes.cmp(&a.rss_bytes)).then_with(|| a.unit.cmp(&b.unit))
+        });
+    }
+
+    /// In the order that changes least from one table to the next: processes by PID, units by name.
+    pub fn sort_by_name(&mut self) {
+        self.rows.sort_by_key(|r| r.pid);
+        self.units.sort_by(|a, b| a.unit.cmp(&b.unit));
+    }
 }
 
 /// One process.

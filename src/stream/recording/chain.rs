@@ -1,7 +1,7 @@
 //! Codec 1: envelopes of one subject in frames that build on one another.
 //!
-//! Within a *generation*, at most a minute and about a megabyte of text, all frames of a stream are pieces of one
-//! zstd frame, each flushed: what was said before is not said again, so a sample costs what has changed of it. The first
+//! Within a *generation*, at most a minute and about a megabyte of text in one stream, all frames of a stream are pieces of
+//! one zstd frame, each flushed: what was said before is not said again, so a sample costs what has changed of it. The first
 //! piece is a *key* and needs nothing; each other one names the checksum of the frame it builds on. A frame that is lost
 //! costs the rest of its generation in its own stream, and nothing else. Events that must stand for themselves (who
 //! speaks, deploys, notes, kills) stay in codec 0.
@@ -23,6 +23,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use zstd::zstd_safe::{CParameter, Strategy};
+
 use super::summary::summary;
 use super::writer::encode;
 use super::{HEADER, MAX_PAYLOAD, encode_events, frame_type};
@@ -30,12 +32,23 @@ use crate::signals::host::event::HostEvent;
 use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
 
-/// Longest generation, in observed time and in bytes of text.
+/// Longest generation, in observed time and in bytes of text of one stream: that is what has to be decoded to read its last.
 pub const GENERATION: (Duration, usize) = (Duration::from_secs(60), 1 << 20);
 /// Head of a payload of codec 1.
 const HEAD: usize = 12;
-/// How hard is compressed.
+/// How hard is compressed: log lines quickly, there may be thousands a second.
 const LEVEL: i32 = 1;
+/// Samples are few and small, and their figures stand between names that repeat: here it pays to look for the longest
+/// repetition. A level that does so takes megabytes for tables of a stream that has some 200 kB a minute.
+const SEARCHED: [CParameter; 7] = [
+    CParameter::WindowLog(19),
+    CParameter::HashLog(15),
+    CParameter::ChainLog(15),
+    CParameter::SearchLog(6),
+    CParameter::MinMatch(6),
+    CParameter::TargetLength(16),
+    CParameter::Strategy(Strategy::ZSTD_lazy2),
+];
 
 /// What frames of codec 1 are about.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +105,8 @@ pub struct Encoded {
 struct Writing {
     piece: Option<zstd::stream::write::Encoder<'static, Vec<u8>>>,
     link: u32,
+    /// Bytes of text in it.
+    text: usize,
 }
 
 /// Writes frames of codec 1.
@@ -99,7 +114,6 @@ struct Writing {
 pub struct Encoder {
     generation: u64,
     began: Option<Ts>,
-    text: usize,
     streams: [Writing; 4],
 }
 
@@ -108,10 +122,7 @@ impl Encoder {
     pub fn restart(&mut self) {
         self.generation += 1;
         self.began = None;
-        self.text = 0;
-        for s in &mut self.streams {
-            (s.piece, s.link) = (None, 0);
-        }
+        self.streams = Default::default();
     }
 
     /// The generation that the next frames belong to, unless it has come to its end.
@@ -122,11 +133,10 @@ impl Encoder {
     /// Frames of `envelopes`, in an order in which they can be read: what declares comes before what is declared.
     pub fn events(&mut self, envelopes: &[Envelope]) -> Vec<Encoded> {
         let Some(at) = envelopes.first().map(|e| e.observed) else { return Vec::new() };
+        let full = self.streams.iter().any(|s| s.text >= GENERATION.1);
         match self.began {
             // A step of the clock ends it, too.
-            Some(b) if at.since(b) >= GENERATION.0 || b.since(at) >= GENERATION.0 || self.text >= GENERATION.1 => {
-                self.restart();
-            }
+            Some(b) if at.since(b) >= GENERATION.0 || b.since(at) >= GENERATION.0 || full => self.restart(),
             _ => {}
         }
         self.began.get_or_insert(at);
@@ -163,15 +173,15 @@ impl Encoder {
     }
 
     fn piece(&mut self, stream: Stream, envelopes: &[&Envelope]) -> Encoded {
-        let text = serde_json::to_vec(envelopes).unwrap_or_default();
-        self.text += text.len();
+        let text = text(stream, envelopes);
         let w = &mut self.streams[stream as usize];
+        w.text += text.len();
         let made = (|| -> io::Result<Vec<u8>> {
             let mut piece = match w.piece.take() {
                 Some(piece) => piece,
                 None => {
                     w.link = 0;
-                    zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?
+                    encoder(stream)?
                 }
             };
             piece.write_all(&text)?;
@@ -204,6 +214,29 @@ impl Encoder {
         };
         Encoded { bytes, stream: Some(stream), generation: self.generation, envelopes: count }
     }
+}
+
+/// The text of a piece. Process tables stand by PID in it: in the order of what they use, which is another one each time,
+/// a row is as new as its place.
+fn text(stream: Stream, envelopes: &[&Envelope]) -> Vec<u8> {
+    if stream != Stream::Processes {
+        return serde_json::to_vec(envelopes).unwrap_or_default();
+    }
+    let mut sorted: Vec<Envelope> = envelopes.iter().map(|e| (*e).clone()).collect();
+    for e in &mut sorted {
+        if let Event::Host(HostEvent::Processes(table)) = &mut e.event {
+            table.sort_by_name();
+        }
+    }
+    serde_json::to_vec(&sorted).unwrap_or_default()
+}
+
+fn encoder(stream: Stream) -> io::Result<zstd::stream::write::Encoder<'static, Vec<u8>>> {
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL)?;
+    if stream != Stream::Logs {
+        SEARCHED.iter().try_for_each(|p| encoder.set_parameter(*p))?;
+    }
+    Ok(encoder)
 }
 
 /// The checksum in a frame's header.

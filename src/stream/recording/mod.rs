@@ -122,7 +122,9 @@ pub enum RecordingError {
 
 #[cfg(test)]
 mod tests {
+    use super::chain::Piece;
     use super::*;
+    use crate::signals::host::event::{HostEvent, ProcessRow, ProcessTable, UnitUse};
     use crate::signals::{Envelope, Event};
     use crate::timeline::source::Declaration;
     use crate::timeline::{OriginId, SourceId, SourceState, Ts};
@@ -178,6 +180,37 @@ mod tests {
         let mut bytes = recording(2);
         bytes.extend(recording(1));
         assert_eq!(read(&bytes).0, [1, 2, 3, 4, 1, 2]);
+    }
+
+    #[test]
+    fn a_process_table_stands_by_pid_in_the_file_and_is_read_busiest_first() {
+        let row =
+            |pid, cpu, rss_bytes| ProcessRow { pid, cpu_pct_of_one_core: cpu, rss_bytes, ..ProcessRow::default() };
+        let unit = |unit: &str, cpu| UnitUse { unit: unit.into(), cpu_pct_of_one_core: cpu, ..UnitUse::default() };
+        let table = ProcessTable {
+            rows: vec![
+                row(40, Some(9.5), 1),
+                row(7, Some(2.0), 8),
+                row(21, None, 5),
+                row(30, Some(0.0), 5),
+                row(2, None, 4),
+            ],
+            units: vec![unit("b.service", 3.0), unit("a.service", 1.0)],
+            ..ProcessTable::default()
+        };
+        let event = Event::Host(HostEvent::Processes(Box::new(table)));
+        let told = Envelope { event, ..envelope(1) };
+        let frame = Encoder::default().events(std::slice::from_ref(&told)).remove(0).bytes;
+        let Piece::Text(text) = Decoder::default().piece(&frame[HEADER..], 1) else {
+            panic!("a key needs no other frame")
+        };
+        let text = String::from_utf8(text).expect("JSON");
+        let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what} in {text}"));
+        let places =
+            ["\"pid\":2,", "\"pid\":7,", "\"pid\":21,", "\"pid\":30,", "\"pid\":40,", "a.service", "b.service"];
+        assert!(places.map(place).is_sorted(), "{text}");
+        let read = Reader::new(&frame[..]).next_frame().expect("memory cannot fail");
+        assert_eq!(read, Some(Frame::Events(vec![told])));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::chain::{Decoder, Piece, Stream, generation_of};
 use super::{ClockStep, Gap, HEADER, MAX_PAYLOAD, SYNC, Segment, frame_type};
-use crate::signals::Envelope;
+use crate::signals::host::event::HostEvent;
+use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
 
 /// One frame that could be read.
@@ -87,6 +88,15 @@ enum Decoded {
     Unknown,
 }
 
+/// Process tables stand by PID in frames; everything else expects the busiest first.
+fn in_order(envelopes: &mut [Envelope]) {
+    for e in envelopes {
+        if let Event::Host(HostEvent::Processes(table)) = &mut e.event {
+            table.sort_by_use();
+        }
+    }
+}
+
 impl Decoded {
     /// Codec 0.
     fn plain(kind: u8, payload: &[u8], wanted: Option<fn(&str) -> bool>) -> Decoded {
@@ -112,8 +122,9 @@ impl Decoded {
     fn envelopes(json: &[u8], wanted: Option<fn(&str) -> bool>) -> Decoded {
         // Nearly always all of it is known: then it is gone through once.
         if wanted.is_none()
-            && let Ok(all) = serde_json::from_slice::<Vec<Envelope>>(json)
+            && let Ok(mut all) = serde_json::from_slice::<Vec<Envelope>>(json)
         {
+            in_order(&mut all);
             return Decoded::Frame(Frame::Events(all), 0);
         }
         let Ok(mut raw) = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(json) else {
@@ -123,7 +134,8 @@ impl Decoded {
             raw.retain(|r| wanted(r.get()));
         }
         let all = raw.len();
-        let good: Vec<Envelope> = raw.into_iter().filter_map(|r| serde_json::from_str(r.get()).ok()).collect();
+        let mut good: Vec<Envelope> = raw.into_iter().filter_map(|r| serde_json::from_str(r.get()).ok()).collect();
+        in_order(&mut good);
         let unknown = (all - good.len()) as u64;
         Decoded::Frame(Frame::Events(good), unknown)
     }

@@ -53,7 +53,8 @@ pub struct SlowRow {
     pub total_ms: f64,
     /// Calls in a second.
     pub rate: f64,
-    /// The 95th percentile in milliseconds: exact from lines, an estimate from counters.
+    /// The 95th percentile of the minute in milliseconds: exact from lines, an estimate from counters, and not below that
+    /// of their last interval.
     pub p95_ms: Option<f64>,
     /// The longest, in milliseconds: of the minute from lines, since the counters began from counters.
     pub max_ms: f64,
@@ -92,6 +93,8 @@ pub struct SlowRow {
     pub(super) rank: (bool, f64),
     pub(super) first: Ts,
     pub(super) durations: Vec<f64>,
+    /// Of each interval of the counters: what nearly all of its calls stayed below, and how many they were.
+    pub(super) intervals: Vec<(f64, u64)>,
 }
 
 impl SlowRow {
@@ -125,6 +128,7 @@ impl SlowRow {
             rank: (false, 0.0),
             first: Ts::MAX,
             durations: Vec::new(),
+            intervals: Vec::new(),
         }
     }
 
@@ -135,12 +139,31 @@ impl SlowRow {
 
     /// The figure to show first: how long it takes, or has been taking when that is longer.
     pub fn typical_ms(&self) -> f64 {
-        let ended = self.p95_ms.or_else(|| self.mean_ms()).unwrap_or(0.0);
+        let ended = self.p95_ms.unwrap_or(0.0).max(self.mean_ms().unwrap_or(0.0));
         ended.max(self.oldest_ms as f64)
     }
 
+    /// Whether that figure is the 95th percentile. A few calls that took nearly all the time leave it below the mean.
+    pub fn is_p95(&self) -> bool {
+        self.p95_ms.is_some_and(|p| p >= self.typical_ms())
+    }
+
+    /// The 95th percentile of calls in several intervals: below it stay the intervals in which 95 % of the calls were. So
+    /// it is of the same minute as the share beside it. What it is by now counts at once when it is more.
+    pub(super) fn p95_of_intervals(&mut self) {
+        let Some(last) = self.p95_ms else { return };
+        self.intervals.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let all: u64 = self.intervals.iter().map(|(_, calls)| calls).sum();
+        let mut below = 0;
+        let of_minute = self.intervals.iter().find(|(_, calls)| {
+            below += calls;
+            below as f64 >= all as f64 * 0.95
+        });
+        self.p95_ms = Some(of_minute.map_or(last, |(ms, _)| ms.max(last)));
+    }
+
     /// How long it takes now, as far as calls ended in the last seconds: what a minute is the worse for may be over.
-    fn present_ms(&self) -> f64 {
+    pub fn present_ms(&self) -> f64 {
         match self.lately {
             (0, _) => self.typical_ms(),
             (n, ms) => self.typical_ms().min((ms / n as f64).max(self.oldest_ms as f64)),

@@ -74,13 +74,24 @@ pub fn difference(before: &HashMap<Key, Counters>, now: &HashMap<Key, Counters>,
     }
     for d in &mut deltas {
         d.share = if d.new || s.total_ms <= 0.0 { 0.0 } else { d.total_ms / s.total_ms };
+        for value in [&mut d.total_ms, &mut d.mean_ms, &mut d.stddev_ms, &mut d.max_ms, &mut d.share] {
+            *value = rounded(*value);
+        }
+        d.p95_ms = d.p95_ms.map(rounded);
     }
+    s.total_ms = rounded(s.total_ms);
     deltas.sort_by(|a, b| {
         (a.new, b.total_ms, a.queryid).partial_cmp(&(b.new, a.total_ms, b.queryid)).unwrap_or(std::cmp::Ordering::Equal)
     });
     deltas.truncate(STATEMENTS);
     s.deltas = deltas;
     s
+}
+
+/// To a tenth of a microsecond, and shares to a hundredth of a percent. The digits behind that are those of subtracting large
+/// counters; they would take half of a recording.
+fn rounded(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 /// The 95th percentile of a log-normal with this mean and deviation. Only for 20 calls or more and a deviation of at
@@ -114,7 +125,7 @@ mod tests {
         let s = difference(&HashMap::from([(key, of(&calm))]), &HashMap::from([(key, of(&all))]), true);
         let d = &s.deltas[0];
         assert_eq!((d.calls, d.rows), (4, 4));
-        assert!((d.mean_ms - 190.0).abs() < 1e-6 && (d.stddev_ms - of(&sick).stddev).abs() < 1e-6, "{d:?}");
+        assert!((d.mean_ms - 190.0).abs() < 1e-6 && (d.stddev_ms - of(&sick).stddev).abs() < 1e-4, "{d:?}");
         assert!((d.share - 1.0).abs() < 1e-9);
     }
 
@@ -123,6 +134,16 @@ mod tests {
         let key = (1, 1, 7, true);
         let s = difference(&HashMap::from([(key, of(&[5.0; 50]))]), &HashMap::from([(key, of(&[5.0; 3]))]), true);
         assert!(s.reset && s.deltas.is_empty());
+    }
+
+    #[test]
+    fn figures_end_where_the_clock_of_a_server_does() {
+        let mut before = of(&[0.1; 3_000]);
+        before.total = 300.0 + 1.0 / 3.0;
+        let now = Counters { calls: 3_600, total: before.total + 14.304_928, mean: 0.0874, ..before };
+        let s = difference(&HashMap::from([((1, 1, 7, true), before)]), &HashMap::from([((1, 1, 7, true), now)]), true);
+        let d = &s.deltas[0];
+        assert_eq!((s.total_ms, d.total_ms, d.mean_ms, d.share), (14.3049, 14.3049, 0.0238, 1.0));
     }
 
     #[test]

@@ -92,8 +92,10 @@ pub fn figures(roots: &Roots, out: &Out, stopped: &Stopped) -> Result<(), Source
         let seconds = began.duration_since(sampled).as_secs_f64();
         sampled = began;
         let mut psi_cpu = 0.0;
+        let mut pace = None;
         if let Some(sample) = sampler.look(seconds).map_err(SourceError::retry)? {
             psi_cpu = sample.pressure.map_or(0.0, |p| p.cpu_some_pct);
+            pace = throttle.sampled(psi_cpu, sample.pressure.and_then(|p| p.since_last).map(|s| s.cpu_some_pct));
             for kill in oom.look(sample.oom_kills_since_boot, boot_s) {
                 say(out, HostEvent::OomKill(kill));
             }
@@ -104,12 +106,12 @@ pub fn figures(roots: &Roots, out: &Out, stopped: &Stopped) -> Result<(), Source
                 processes.look(began.duration_since(listed).as_secs_f64(), boot_s).map_err(SourceError::retry)?;
             listed = began;
             say(out, HostEvent::Processes(Box::new(table)));
-            if let Some(why) = throttle.after(began.elapsed(), psi_cpu) {
-                let state = if why.is_empty() { SourceState::Ok } else { SourceState::Degraded { why } };
-                out.state_blocking(state);
-            }
+            pace = throttle.after(began.elapsed(), psi_cpu).or(pace);
             // A little early, so that a tick that comes a moment too soon is not one too late.
             next_list = began + Duration::from_secs(u64::from(throttle.seconds())) - Duration::from_millis(100);
+        }
+        if let Some(why) = pace {
+            out.state_blocking(if why.is_empty() { SourceState::Ok } else { SourceState::Degraded { why } });
         }
         longest = longest.max(began.elapsed().as_secs_f64() * 1000.0);
         if began.duration_since(weighed) >= Duration::from_secs(5) {

@@ -39,12 +39,12 @@ pub(super) fn slow(r: &SlowRow, index: usize, named: bool, cx: &PaneCx) -> Row {
     let ms = r.typical_ms();
     let role = match () {
         _ if r.past => Role::Dim,
-        _ if ms >= 5_000.0 || r.worse() => Role::Bad,
-        _ if ms >= 1_000.0 => Role::Warn,
+        _ if r.present_ms() >= 5_000.0 || r.worse() => Role::Bad,
+        _ if r.present_ms() >= 1_000.0 => Role::Warn,
         _ => Role::Text,
     };
     // An estimate says that it is one.
-    let guess = if r.basis == Basis::Counters && r.p95_ms.is_some() && r.oldest_ms as f64 <= ms { "~" } else { "" };
+    let guess = if r.basis == Basis::Counters && r.is_p95() { "~" } else { "" };
     let rate = match (r.calls, r.running) {
         _ if r.past && cx.now.since(r.at).as_secs() < 60 => format!("{} s ago", cx.now.since(r.at).as_secs()),
         _ if r.past => format!("{} m ago", cx.now.since(r.at).as_secs() / 60),
