@@ -64,23 +64,38 @@ impl Words {
         let (a, rest) = text.split_at(part);
         let (b, rest) = rest.split_at(part);
         let (c, d) = rest.split_at(part);
-        let mut at = [self.start; LANES];
+        // Four names and no array: in memory they would wait for each other.
+        let (mut p, mut q, mut r, mut s) = (self.start, self.start, self.start, self.start);
         for (i, (((a, b), c), d)) in a.iter().zip(b).zip(c).zip(d).enumerate() {
-            for (at, byte) in at.iter_mut().zip([a, b, c, d]) {
-                *at = self.dfa.next_state(Anchored::No, *at, *byte);
-            }
-            if at.iter().any(|at| self.dfa.is_special(*at))
-                && at.iter().enumerate().any(|(lane, at)| self.told(*at, lane * part + i + 1, enough))
-            {
+            p = self.dfa.next_state(Anchored::No, p, *a);
+            q = self.dfa.next_state(Anchored::No, q, *b);
+            r = self.dfa.next_state(Anchored::No, r, *c);
+            s = self.dfa.next_state(Anchored::No, s, *d);
+            let special =
+                self.dfa.is_special(p) | self.dfa.is_special(q) | self.dfa.is_special(r) | self.dfa.is_special(s);
+            if special && self.told_by_one([p, q, r, s], part, i + 1, enough) {
                 return true;
             }
         }
         // Each part goes on into the next one, as far as a word that begins in it may reach; the last to the end.
-        at.iter().enumerate().any(|(lane, at)| {
+        [p, q, r, s].into_iter().enumerate().any(|(lane, at)| {
             let end = (lane + 1) * part;
             let upto = if lane + 1 == LANES { text.len() } else { end + self.longest };
-            self.run(*at, &text[..upto], end, enough)
+            self.run(at, &text[..upto], end, enough)
         })
+    }
+
+    /// Tells the words that end where the lanes stand: `done` bytes into their parts.
+    #[cold]
+    #[inline(never)]
+    fn told_by_one(
+        &self,
+        lanes: [StateID; LANES],
+        part: usize,
+        done: usize,
+        enough: &mut impl FnMut(usize, usize) -> bool,
+    ) -> bool {
+        lanes.into_iter().enumerate().any(|(lane, at)| self.told(at, lane * part + done, enough))
     }
 
     /// Goes on through `text` from `from` on; whether it was enough.
@@ -92,7 +107,6 @@ impl Words {
     }
 
     /// Tells the words that end here, until it is enough.
-    #[cold]
     fn told(&self, at: StateID, end: usize, enough: &mut impl FnMut(usize, usize) -> bool) -> bool {
         self.dfa.is_match(at)
             && (0..self.dfa.match_len(at)).any(|i| enough(self.dfa.match_pattern(at, i).as_usize(), end))

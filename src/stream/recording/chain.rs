@@ -27,6 +27,7 @@ use super::summary::summary;
 use super::writer::encode;
 use super::{HEADER, MAX_PAYLOAD, encode_events, frame_type};
 use crate::signals::host::event::HostEvent;
+use crate::signals::source::weight;
 use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
 
@@ -146,7 +147,7 @@ impl Encoder {
             let mut piece: Vec<&Envelope> = Vec::new();
             let mut size = 0;
             for e in part {
-                let weight = crate::signals::source::weight(&e.event);
+                let weight = weight(&e.event);
                 if size + weight > MAX_PAYLOAD / 16 && !piece.is_empty() {
                     out.push(self.piece(stream, &piece));
                     piece.clear();
@@ -163,7 +164,12 @@ impl Encoder {
     }
 
     fn piece(&mut self, stream: Stream, envelopes: &[&Envelope]) -> Encoded {
-        let text = serde_json::to_vec(envelopes).unwrap_or_default();
+        // At once as much room as lines take whose quotes are escaped: half a second of a flood is half a megabyte.
+        let size: usize = envelopes.iter().map(|e| weight(&e.event)).sum();
+        let mut text = Vec::with_capacity(size + size / 4);
+        if serde_json::to_writer(&mut text, envelopes).is_err() {
+            text.clear();
+        }
         self.text += text.len();
         let w = &mut self.streams[stream as usize];
         let made = (|| -> io::Result<Vec<u8>> {
