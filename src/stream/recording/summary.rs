@@ -37,7 +37,11 @@ type Sums = (u32, u32);
 /// Of an ID in any spelling; `bare` is for its bytes, and is used again and again.
 fn sums(id: &str, bare: &mut Vec<u8>) -> Sums {
     bare.clear();
-    bare.extend(id.bytes().filter(|b| *b != b'-').map(|b| b.to_ascii_lowercase()));
+    bare.extend_from_slice(id.as_bytes());
+    if id.contains('-') {
+        bare.retain(|b| *b != b'-');
+    }
+    bare.make_ascii_lowercase();
     let h = crc32c::crc32c(bare);
     bare.reverse();
     (h, crc32c::crc32c(bare))

@@ -20,6 +20,8 @@ pub const BATCH: Duration = Duration::from_millis(50);
 /// The same in a flood, of so many lines a second: nobody reads along there, and each look wakes everybody behind it.
 const FLOOD_BATCH: Duration = Duration::from_millis(150);
 const FLOOD: u64 = 2_000;
+/// After a look at which so many lines came the next one waits for no hint: more will have come.
+const MANY: u64 = 10;
 
 /// Number of the first generation: those below are for rotated files, which are older and may be taken in later.
 const FIRST: u32 = 1_000;
@@ -106,6 +108,9 @@ pub fn follow(
             said = Some(polled);
         }
         std::thread::sleep(batch);
+        if lines >= MANY {
+            continue;
+        }
         if hinted {
             // A watcher that is gone would answer at once for ever.
             match hints.recv_timeout(POLL - batch) {
