@@ -99,7 +99,9 @@ impl Loop {
         let mut held: Option<Instant> = None;
         let mut marks = std::env::var("TERM").is_ok_and(|term| marks_pastes(&term));
         loop {
-            self.ask_for_rows();
+            if pace.is_near(Instant::now(), self.is_playing()) {
+                self.ask_for_rows();
+            }
             if let Some(past) = &self.past
                 && let Some(ask) = self.state.want_window()
             {

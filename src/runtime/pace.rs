@@ -24,6 +24,9 @@ const SAVED: f64 = 14_000.0;
 const OWED: f64 = -5_000.0;
 /// The first frames follow each other as frames for keys do: the first one is empty, the next has the newest lines.
 const FIRST: u8 = 3;
+/// What a frame shows is asked for so long before it is due: answers take some milliseconds, and what is asked for earlier
+/// is out of date by then.
+const LEAD: Duration = Duration::from_millis(20);
 /// What comes so soon after a key is taken for its answer.
 const ANSWER: Duration = Duration::from_millis(300);
 
@@ -88,10 +91,18 @@ impl Pace {
     /// How long until the next frame; `None` when none is due, or the last one is still on its way (`busy`). A replay
     /// that plays is looked at: it owes nothing.
     pub fn due(&self, now: Instant, busy: bool, playing: bool) -> Option<Duration> {
-        if !self.dirty || busy {
-            return None;
-        }
-        let Some(last) = self.last else { return Some(Duration::ZERO) };
+        (self.dirty && !busy).then(|| self.earliest(now, playing))
+    }
+
+    /// Whether what the next frame shows is to be asked for now: at once after a key, else right before the frame. In a
+    /// flood more comes than there are frames.
+    pub fn is_near(&self, now: Instant, playing: bool) -> bool {
+        self.from_key || self.earliest(now, playing) <= LEAD
+    }
+
+    /// How long until a frame may be drawn, if there is anything to draw.
+    fn earliest(&self, now: Instant, playing: bool) -> Duration {
+        let Some(last) = self.last else { return Duration::ZERO };
         let gap = match (self.from_key, self.slow) {
             (_, slow) if self.pressed || self.frames < FIRST && !slow => KEY_FRAME,
             (true, _) => ANSWER_FRAME,
@@ -100,14 +111,16 @@ impl Pace {
         };
         let wait = gap.saturating_sub(now.saturating_duration_since(last));
         if self.from_key || playing {
-            return Some(wait);
+            return wait;
         }
-        Some(wait.max(Duration::from_secs_f64((-self.allowance(now) / BYTES_A_SECOND).max(0.0))))
+        wait.max(Duration::from_secs_f64((-self.allowance(now) / BYTES_A_SECOND).max(0.0)))
     }
 
-    /// How long the loop may sleep: to the next frame, else to the next second of the clock.
+    /// How long the loop may sleep: until what the next frame shows is to be asked for, to that frame, else to the next
+    /// second of the clock.
     pub fn wait(&self, now: Instant, clock: Ts, busy: bool, playing: bool) -> Duration {
         if let Some(due) = self.due(now, busy, playing) {
+            let due = if due > LEAD { due - LEAD } else { due };
             return due.max(Duration::from_millis(1));
         }
         if playing {
@@ -190,6 +203,28 @@ mod tests {
         }
         pace.data(now);
         assert!(pace.due(now, false, false).unwrap() >= DATA_FRAME);
+    }
+
+    #[test]
+    fn rows_are_asked_for_right_before_a_frame_and_at_once_where_one_may_be_drawn() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        assert!(pace.is_near(now, false), "nothing was drawn yet");
+        for _ in 0..9 {
+            pace.drawn(now, 2_000);
+        }
+        pace.data(now);
+        let due = pace.due(now, false, false).unwrap();
+        assert!(due > Duration::from_millis(500) && !pace.is_near(now, false), "owed: {due:?}");
+        let wait = pace.wait(now, Ts(0), false, false);
+        assert_eq!(wait, due - LEAD);
+        let asked = now + wait + Duration::from_millis(1);
+        assert!(pace.is_near(asked, false) && !pace.due(asked, false, false).unwrap().is_zero());
+        assert!(pace.wait(asked, Ts(0), false, false) < LEAD);
+        assert!(pace.is_near(now + DATA_FRAME, true), "a replay that plays owes nothing");
+        pace.key(now);
+        assert!(pace.is_near(now, false));
+        let later = now + Duration::from_secs(4);
+        assert!(pace.is_near(later, false));
     }
 
     #[test]

@@ -127,7 +127,8 @@ impl Terminal {
                 self.cursor = cursor;
             }
         }
-        self.shown.clone_from(next);
+        // They are of one size by now: in place, not all of it anew.
+        self.shown.content.clone_from_slice(&next.content);
         if bytes.len() == before {
             return Ok(0);
         }

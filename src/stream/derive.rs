@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, Input};
+use aho_corasick::Input;
 use compact_str::CompactString;
 use jiff::tz::TimeZone;
 
@@ -13,6 +13,7 @@ use crate::signals::database::event::{DatabaseEvent, LineRef};
 use crate::signals::database::extract::{self, About, Hint, NEEDLES, Wrote};
 use crate::signals::logs::event::{LogAppended, LogEvent};
 use crate::signals::logs::formats;
+use crate::timeline::words::Words;
 use crate::timeline::{SourceId, Ts};
 
 /// Events out of one batch; what is beyond is counted.
@@ -26,7 +27,7 @@ const ROLLED_BACK: &[u8] = b"WE ROLL BACK TRANSACTION";
 
 /// The search, built once, and what it waits for.
 pub struct Derive {
-    needles: Option<AhoCorasick>,
+    needles: Option<Words>,
     /// Accounts of deadlocks whose end has not come yet: they are written line by line.
     open: BTreeMap<SourceId, Open>,
 }
@@ -48,10 +49,7 @@ impl Default for Derive {
 impl Derive {
     /// Builds the search.
     pub fn new() -> Derive {
-        let patterns = NEEDLES.iter().map(|(n, _)| n);
-        // There are few needles, and everything is searched for them: the automaton that is largest and fastest.
-        let needles = AhoCorasickBuilder::new().kind(Some(AhoCorasickKind::DFA)).build(patterns).ok();
-        Derive { needles, open: BTreeMap::new() }
+        Derive { needles: Words::new(NEEDLES.iter().map(|(n, _)| *n), false), open: BTreeMap::new() }
     }
 
     /// The events that a batch of `source` tells; those of a seed are of before the start. One without bytes tells nothing.
@@ -86,7 +84,8 @@ impl Derive {
         bytes: &[u8],
         span: Option<(Ts, Ts)>,
     ) -> Vec<Event> {
-        let Some(needles) = &self.needles else { return Vec::new() };
+        // Nearly always there is none.
+        let Some(needles) = self.needles.as_ref().filter(|needles| needles.any(bytes)) else { return Vec::new() };
         let format = formats::by_name(&batch.format).unwrap_or(formats::FORMATS[formats::FORMATS.len() - 1]);
         let near = span.map_or(Ts::default(), |(_, last)| last);
         let cx = formats::Context { zone: TimeZone::UTC, near };
@@ -95,7 +94,7 @@ impl Derive {
         // Everything before `done` has been read; `line` is where the line of the last hit begins.
         let (mut done, mut next, mut line, mut tries) = (0, 0, usize::MAX, 0);
         // What belongs to a record that was read is not searched again.
-        while let Some(hit) = needles.find(Input::new(bytes).range(next.max(done)..)) {
+        while let Some(hit) = needles.find(&Input::new(bytes).range(next.max(done)..)) {
             next = hit.end();
             // `Transactions deadlock detected, dumping detailed information` is MySQL's; the rest of it is a page.
             let dump = bytes[hit.end()..].starts_with(b", dumping");

@@ -17,6 +17,7 @@ pub mod severity;
 pub mod source;
 pub mod time;
 pub mod time_text;
+pub mod words;
 
 pub use envelope::{Envelope, OriginId, Seq};
 pub use filter::{Filter, Record};

@@ -64,15 +64,22 @@ pub fn mask(text: &str) -> Cow<'_, str> {
 /// The bytes with their secrets masked; `None` where there are none. As long as they were, since rows are known by their
 /// offset. What is not UTF-8 stays, what stands between is looked through.
 pub fn mask_bytes(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut changed = false;
-    for chunk in bytes.utf8_chunks() {
-        let text = mask(chunk.valid());
-        changed |= matches!(text, Cow::Owned(_));
-        out.extend_from_slice(text.as_bytes());
-        out.extend_from_slice(chunk.invalid());
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return match mask(text) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => Some(masked.into_bytes()),
+        };
     }
-    changed.then_some(out)
+    let mut out: Option<Vec<u8>> = None;
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        if let Cow::Owned(text) = mask(chunk.valid()) {
+            let out = out.get_or_insert_with(|| bytes.to_vec());
+            out[at..at + text.len()].copy_from_slice(text.as_bytes());
+        }
+        at += chunk.valid().len() + chunk.invalid().len();
+    }
+    out
 }
 
 /// Where secrets are, by start; they may overlap.
@@ -80,9 +87,7 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
     let mut secrets: Vec<Range<usize>> = Vec::new();
     let mut wanted = 0u64;
     if let Some(triggers) = TRIGGERS.as_ref() {
-        for m in triggers.find_overlapping_iter(text) {
-            wanted |= rules::of_trigger(m.pattern().as_usize());
-        }
+        triggers.each(text.as_bytes(), |word, _| wanted |= rules::of_trigger(word));
     }
     rules::apply(text, wanted, &mut secrets);
     cards::find(text.as_bytes(), &mut secrets);

@@ -12,7 +12,7 @@ use std::fmt;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
-pub use find::{Found, best_id, find_ids, is_id_key};
+pub use find::{Found, best_id, each_id, find_ids, is_id_key};
 pub use spelling::IdMatcher;
 
 /// One request's ID as it was found or typed, without surrounding punctuation.

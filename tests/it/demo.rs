@@ -63,8 +63,10 @@ async fn the_recording_of_a_headless_demo_shows_the_deploy_the_full_pool_the_slo
 
     // The slow statement, which the service's own log told of, under a request's ID.
     let slow: Vec<&Value> = db.iter().filter(|e| e["kind"] == "slow_statement").collect();
-    let first = slow.first().expect("a slow statement");
-    assert!(ts(first) > deployed, "{first}");
+    // On a busy machine one of before may have been slow, too; the deploy makes them the rule.
+    let (early, late) = slow.iter().partition::<Vec<&&Value>, _>(|s| ts(s) < deployed);
+    assert!(early.len() * 5 < late.len(), "{} slow statements before the deploy, {} after it", early.len(), late.len());
+    let first = late.first().expect("a slow statement");
     assert!(first["statement"].as_str().is_some_and(|s| s.contains("FROM orders WHERE user_id")), "{first}");
     assert!(first["duration_ms"].as_f64() >= Some(200.0) && first["request_id"].is_string(), "{first}");
 

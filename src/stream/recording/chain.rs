@@ -23,12 +23,14 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use serde::Serialize;
 use zstd::zstd_safe::{CParameter, Strategy};
 
 use super::summary::summary;
 use super::writer::encode;
 use super::{HEADER, MAX_PAYLOAD, encode_events, frame_type};
 use crate::signals::host::event::HostEvent;
+use crate::signals::source::weight;
 use crate::signals::{Envelope, Event};
 use crate::timeline::Ts;
 
@@ -156,7 +158,7 @@ impl Encoder {
             let mut piece: Vec<&Envelope> = Vec::new();
             let mut size = 0;
             for e in part {
-                let weight = crate::signals::source::weight(&e.event);
+                let weight = weight(&e.event);
                 if size + weight > MAX_PAYLOAD / 16 && !piece.is_empty() {
                     out.push(self.piece(stream, &piece));
                     piece.clear();
@@ -220,7 +222,9 @@ impl Encoder {
 /// a row is as new as its place.
 fn text(stream: Stream, envelopes: &[&Envelope]) -> Vec<u8> {
     if stream != Stream::Processes {
-        return serde_json::to_vec(envelopes).unwrap_or_default();
+        // At once as much room as lines take whose quotes are escaped: half a second of a flood is half a megabyte.
+        let size: usize = envelopes.iter().map(|e| weight(&e.event)).sum();
+        return json(envelopes, size + size / 4);
     }
     let mut sorted: Vec<Envelope> = envelopes.iter().map(|e| (*e).clone()).collect();
     for e in &mut sorted {
@@ -228,7 +232,16 @@ fn text(stream: Stream, envelopes: &[&Envelope]) -> Vec<u8> {
             table.sort_by_name();
         }
     }
-    serde_json::to_vec(&sorted).unwrap_or_default()
+    json(&sorted, 0)
+}
+
+/// What cannot be written is left out whole.
+fn json(of: &(impl Serialize + ?Sized), room: usize) -> Vec<u8> {
+    let mut text = Vec::with_capacity(room);
+    if serde_json::to_writer(&mut text, of).is_err() {
+        text.clear();
+    }
+    text
 }
 
 fn encoder(stream: Stream) -> io::Result<zstd::stream::write::Encoder<'static, Vec<u8>>> {

@@ -10,12 +10,10 @@
 //! those numbered `h`, `h + g` and `h + 2 g` (in 32 bits, wrapping) modulo the number of bits; bit `n` is bit `n mod 8`
 //! of byte `n / 8`. Ten bits or more an ID, so of a hundred IDs that are not there at most two are thought to be.
 
-use std::collections::BTreeSet;
-
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
 use crate::timeline::counts::Counts;
-use crate::timeline::request_id::{RequestId, find_ids};
+use crate::timeline::request_id::{RequestId, each_id};
 
 /// IDs that go into one filter; behind them there is none, and every ID may be there.
 const MOST: usize = 16_384;
@@ -33,38 +31,75 @@ pub struct Summary {
     filter: Option<Vec<u8>>,
 }
 
-fn bits(id: &[u8], size: usize) -> [usize; 3] {
-    let backwards: Vec<u8> = id.iter().rev().copied().collect();
-    let (h, g) = (crc32c::crc32c(id), crc32c::crc32c(&backwards));
+/// The two checksums that an ID's bits follow from.
+type Sums = (u32, u32);
+
+/// Of an ID in any spelling; `bare` is for its bytes, and is used again and again.
+fn sums(id: &str, bare: &mut Vec<u8>) -> Sums {
+    bare.clear();
+    bare.extend_from_slice(id.as_bytes());
+    if id.contains('-') {
+        bare.retain(|b| *b != b'-');
+    }
+    bare.make_ascii_lowercase();
+    let h = crc32c::crc32c(bare);
+    bare.reverse();
+    (h, crc32c::crc32c(bare))
+}
+
+fn bits((h, g): Sums, size: usize) -> [usize; 3] {
     [h, h.wrapping_add(g), h.wrapping_add(g).wrapping_add(g)].map(|n| n as usize % (size * 8))
 }
 
-fn bare(id: &str) -> Vec<u8> {
-    id.bytes().filter(|b| *b != b'-').map(|b| b.to_ascii_lowercase()).collect()
+/// Those of all IDs of a frame.
+#[derive(Default)]
+struct Ids {
+    sums: Vec<Sums>,
+    bare: Vec<u8>,
+    /// There are too many different ones; it takes in no more.
+    too_many: bool,
+}
+
+impl Ids {
+    fn add(&mut self, id: &str) {
+        if self.too_many {
+            return;
+        }
+        self.sums.push(sums(id, &mut self.bare));
+        if self.sums.len() > 2 * MOST {
+            self.settle();
+        }
+    }
+
+    /// Each once. IDs that differ and have the same two checksums would set the same bits.
+    fn settle(&mut self) {
+        self.sums.sort_unstable();
+        self.sums.dedup();
+        self.too_many = self.sums.len() > MOST;
+    }
 }
 
 /// The summary of a frame's envelopes. Lines too many to be filtered are told by a filter of one byte, all bits set.
 pub(super) fn summary(envelopes: &[&Envelope]) -> Vec<u8> {
     let mut counts = Counts::default();
     let mut lines = 0u32;
-    let mut ids: BTreeSet<Vec<u8>> = BTreeSet::new();
+    let mut ids = Ids::default();
     for e in envelopes {
         let Event::Logs(LogEvent::Appended(a)) = &e.event else { continue };
         a.counts.iter().for_each(|(_, c)| counts.merge(c));
         lines = lines.saturating_add(a.lines);
-        for line in a.bytes.iter().flat_map(|b| b.split(|b| *b == b'\n')) {
-            if ids.len() <= MOST {
-                ids.extend(find_ids(line).into_iter().map(|f| bare(&f.id.0)));
-            }
+        if let Some(bytes) = a.bytes.as_deref().filter(|_| !ids.too_many) {
+            each_id(bytes, |id| ids.add(&id.0));
         }
     }
+    ids.settle();
     let mut out: Vec<u8> = counts.0.iter().chain([&lines]).flat_map(|n| n.to_le_bytes()).collect();
-    if ids.len() > MOST {
+    if ids.too_many {
         out.push(0xff);
-    } else if !ids.is_empty() {
-        let mut filter = vec![0u8; (ids.len() * BITS).div_ceil(8).next_power_of_two()];
-        for id in &ids {
-            for n in bits(id, filter.len()) {
+    } else if !ids.sums.is_empty() {
+        let mut filter = vec![0u8; (ids.sums.len() * BITS).div_ceil(8).next_power_of_two()];
+        for id in &ids.sums {
+            for n in bits(*id, filter.len()) {
                 filter[n / 8] |= 1 << (n % 8);
             }
         }
@@ -88,11 +123,10 @@ impl Summary {
     /// Whether a line of the frame may hold the ID in any spelling. Never wrong when it says no.
     pub fn may_hold(&self, id: &RequestId) -> bool {
         let Some(filter) = &self.filter else { return true };
-        !filter.is_empty()
-            && id
-                .variants()
-                .iter()
-                .any(|v| bits(&bare(v), filter.len()).iter().all(|n| filter[n / 8] & (1 << (n % 8)) != 0))
+        let mut bare = Vec::new();
+        let mut has =
+            |v: &str| bits(sums(v, &mut bare), filter.len()).iter().all(|n| filter[n / 8] & (1 << (n % 8)) != 0);
+        !filter.is_empty() && id.variants().iter().any(|v| has(v))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
 use regex::{Captures, Regex};
+
+use crate::timeline::words::Words;
 
 /// One kind of secret.
 struct Rule {
@@ -15,8 +16,11 @@ struct Rule {
     /// Looks again, where a pattern cannot say it all.
     check: fn(&Captures) -> bool,
     /// Finds what goes, behind what was found, where a pattern cannot.
-    behind: Option<fn(&str, usize, &mut Vec<Range<usize>>)>,
+    behind: Option<Behind>,
 }
+
+/// Adds what goes of a text from a place on.
+type Behind = fn(&str, usize, &mut Vec<Range<usize>>);
 
 const fn rule(triggers: &'static [&'static str], pattern: &'static str) -> Rule {
     Rule { triggers, pattern, check: |_| true, behind: None }
@@ -148,9 +152,8 @@ static TRIGGER_LIST: LazyLock<Vec<(&'static str, usize)>> =
     LazyLock::new(|| RULES.iter().enumerate().flat_map(|(i, r)| r.triggers.iter().map(move |t| (*t, i))).collect());
 
 /// Finds the triggers of all rules in one pass.
-pub(super) static TRIGGERS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::builder().ascii_case_insensitive(true).build(TRIGGER_LIST.iter().map(|(t, _)| *t)).ok()
-});
+pub(super) static TRIGGERS: LazyLock<Option<Words>> =
+    LazyLock::new(|| Words::new(TRIGGER_LIST.iter().map(|(t, _)| *t), true));
 
 /// The bit of the rule that a trigger wakes.
 pub(super) fn of_trigger(i: usize) -> u64 {

@@ -1,11 +1,11 @@
 //! Finds request IDs in a line with nothing configured: by the names people give them, and by their shapes.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::{LONGEST, RequestId, traceparent};
+use crate::timeline::words::Words;
 
 /// An ID in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,28 +83,37 @@ const KEYS: &[Key] = &[
     key("x-amz-cf-id", Read::Plain, 74),
 ];
 
-static NAMES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
-    AhoCorasick::builder()
-        .ascii_case_insensitive(true)
-        .match_kind(MatchKind::LeftmostLongest)
-        .kind(Some(AhoCorasickKind::DFA))
-        .build(KEYS.iter().map(|k| k.name))
-        .ok()
-});
+static NAMES: LazyLock<Option<Words>> = LazyLock::new(|| Words::new(KEYS.iter().map(|k| k.name), true));
+
+/// Where names stand in `text`, in order: the one that begins first, of those the longest, and on behind it.
+fn names(text: &[u8]) -> Vec<(Range<usize>, &'static Key)> {
+    let Some(names) = NAMES.as_ref() else { return Vec::new() };
+    let mut all: Vec<(usize, Reverse<usize>, usize)> = Vec::new();
+    names.each(text, |i, end| all.push((end - KEYS[i].name.len(), Reverse(end), i)));
+    // Mostly in order already, which this sort makes use of.
+    all.sort();
+    let mut upto = 0;
+    let apart = all.into_iter().filter_map(|(start, Reverse(end), i)| {
+        let free = start >= upto;
+        upto = if free { end } else { upto };
+        free.then(|| (start..end, &KEYS[i]))
+    });
+    apart.collect()
+}
 
 /// Whether `name` is one under which request IDs are written, in any case and with any prefix: `X-Request-ID`,
 /// `otelTraceID`, `http.request_id`.
 pub fn is_id_key(name: &str) -> bool {
-    let Some(names) = NAMES.as_ref() else { return false };
-    name.len() <= 64 && names.find_iter(name).any(|m| m.end() == name.len() && begins(name.as_bytes(), m.start()))
+    let bytes = name.as_bytes();
+    name.len() <= 64 && names(bytes).iter().any(|(m, _)| m.end == name.len() && begins(bytes, m.start))
 }
 
 /// All IDs in `text`, likeliest first: named ones in the order request, trace, correlation, then those known by shape
 /// alone. Each ID once.
 pub fn find_ids(text: &[u8]) -> Vec<Found<'_>> {
     let mut found: Vec<(u8, Found)> = Vec::new();
-    named(text, &mut found);
-    shaped(text, &mut found);
+    named(text, &mut |rank, f| found.push((rank, f)));
+    shaped(text, &mut |rank, f| found.push((rank, f)));
     found.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.range.start.cmp(&b.1.range.start)));
     let mut out: Vec<Found> = Vec::with_capacity(found.len());
     for (_, f) in found {
@@ -115,15 +124,22 @@ pub fn find_ids(text: &[u8]) -> Vec<Found<'_>> {
     out
 }
 
+/// The IDs of [`find_ids`] of all lines in `text`, in no order, and one that occurs twice twice: for who only gathers
+/// them.
+pub fn each_id(text: &[u8], mut tell: impl FnMut(RequestId)) {
+    named(text, &mut |_, f| tell(f.id));
+    shaped(text, &mut |_, f| tell(f.id));
+}
+
 /// The likeliest ID in `text`: the first of [`find_ids`].
 pub fn best_id(text: &[u8]) -> Option<RequestId> {
     let mut found: Vec<(u8, Found)> = Vec::new();
-    named(text, &mut found);
+    named(text, &mut |rank, f| found.push((rank, f)));
     // A shape alone never tells more than such a name, and looking for shapes is most of the work.
     if found.iter().all(|f| f.0 <= SHAPE) {
-        shaped(text, &mut found);
+        shaped(text, &mut |rank, f| found.push((rank, f)));
     }
-    found.into_iter().min_by_key(|(rank, f)| (std::cmp::Reverse(*rank), f.range.start)).map(|(_, f)| f.id)
+    found.into_iter().min_by_key(|(rank, f)| (Reverse(*rank), f.range.start)).map(|(_, f)| f.id)
 }
 
 /// Whether a name may begin at `at`: not inside a word, but behind a dot, a dash or a camel's hump.
@@ -134,14 +150,12 @@ fn begins(text: &[u8], at: usize) -> bool {
     }
 }
 
-fn named<'a>(text: &'a [u8], found: &mut Vec<(u8, Found<'a>)>) {
-    let Some(names) = NAMES.as_ref() else { return };
-    for m in names.find_iter(text) {
-        if !begins(text, m.start()) {
+fn named<'a>(text: &'a [u8], found: &mut impl FnMut(u8, Found<'a>)) {
+    for (m, key) in names(text) {
+        if !begins(text, m.start) {
             continue;
         }
-        let key = &KEYS[m.pattern().as_usize()];
-        let Some((at, spaced)) = value_start(text, m.end()) else { continue };
+        let Some((at, spaced)) = value_start(text, m.end) else { continue };
         let mut end = at + text[at..].iter().take(LONGEST + 1).take_while(|&&b| is_value_byte(b)).count();
         let id = match key.read {
             Read::Traceparent => {
@@ -160,11 +174,11 @@ fn named<'a>(text: &'a [u8], found: &mut Vec<(u8, Found<'a>)>) {
             Read::Plain | Read::Strict => plain(text, at, &mut end, key, spaced),
         };
         if let Some(id) = id {
-            let from = text[..m.start()].iter().rev().take_while(|&&b| is_name_byte(b)).count();
-            let name = std::str::from_utf8(&text[m.start() - from..m.end()]).ok();
+            let from = text[..m.start].iter().rev().take_while(|&&b| is_name_byte(b)).count();
+            let name = std::str::from_utf8(&text[m.start - from..m.end]).ok();
             let start = end - id.0.len().min(end - at);
             let range = if key.read == Read::Traceparent { at + 3..at + 35 } else { start..end };
-            found.push((key.rank, Found { id, name, range }));
+            found(key.rank, Found { id, name, range });
         }
     }
 }
@@ -252,22 +266,39 @@ fn looks_like_other(value: &str) -> bool {
     dots >= 1 || value.contains('/') || value.contains('=')
 }
 
-/// Tokens that are IDs by their shape.
-fn shaped<'a>(text: &'a [u8], found: &mut Vec<(u8, Found<'a>)>) {
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+/// Shorter tokens are no IDs by their shape.
+const LEAST: usize = 8;
+
+/// Which bytes make up tokens.
+const TOKEN: [bool; 256] = {
+    let mut is = [false; 256];
+    let mut b = 0;
+    while b < 256 {
+        is[b] = (b as u8).is_ascii_alphanumeric() || b == b'-' as usize || b == b'_' as usize;
+        b += 1;
+    }
+    is
+};
+
+/// Tokens that are IDs by their shape. Of as many bytes as the shortest has, one is looked at, where it is none of a token.
+fn shaped<'a>(text: &'a [u8], found: &mut impl FnMut(u8, Found<'a>)) {
+    let is_token = |b: u8| TOKEN[usize::from(b)];
+    // No token that begins before this reaches beyond it.
     let mut at = 0;
-    while at < text.len() {
-        if !is_token(text[at]) {
-            at += 1;
+    while at + LEAST <= text.len() {
+        let probe = at + LEAST - 1;
+        if !is_token(text[probe]) {
+            at = probe + 1;
             continue;
         }
-        let end = at + text[at..].iter().take_while(|&&b| is_token(b)).count();
-        if let Some((rank, id)) = shape(&text[at..end]) {
+        let start = text[at..probe].iter().rposition(|&b| !is_token(b)).map_or(at, |i| at + i + 1);
+        let end = probe + text[probe..].iter().take_while(|&&b| is_token(b)).count();
+        if let Some((rank, id)) = shape(&text[start..end]) {
             // `user_id=…` is an ID, but not of a request.
-            let other = text[..at].iter().rev().take(3).any(|b| matches!(b, b'=' | b':'));
+            let other = text[..start].iter().rev().take(3).any(|b| matches!(b, b'=' | b':'));
             let rank = if other && rank < 60 { rank / 3 } else { rank };
-            let start = if id.0.len() == 32 && end - at == 55 { at + 3 } else { at };
-            found.push((rank, Found { range: start..start + id.0.len(), id, name: None }));
+            let from = if id.0.len() == 32 && end - start == 55 { start + 3 } else { start };
+            found(rank, Found { range: from..from + id.0.len(), id, name: None });
         }
         at = end;
     }

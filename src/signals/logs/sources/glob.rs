@@ -148,7 +148,8 @@ impl GlobSource {
 }
 
 impl State {
-    fn look(&mut self, pattern: &str, options: &TailOptions, out: &Out) -> Polled {
+    /// How it went, and how many lines came.
+    fn look(&mut self, pattern: &str, options: &TailOptions, out: &Out) -> (Polled, u64) {
         if self.looked.is_none_or(|t| t.elapsed() >= LOOK) {
             self.looked = Some(Instant::now());
             for path in expand(pattern) {
@@ -162,20 +163,21 @@ impl State {
                 }
             }
         }
-        let mut worst = Polled::Fine;
+        let (mut worst, mut came) = (Polled::Fine, 0);
         for tail in &mut self.tails {
             match tail.poll(out.now(), &mut emit(out)) {
                 Polled::Fine => {}
-                Polled::Closed => return Polled::Closed,
+                Polled::Closed => return (Polled::Closed, came),
                 trouble => worst = trouble,
             }
+            came += tail.came();
             self.files.extend(tail.file_id());
         }
         if self.tails.len() >= MOST {
             worst =
                 Polled::Trouble(format!("more than {MOST} files came to match {pattern}; the rest is not followed"));
         }
-        worst
+        (worst, came)
     }
 }
 

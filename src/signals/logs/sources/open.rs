@@ -74,7 +74,7 @@ impl Open {
             return Growth::Rewritten { was: pos, is: meta.len() };
         }
         self.seen = seen;
-        let mut buf = vec![0; if meta.len() > pos { READ } else { 0 }];
+        let mut buf = vec![0; usize::try_from(meta.len() - pos).unwrap_or(READ).min(READ)];
         loop {
             let pos = self.lines.end();
             let n = match self.file.read_at(&mut buf, pos) {

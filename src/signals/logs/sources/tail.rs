@@ -72,13 +72,15 @@ pub struct Tail {
     rate: Rate,
     /// When the path was looked at last, by the clock of files.
     looked: Option<Ts>,
+    /// Lines that the last look told.
+    came: u64,
 }
 
 impl Tail {
     /// Follows `path`; generation numbers come from `generations`, which several tails of one source may share.
     pub fn new(path: impl Into<PathBuf>, options: TailOptions, generations: Arc<AtomicU32>) -> Tail {
         let (current, old, beside, rate) = (None, Vec::new(), Beside::default(), Rate::default());
-        Tail { path: path.into(), options, generations, current, old, beside, rate, looked: None }
+        Tail { path: path.into(), options, generations, current, old, beside, rate, looked: None, came: 0 }
     }
 
     /// The path that is followed.
@@ -95,9 +97,15 @@ impl Tail {
     pub fn poll(&mut self, now: Ts, emit: &mut Emit) -> Polled {
         let before = self.told();
         let polled = self.look(now, emit);
-        self.rate.came(now, self.told().saturating_sub(before));
+        self.came = self.told().saturating_sub(before);
+        self.rate.came(now, self.came);
         self.looked = Some(wall());
         polled
+    }
+
+    /// Lines that the last look told.
+    pub fn came(&self) -> u64 {
+        self.came
     }
 
     /// Lines told by what is open.

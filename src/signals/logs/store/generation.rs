@@ -419,6 +419,7 @@ impl Generation {
         };
         if let Some(parts) = held {
             buf.clear();
+            buf.reserve(usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(0));
             if self.put(parts, buf).is_some() {
                 return;
             }

@@ -49,7 +49,10 @@ impl LogView {
         if self.changed && (self.at_end || self.counts_news()) {
             self.changed = false;
             let anchor = Anchor::Since(std::mem::take(&mut self.upto));
-            let ask = Ask::Rows { anchor, before: SCREENS * height, after: 0 };
+            // While it follows, what scrolls past between two looks is not made into rows: what is shown, and as much
+            // above it as is always resident.
+            let before = if self.scrolled { SCREENS } else { 2 } * height;
+            let ask = Ask::Rows { anchor, before, after: 0 };
             return Some(self.ask(Purpose::Since(Vec::new()), ask));
         }
         self.unseen = false;
