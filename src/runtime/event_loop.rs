@@ -71,6 +71,9 @@ pub struct Loop {
 
 /// A frame waits for the past that it is to show, for at most so long; without it panes would say that nothing was seen.
 const HOLD: Duration = Duration::from_millis(200);
+/// The same of rows that are being read: nearly always they are there after some milliseconds, and the frame would show new
+/// counts without the lines that were counted, which then came one frame later.
+const ROWS: Duration = Duration::from_millis(15);
 /// Between two looks while it waits.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -96,7 +99,7 @@ impl Loop {
         let (mut buffer, mut spare) = (Buffer::empty(self.terminal.size()), Buffer::default());
         self.state.view.area = buffer.area;
         let mut pace = Pace::default();
-        let mut held: Option<Instant> = None;
+        let (mut held, mut rowless) = (None::<Instant>, None::<Instant>);
         let mut marks = std::env::var("TERM").is_ok_and(|term| marks_pastes(&term));
         loop {
             if pace.is_near(Instant::now(), self.is_playing()) {
@@ -112,7 +115,11 @@ impl Loop {
             if let Some(wait) = pace.due(Instant::now(), self.terminal.is_busy(), self.is_playing())
                 && wait.is_zero()
                 && !hold
+                && (pace.is_pressed()
+                    || !self.state.logs.is_asking()
+                    || rowless.get_or_insert_with(Instant::now).elapsed() >= ROWS)
             {
+                rowless = None;
                 held = held.filter(|_| awaited);
                 std::mem::swap(&mut buffer, &mut spare);
                 self.draw(&mut buffer, &mut pace)?;
@@ -120,7 +127,7 @@ impl Loop {
             }
             let stream_open = self.stream.is_some();
             let wait = pace.wait(Instant::now(), self.clock.wall(), self.terminal.is_busy(), self.is_playing());
-            let wait = if hold { wait.max(LOOK) } else { wait };
+            let wait = if hold || rowless.is_some() { wait.max(LOOK) } else { wait };
             let turn = tokio::select! {
                 biased;
                 _ = self.signals.term.recv() => Turn::Term,

@@ -94,6 +94,11 @@ impl Pace {
         (self.dirty && !busy).then(|| self.earliest(now, playing))
     }
 
+    /// Whether a key was pressed since the last frame: it waits for nothing.
+    pub fn is_pressed(&self) -> bool {
+        self.pressed
+    }
+
     /// Whether what the next frame shows is to be asked for now: at once after a key, else right before the frame. In a
     /// flood more comes than there are frames.
     pub fn is_near(&self, now: Instant, playing: bool) -> bool {

@@ -17,6 +17,11 @@ impl LogView {
         self.context_done.clear();
     }
 
+    /// Whether rows are being read.
+    pub fn is_asking(&self) -> bool {
+        self.out.is_some()
+    }
+
     /// What is missing for a pane of `height` rows, if anything is and nothing is being read.
     pub fn wants(&mut self, height: usize) -> Option<LogQuery> {
         let height = height.max(1);
