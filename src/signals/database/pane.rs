@@ -274,13 +274,16 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
         user: d.user.clone(),
         client: d.client.clone(),
         client_port: d.client_port,
-        what: format!(
-            "{}, {}: {}",
-            d.user,
-            conclusions::state_of(seen),
-            seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ")
-        ),
+        what: told(seen),
     })
+}
+
+/// `shop, idle in transaction 2 m: UPDATE …`, as far as each is known.
+fn told(seen: &Seen) -> String {
+    let statement = seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let who: Vec<_> = [seen.session.user.to_string(), conclusions::state_of(seen)].into();
+    let who = who.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", ");
+    if statement.is_empty() { who } else { format!("{who}: {statement}") }
 }
 
 /// SQL that ends the session under the cursor, if it holds others up or an open transaction; only while it is still the

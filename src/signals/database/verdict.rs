@@ -445,7 +445,10 @@ fn told_before(now: &Now, t: Ts) -> String {
 }
 
 fn calm(now: &Now, look: Option<&Look>, t: Ts) -> Verdict {
-    let usage = now.pools.iter().find(|p| !p.stale).map(|p| format!("pool {}", p.usage()));
+    let usage = now.pools.iter().find(|p| !p.stale).map(|p| match (p.used, p.max) {
+        (Some(0), None) => "pool idle".to_owned(),
+        _ => format!("pool {}", p.usage()),
+    });
     let text = match (look, usage) {
         (Some(l), usage) => {
             let n = l.figures.counts.clients;
