@@ -75,8 +75,11 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     if skipped > 0 {
         text += &format!(" · skipped {skipped}");
     }
-    text +=
-        if conclusions::takes_reserved(server, look, cx.now) { " · 1 conn, a reserved slot" } else { " · 1 conn" };
+    text += match () {
+        _ if f.given_back => " · 0 conn, reserved slot given back",
+        _ if conclusions::takes_reserved(server, look, cx.now) => " · 1 conn, a reserved slot",
+        _ => " · 1 conn",
+    };
     text
 }
 

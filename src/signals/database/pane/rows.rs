@@ -16,6 +16,7 @@ use crate::signals::database::troubles::{Kind, Trouble};
 use crate::signals::database::upkeep;
 use crate::signals::database::verdict::{Now, from_titles, leaks, millis};
 use crate::timeline::facts::MarkKind;
+use crate::timeline::time::short;
 use crate::ui::{Level, PaneCx, Role};
 
 /// A piece of a row.
@@ -88,6 +89,12 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+        if look.figures.given_back {
+            let ago = short(cx.now.since(look.at));
+            let text =
+                format!("as of {ago} ago: full; the slot kept for whoever repairs it was given back after a look");
+            out.push(row(None, vec![say(text, Role::Warn)]));
+        }
         out.extend(holders(look, now, cx));
     }
     out.extend(others(history, now, cx));
