@@ -178,11 +178,12 @@ fn recordings(state: &mut State, rows: Vec<SavedRow>) {
 
 /// A session was ended, or was not: it is said, and it is in the incident log.
 fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Vec<Effect> {
-    let (level, text) = match said {
-        Ok(done) => (Level::Warn, done),
-        Err(why) => (Level::Bad, format!("{} of {}: {why}", ending.phrase(ending.how), ending.server)),
+    // Only what was done is an action.
+    let (level, kind, text) = match said {
+        Ok(done) => (Level::Warn, '!', done),
+        Err(why) => (Level::Bad, '>', format!("{} of {}: {why}", ending.phrase(ending.how), ending.server)),
     };
     state.say(level, text.clone());
     let what: String = ending.what.chars().take(400).collect();
-    notes::save(state, &format!("! {text} ({what})"))
+    notes::save_told(state, &format!("{kind} {text} ({what})"))
 }

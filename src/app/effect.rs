@@ -29,6 +29,8 @@ pub struct Draft {
     pub screen: Option<Screen>,
     /// The command that it tells of.
     pub ran: Option<Ran>,
+    /// What it tells of is on the screen already: that it was saved is no news.
+    pub told: bool,
     /// The note that it is a new version of.
     pub edits: Option<RecordId>,
 }

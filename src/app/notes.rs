@@ -73,6 +73,18 @@ pub fn save(state: &mut State, text: &str) -> Vec<Effect> {
     keep(state, text, None, evidence, Some(screen), None)
 }
 
+/// The same of what the screen says already, and more to the point than that a note was saved.
+pub fn save_told(state: &mut State, text: &str) -> Vec<Effect> {
+    let mut effects = save(state, text);
+    for effect in &mut effects {
+        if let Effect::SaveNote(draft) = effect {
+            draft.told = true;
+            state.unsaved.iter_mut().filter(|d| d.number == draft.number).for_each(|d| d.told = true);
+        }
+    }
+    effects
+}
+
 /// What was being written is finished.
 pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
     let text = writing.text();
@@ -91,6 +103,7 @@ pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
             evidence: Vec::new(),
             screen: None,
             ran: None,
+            told: false,
             edits: Some(note),
         };
         state.unsaved.push(draft.clone());
@@ -125,7 +138,8 @@ fn keep(
     // What somebody saw happened when the row did that was chosen; what somebody thinks, did or was told happens now.
     let event_at = row_at.unwrap_or(now);
     let number = state.view.notes;
-    let draft = Draft { number, kind, text: text.to_owned(), event_at, evidence, screen, ran, edits: None };
+    let draft =
+        Draft { number, kind, text: text.to_owned(), event_at, evidence, screen, ran, told: false, edits: None };
     state.unsaved.push(draft.clone());
     vec![Effect::SaveNote(draft)]
 }
@@ -284,14 +298,14 @@ pub fn settle(note: RecordId, state: HypothesisState) -> Vec<Effect> {
 /// A note is on disk.
 pub fn saved(state: &mut State, number: u64, redacted: bool) -> Vec<Effect> {
     // How a command ended is the news, not that it was noted.
-    let ran = state.unsaved.iter().any(|d| d.number == number && d.ran.is_some());
+    let told = state.unsaved.iter().any(|d| d.number == number && (d.told || d.ran.is_some()));
     state.unsaved.retain(|d| d.number != number);
     if state.unsaved.is_empty() {
         state.own.not_on_disk = None;
     }
     if redacted {
         state.say(Level::Calm, "note saved; something that looked like a secret was taken out");
-    } else if !ran {
+    } else if !told {
         state.say(Level::Calm, "note saved");
     }
     let writing = state.view.overlays.iter().any(|o| matches!(o, Overlay::Note(_)));

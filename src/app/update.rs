@@ -313,7 +313,7 @@ fn give_back(state: &mut State) -> Vec<Effect> {
     let given = state.own.given_back;
     state.say(
         Level::Warn,
-        if given { "database connections given back; the same key takes them again" } else { "connecting again …" },
+        if given { "database connections given back; B takes them again" } else { "connecting again …" },
     );
     vec![Effect::GiveBack(given)]
 }

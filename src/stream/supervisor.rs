@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::signals::source::{Asker, Lanes, Observation, StreamClock};
 use crate::signals::{Declared, Event, Out};
-use crate::timeline::source::Declaration;
+use crate::timeline::source::{Declaration, GIVEN_BACK};
 use crate::timeline::{SourceId, SourceState};
 
 /// First pause after a failure; doubles up to [`LONGEST`].
@@ -159,7 +159,7 @@ impl Supervisor {
                     let _ = tokio::time::timeout(GOODBYE, &mut run).await;
                     drop(held);
                     let why = match suspended.borrow().given_back {
-                        true => "its connection was given back; the same key takes it again",
+                        true => GIVEN_BACK,
                         false => "let go while stopped with Ctrl-Z",
                     };
                     out.state(SourceState::Degraded { why: why.into() }).await;

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Ts;
 
+/// What a source says of itself while the user has it give its connection back.
+pub const GIVEN_BACK: &str = "its connection was given back; B takes it again";
+
 /// Number of a source inside one origin; 0 is the program itself.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

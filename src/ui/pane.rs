@@ -104,6 +104,14 @@ impl Verdict {
         self
     }
 
+    /// The same of one of several: each form says of which.
+    pub fn of(mut self, name: &str) -> Verdict {
+        for form in std::iter::once(&mut self.text).chain(&mut self.shorter) {
+            *form = format!("{name}: {form}");
+        }
+        self
+    }
+
     /// The first form for which there is room in so many columns, else the shortest.
     pub fn fitting(&self, width: u16) -> &str {
         let fits = |form: &&String| width_of(form) <= usize::from(width);

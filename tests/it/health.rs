@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, Row};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -20,6 +21,8 @@ use warroom::signals::source::{Lanes, Observation, StreamClock};
 use warroom::signals::{Event, Out, Roots, SourceError};
 use warroom::timeline::facts::MarkKind;
 use warroom::timeline::{SourceId, TimeRange, Ts};
+
+use crate::support::mariadb::MariaDb;
 
 /// A server that hands every connection to `answer`.
 async fn serve<F, R>(answer: F) -> SocketAddr
@@ -179,6 +182,60 @@ async fn a_port_that_takes_connections_is_healthy_by_tcp() {
     let at = serve(|s| async move { drop(s) }).await;
     let p = once(&format!("tcp = \"{at}\"")).await;
     assert!(p.ok && p.phases.connect.is_some(), "{:?}", p.error);
+}
+
+/// An address of this box that is not loopback, where it has one: MariaDB counts no errors of loopback.
+fn own_address() -> std::net::IpAddr {
+    let route = std::net::UdpSocket::bind("0.0.0.0:0").and_then(|s| s.connect("203.0.113.1:9").map(|()| s));
+    route.and_then(|s| s.local_addr()).map_or([127, 0, 0, 1].into(), |a| a.ip())
+}
+
+#[tokio::test]
+async fn probes_of_a_mariadb_port_are_no_connection_errors_and_never_block_the_host() {
+    let server = MariaDb::start(&[
+        "--bind-address=0.0.0.0",
+        "--skip-name-resolve=0",
+        "--performance-schema=ON",
+        "--max-connect-errors=3",
+    ]);
+    let mut root = MySqlConnection::connect(&server.socket_url("root")).await.unwrap();
+    sqlx::raw_sql("CREATE USER app@'%'").execute(&mut root).await.unwrap();
+    let counted = async |conn: &mut MySqlConnection, name: &str| -> u64 {
+        let sql = format!("SHOW GLOBAL STATUS LIKE '{name}'");
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(conn).await.unwrap();
+        row.get::<String, _>(1).parse().unwrap()
+    };
+    let before = counted(&mut root, "Connections").await;
+    let at = SocketAddr::new(own_address(), server.port());
+    let mut r = Running::start(&format!("[[probe]]\ntcp = \"{at}\"\ninterval = \"100ms\"\n"));
+    for _ in 0..20 {
+        let (_, p) = r.probe().await;
+        assert!(p.ok && p.latency_ms < 1_000.0, "{:?}", p.error);
+    }
+    drop(r);
+    // One conversation to read the first words, which ends in a refusal; the server heard of no other.
+    assert_eq!(counted(&mut root, "Connections").await - before, 1);
+    let errors =
+        sqlx::raw_sql("SELECT CAST(COALESCE(SUM(SUM_CONNECT_ERRORS), 0) AS CHAR) FROM performance_schema.host_cache");
+    assert_eq!(errors.fetch_one(&mut root).await.unwrap().get::<String, _>(0), "0");
+    MySqlConnection::connect(&format!("mysql://app@{at}/")).await.expect("the host is let in");
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_in_fails_in_its_own_words() {
+    let full = serve(|mut s| async move {
+        let said = b"\xff\x10\x04#08004Too many connections";
+        let _ = s.write_all(&[&[said.len() as u8, 0, 0, 0], &said[..]].concat()).await;
+        let _ = s.read(&mut [0; 64]).await;
+    })
+    .await;
+    assert_eq!(once(&format!("tcp = \"{full}\"")).await.reason(), "1040 Too many connections");
+    let ssh = serve(|mut s| async move {
+        let _ = s.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+        let _ = s.read(&mut [0; 64]).await;
+    })
+    .await;
+    assert!(once(&format!("tcp = \"{ssh}\"")).await.ok);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ mod recording;
 mod replay;
 mod rights;
 mod secrets;
+mod several;
 mod stalled;
 mod support;
 mod terminal;

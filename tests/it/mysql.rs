@@ -123,6 +123,32 @@ async fn who_holds_up_whom_by_rows_and_by_changes_of_tables_what_statements_cost
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_slot_kept_for_the_administrator_of_a_full_server_is_given_back_after_one_look() {
+    let server = MariaDb::start(&["--max-connections=10"]);
+    let mut admin = connect(&server.url("root")).await;
+    run(&mut admin, "CREATE USER app@'127.0.0.1'").await;
+    run(&mut admin, "CREATE USER warroom@'127.0.0.1' IDENTIFIED BY 's3cret'").await;
+    run(&mut admin, "GRANT PROCESS, CONNECTION ADMIN ON *.* TO warroom@'127.0.0.1'").await;
+    let mut app = Vec::new();
+    for _ in 0..9 {
+        app.push(connect(&server.url("app")).await);
+    }
+    let mut seen = Watched::start(source(&server.url("warroom")));
+    let pane = seen.until("the slot given back", |_, pane| pane.contains("was given back after a look")).await;
+    assert!(pane.contains("server full: 10 of 10 slots"), "{pane}");
+    seen.degraded("gave it back; looks again every 60 s").await;
+    // The administrator gets in, now and later.
+    for _ in 0..10 {
+        let again = MySqlConnection::connect(&server.url("root")).await.expect("the last door is open");
+        again.close().await.expect("a goodbye");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let ours = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = 'warroom'";
+    assert_eq!(sqlx::query(ours).fetch_one(&mut admin).await.expect("a number").get::<i64, _>(0), 0);
+    seen.run.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plain_user_a_full_server_a_stopped_replica_and_a_dead_server_are_each_said_in_words() {
     let mut server = MariaDb::start(&["--max-connections=10", "--server-id=7"]);
     let url = server.url("root");

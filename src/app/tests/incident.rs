@@ -267,3 +267,26 @@ fn a_note_written_over_a_recording_stands_at_the_time_it_tells_of() {
     assert!(ledger.notes().any(|n| n.note.text == "seen in the replay"), "visible as of the time it tells of");
     assert!(w.state.timeline.incident.ledger(t("13:00:00")).notes().next().is_none());
 }
+
+#[test]
+fn a_session_that_was_not_ended_is_said_as_an_error_and_noted_as_no_action() {
+    let mut w = two_requests();
+    let ending = crate::signals::database::ending::Ending {
+        server: "orders".into(),
+        pid: 221,
+        what: "app, idle in transaction 2 m".into(),
+        ..Default::default()
+    };
+    let why = "not done: we lack the right: GRANT CONNECTION ADMIN ON *.* TO 'w'@'%'";
+    let effects = arrive(&mut w.state, Arrival::Ended(Box::new(ending.clone()), Err(why.into())));
+    let draft = saved(&effects);
+    assert_eq!(draft.kind, NoteKind::Observation);
+    assert!(draft.text.ends_with("(app, idle in transaction 2 m)"), "{}", draft.text);
+    commit(&mut w, draft);
+    let footer = w.state.view.message.clone().expect("a message").1;
+    assert!(footer.contains("we lack the right"), "{footer}");
+
+    let done = arrive(&mut w.state, Arrival::Ended(Box::new(ending), Ok("terminated session 221 of orders".into())));
+    let draft = saved(&done);
+    assert_eq!(draft.kind, NoteKind::Action);
+}

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::history::{Look, Seen};
+use crate::timeline::SourceId;
 
 /// One that blocks and does not wait, or the first of a ring.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Root<'a> {
+    /// Its server.
+    pub source: SourceId,
+    /// That server's name, where several are watched.
+    pub server: Option<&'a str>,
     /// Its process number; 0 is a prepared transaction.
     pub pid: i32,
     /// The session, where it was listed.
@@ -34,8 +39,9 @@ pub struct Waiter<'a> {
     pub blocked: u32,
 }
 
-/// The trees of one look, the root with most sessions behind it first.
-pub fn roots(look: &Look) -> Vec<Root<'_>> {
+/// The trees of one look at a server, the root with most sessions behind it first. Numbers of sessions mean something on
+/// their own server only.
+pub fn roots<'a>(source: SourceId, server: Option<&'a str>, look: &'a Look) -> Vec<Root<'a>> {
     let by_pid: BTreeMap<i32, &Seen> = look.sessions.iter().map(|s| (s.session.pid, s)).collect();
     // Who waits directly for whom.
     let mut behind: BTreeMap<i32, Vec<&Seen>> = BTreeMap::new();
@@ -59,7 +65,7 @@ pub fn roots(look: &Look) -> Vec<Root<'_>> {
         reached.insert(s.session.pid);
         reached.extend(reach(s.session.pid, &behind));
     }
-    let mut roots: Vec<Root> = starts
+    let mut roots: Vec<Root<'a>> = starts
         .into_iter()
         .map(|(pid, ring)| {
             let all = reach(pid, &behind);
@@ -68,6 +74,8 @@ pub fn roots(look: &Look) -> Vec<Root<'_>> {
             let mut drawn = BTreeSet::from([pid]);
             draw(pid, 1, &behind, &waiters, &mut drawn, &mut rows);
             Root {
+                source,
+                server,
                 pid,
                 seen: by_pid.get(&pid).copied(),
                 blocked: all.iter().filter(|p| **p != pid).count() as u32,
@@ -154,7 +162,10 @@ mod tests {
     fn summary(sessions: &[(i32, &[i32])]) -> Summary {
         let look = look(sessions);
         let row = |w: &Waiter| (w.depth, w.seen.session.pid);
-        roots(&look).iter().map(|r| (r.pid, r.blocked, r.waiters.iter().map(row).collect())).collect()
+        roots(SourceId(1), None, &look)
+            .iter()
+            .map(|r| (r.pid, r.blocked, r.waiters.iter().map(row).collect()))
+            .collect()
     }
 
     #[test]
@@ -178,7 +189,7 @@ mod tests {
     #[test]
     fn a_ring_ends_and_is_called_one() {
         let look = look(&[(1, &[2]), (2, &[1]), (3, &[2])]);
-        let roots = roots(&look);
+        let roots = roots(SourceId(1), None, &look);
         assert_eq!(roots.len(), 1);
         assert!(roots[0].ring && roots[0].blocked == 2, "{roots:?}");
     }

@@ -75,8 +75,12 @@ pub fn title(history: &DatabaseHistory, cx: &PaneCx) -> String {
     if skipped > 0 {
         text += &format!(" · skipped {skipped}");
     }
-    text +=
-        if conclusions::takes_reserved(server, look, cx.now) { " · 1 conn, a reserved slot" } else { " · 1 conn" };
+    text += match () {
+        _ if conclusions::gave_back(server, cx) => " · 0 conn, given back: B takes it again",
+        _ if f.given_back => " · 0 conn, reserved slot given back",
+        _ if conclusions::takes_reserved(server, look, cx.now) => " · 1 conn, a reserved slot",
+        _ => " · 1 conn",
+    };
     text
 }
 
@@ -117,7 +121,9 @@ pub fn draw(history: &DatabaseHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
         }
     }
     // Too old to be true: dim, and the age where the eye rests, if there is room beside the verdict: its row has it, too.
-    if let Some(age) = now.stale {
+    // That the server refuses us is news, and so is what is seen from outside meanwhile.
+    let old = now.server.is_some_and(|(_, look)| look.is_old(cx.now));
+    if let Some(age) = now.stale.filter(|_| old || history.refused(cx.now).is_none()) {
         dim(area, cx, buf);
         let text = format!("  {} old ", short(age));
         let room = usize::from(inside.width).saturating_sub(width(&now.verdict.text));
@@ -170,6 +176,18 @@ fn picked(history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Option<Picked> {
     rows::rows(history, now, cx, 0).into_iter().filter_map(|r| r.selects).nth(cx.cursor)
 }
 
+/// The server that a row is of; the one that is shown where the row itself does not say.
+fn server_of<'a>(picked: &Picked, history: &'a DatabaseHistory, now: &Now) -> Option<(SourceId, &'a Server)> {
+    let id = match picked {
+        Picked::Slow(i) => now.slow.get(*i).and_then(|r| r.source),
+        Picked::Root(i) | Picked::Waiter(i, _) => now.roots.get(*i).map(|r| r.source),
+        Picked::Leak(id, _) => Some(*id),
+        _ => None,
+    };
+    let id = id.or_else(|| shown(history, now))?;
+    Some((id, history.servers.get(&id)?))
+}
+
 /// The number of the server that is shown.
 fn shown(history: &DatabaseHistory, now: &Now) -> Option<SourceId> {
     let (server, _) = now.server?;
@@ -198,9 +216,9 @@ pub fn explainable(history: &DatabaseHistory, cx: &PaneCx) -> Result<Wanted, Str
     };
     match picked {
         Picked::Slow(i) => now.slow.get(i).ok_or_else(String::new).and_then(|row| of_row(row, history, &now, cx)),
-        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(_) => {
+        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(..) => {
             let running = select::seen(&picked, &now).filter(|s| !s.statement.text.is_empty());
-            let Some((seen, source)) = running.zip(shown(history, &now)) else {
+            let Some((seen, (source, _))) = running.zip(server_of(&picked, history, &now)) else {
                 return Err("the statement of this session is not visible, and so it cannot be explained".into());
             };
             let (statement, db, queryid) =
@@ -221,7 +239,9 @@ fn of_row(row: &SlowRow, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> R
         s.look(cx.now).is_some_and(|l| l.sessions.iter().any(|s| s.statement.fingerprint == statement.fingerprint))
     };
     let of = history.servers.iter().find(|(id, s)| knows(**id) || runs(s)).map(|(id, _)| *id);
-    let Some(source) = of.or_else(|| shown(history, now)).or_else(|| now.files.first().map(|f| f.source)) else {
+    let Some(source) =
+        row.source.or(of).or_else(|| shown(history, now)).or_else(|| now.files.first().map(|f| f.source))
+    else {
         let from = row.line.as_ref().map(|l| format!(" of {}", l.name)).unwrap_or_default();
         let logged = if row.planned { "; Enter shows the plan it told" } else { "" };
         return Err(format!("no server to ask: only the log{from} tells of this statement{logged}"));
@@ -249,8 +269,8 @@ fn of_row(row: &SlowRow, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> R
 pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
     let now = conclusions::now(history, cx);
     let picked = picked(history, &now, cx)?;
-    let (server, look) = now.server?;
-    let source = shown(history, &now)?;
+    let (source, server) = server_of(&picked, history, &now)?;
+    let look = server.look(cx.now)?;
     let running = |i: usize| {
         let row = now.slow.get(i)?;
         let same = |s: &&Seen| {
@@ -274,13 +294,16 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
         user: d.user.clone(),
         client: d.client.clone(),
         client_port: d.client_port,
-        what: format!(
-            "{}, {}: {}",
-            d.user,
-            conclusions::state_of(seen),
-            seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ")
-        ),
+        what: told(seen),
     })
+}
+
+/// `shop, idle in transaction 2 m: UPDATE …`, as far as each is known.
+fn told(seen: &Seen) -> String {
+    let statement = seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let who: Vec<_> = [seen.session.user.to_string(), conclusions::state_of(seen)].into();
+    let who = who.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", ");
+    if statement.is_empty() { who } else { format!("{who}: {statement}") }
 }
 
 /// SQL that ends the session under the cursor, if it holds others up or an open transaction; only while it is still the
@@ -288,7 +311,8 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
 pub fn terminate(history: &DatabaseHistory, cx: &PaneCx) -> Option<String> {
     let now = conclusions::now(history, cx);
     let picked = picked(history, &now, cx)?;
-    let engine = now.server.and_then(|(s, _)| Some(s.info.latest(cx.now)?.value.engine.clone()))?;
+    let (_, server) = server_of(&picked, history, &now)?;
+    let engine = server.info.latest(cx.now)?.value.engine.clone();
     select::terminate(select::seen(&picked, &now)?, &engine)
 }
 
@@ -301,5 +325,7 @@ pub fn select(history: &DatabaseHistory, cx: &PaneCx) -> Option<Selected> {
 
 #[cfg(test)]
 mod logged;
+#[cfg(test)]
+mod several;
 #[cfg(test)]
 mod tests;

@@ -61,6 +61,15 @@ impl Question {
             Question::End { answer, .. } => answer.is_closed(),
         }
     }
+
+    /// Answers with why there is no answer.
+    pub fn refuse(self, why: &str) {
+        // Nobody may wait for it any more.
+        match self {
+            Question::Plan { answer, .. } => drop(answer.send(Err(why.to_owned()))),
+            Question::End { answer, .. } => drop(answer.send(Err(why.to_owned()))),
+        }
+    }
 }
 
 /// A plan.

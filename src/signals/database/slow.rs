@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use self::row::LATELY;
 use super::history::{DatabaseHistory, Statement, minute};
+use super::verdict::several;
 use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
 
 pub use row::{Basis, Belongs, SlowRow};
@@ -37,11 +38,16 @@ pub struct Ask<'a> {
     pub span: Option<TimeRange>,
     /// When the trouble began; baselines end there.
     pub since: Option<Ts>,
+    /// Servers whose newest look says nothing of now any more: nothing runs there, as far as is known.
+    pub past: &'a [SourceId],
 }
+
+/// A row's place: its server where several are watched, and its shape. A log does not say which server wrote it.
+type Place = (Option<SourceId>, u64);
 
 /// The list at `now`: hanging statements first, then by the time they took in the last minute.
 pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
-    let mut rows: BTreeMap<u64, SlowRow> = BTreeMap::new();
+    let mut rows: BTreeMap<Place, SlowRow> = BTreeMap::new();
     let settled = now.floor(SETTLE);
     counters(history, now, settled, ask, &mut rows);
     lines(history, now, settled, ask, &mut rows);
@@ -74,7 +80,7 @@ pub fn list(history: &DatabaseHistory, now: Ts, ask: Ask) -> Vec<SlowRow> {
     }
     rows.sort_by(|a, b| {
         let rank = b.rank.0.cmp(&a.rank.0).then(b.rank.1.total_cmp(&a.rank.1));
-        a.past.cmp(&b.past).then(rank).then(a.key.cmp(&b.key))
+        a.past.cmp(&b.past).then(rank).then(a.key.cmp(&b.key)).then(a.source.cmp(&b.source))
     });
     rows.truncate(ROWS);
     rows
@@ -86,14 +92,15 @@ fn carries(statement: &Statement, id: Option<&RequestId>, own: Option<&RequestId
     })
 }
 
-fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<Place, SlowRow>) {
     for (source, server) in &history.servers {
+        let of = several(history).then_some(*source);
         for e in server.statements.within(minute(now), now) {
             let interval = TimeRange::ending(e.at, Duration::from_millis(e.value.interval_ms));
             for d in &e.value.deltas {
                 let statement = history.text(*source, d.queryid, now);
                 let key = statement.map_or_else(|| unknown(*source, d.queryid), |s| s.fingerprint);
-                let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+                let row = rows.entry((of, key)).or_insert_with(|| SlowRow::new(of, key));
                 row.basis = Basis::Counters;
                 row.queryid = Some(d.queryid);
                 row.new |= d.new;
@@ -122,12 +129,16 @@ fn counters(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mu
 
 /// The median of the means of earlier intervals, so that a slow start of the trouble does not count as normal; and how
 /// often it was called in them.
-fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, rows: &mut BTreeMap<Place, SlowRow>) {
     let Some(server) = history.servers.get(&source) else { return };
     let end = ask.since.map_or(now - BASELINE.1, |s| s.min(now - Duration::from_secs(60)));
     // Half an hour holds 18,000 figures, and this runs every frame: hence no map, and no order but that of the middle.
-    let mut means: Vec<(i64, Vec<f64>)> =
-        rows.values().filter_map(|r| r.queryid).map(|id| (id, Vec::with_capacity(360))).collect();
+    let mut means: Vec<(i64, Vec<f64>)> = rows
+        .values()
+        .filter(|r| r.is_of(source))
+        .filter_map(|r| r.queryid)
+        .map(|id| (id, Vec::with_capacity(360)))
+        .collect();
     means.sort_by_key(|(id, _)| *id);
     means.dedup_by_key(|(id, _)| *id);
     let find = |means: &[(i64, Vec<f64>)], id: i64| means.binary_search_by_key(&id, |(id, _)| *id).ok();
@@ -140,7 +151,7 @@ fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, row
             }
         }
     }
-    for row in rows.values_mut() {
+    for row in rows.values_mut().filter(|r| r.is_of(source)) {
         if let Some(i) = row.queryid.and_then(|id| find(&means, id)).filter(|i| !means[*i].1.is_empty()) {
             let of = &mut means[i].1;
             let middle = of.len() / 2;
@@ -150,12 +161,12 @@ fn baselines(history: &DatabaseHistory, source: SourceId, now: Ts, ask: Ask, row
     }
 }
 
-fn lines(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+fn lines(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<Place, SlowRow>) {
     told(history, minute(now), now, settled, ask, rows);
 }
 
 /// What lines told of in the minutes before the last, of statements that nothing was heard of since.
-fn past(history: &DatabaseHistory, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+fn past(history: &DatabaseHistory, now: Ts, ask: Ask, rows: &mut BTreeMap<Place, SlowRow>) {
     let mut before = BTreeMap::new();
     for reach in [STAYS, REACHES] {
         let range = TimeRange::new(now - reach, minute(now).start);
@@ -164,9 +175,11 @@ fn past(history: &DatabaseHistory, now: Ts, ask: Ask, rows: &mut BTreeMap<u64, S
             break;
         }
     }
-    for (key, mut row) in before {
+    for (place, mut row) in before {
         row.past = true;
-        rows.entry(key).or_insert(row);
+        if !rows.keys().any(|(_, shape)| *shape == place.1) {
+            rows.insert(place, row);
+        }
     }
 }
 
@@ -176,12 +189,15 @@ fn told(
     now: Ts,
     settled: Ts,
     ask: Ask,
-    rows: &mut BTreeMap<u64, SlowRow>,
+    rows: &mut BTreeMap<Place, SlowRow>,
 ) {
     for e in history.slow.within(range, now) {
         let s = &e.value;
         let key = s.statement.fingerprint;
-        let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+        // Where one server alone knows the statement, the line is taken to be of it.
+        let mut known = rows.keys().filter(|(_, shape)| *shape == key);
+        let of = known.next().filter(|_| known.next().is_none()).and_then(|(of, _)| *of);
+        let row = rows.entry((of, key)).or_insert_with(|| SlowRow::new(of, key));
         let ran = TimeRange::ending(e.at, Duration::from_nanos((s.duration_ms.clamp(0.0, 1e9) * 1e6) as u64));
         let named = ask.request.is_some_and(|id| !id.0.is_empty() && s.application.contains(id.0.as_str()));
         row.belong(named || carries(&s.statement, ask.request, s.request_id.as_ref()), ask.span, ran);
@@ -215,9 +231,13 @@ fn told(
     }
 }
 
-fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<u64, SlowRow>) {
+fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut BTreeMap<Place, SlowRow>) {
     for (source, server) in &history.servers {
         let Some(look) = server.look(now).filter(|l| now.since(l.at) < Duration::from_secs(30)) else { continue };
+        if ask.past.contains(source) {
+            continue;
+        }
+        let of = several(history).then_some(*source);
         for s in look.sessions.iter().filter(|s| s.session.is_active() && s.session.is_client() && !s.statement.ours) {
             let by_number = s.session.queryid.and_then(|id| history.text(*source, id, now));
             let key = match (&s.statement, by_number) {
@@ -226,7 +246,7 @@ fn running(history: &DatabaseHistory, now: Ts, settled: Ts, ask: Ask, rows: &mut
                 _ => continue,
             };
             let age = s.session.query_age_ms.unwrap_or(0);
-            let row = rows.entry(key).or_insert_with(|| SlowRow::new(key));
+            let row = rows.entry((of, key)).or_insert_with(|| SlowRow::new(of, key));
             row.running += 1;
             // Of several statements sent at once the one that runs is known by its number only.
             let shown = match by_number {
@@ -401,7 +421,7 @@ mod tests {
         let id = RequestId("7f3a".into());
         let span = Some(TimeRange::new(Ts::from_secs(99), Ts::from_secs(100)));
         let marks = |id: &RequestId| {
-            let ask = Ask { request: Some(id), span, since: None };
+            let ask = Ask { request: Some(id), span, ..Ask::default() };
             list(&h, Ts::from_secs(102), ask).iter().map(|r| (r.title(), r.belongs)).collect::<Vec<_>>()
         };
         assert_eq!(marks(&id), [("SELECT b FROM c".into(), Belongs::No), ("SELECT a".into(), Belongs::Yes)]);

@@ -12,8 +12,9 @@ use super::slow::{self, Ask, SlowRow};
 use super::titles;
 use super::troubles::{self, Trouble};
 use super::waits::{self, Holder};
+use crate::timeline::source::GIVEN_BACK;
 use crate::timeline::time::short;
-use crate::timeline::{SourceKind, Ts};
+use crate::timeline::{SourceId, SourceKind, Ts};
 use crate::ui::{Level, PaneCx, Verdict};
 
 /// An open transaction in which nothing happens is a leak from here on, and a grave one from there on.
@@ -34,7 +35,9 @@ pub struct Now<'a> {
     pub server: Option<(&'a Server, &'a Look)>,
     /// Pools, those in trouble first.
     pub pools: Vec<PoolNow>,
-    /// Trees of who waits for whom.
+    /// All servers that say how things are now, the one that is shown first.
+    pub fresh: Vec<(SourceId, &'a Server, &'a Look)>,
+    /// Trees of who waits for whom, of all of them.
     pub roots: Vec<Root<'a>>,
     /// Servers of this box that we are not connected to, as the titles of their processes tell of them.
     pub outside: Vec<&'a TitledServer>,
@@ -55,19 +58,30 @@ pub struct Now<'a> {
 /// Works out everything at the playhead.
 pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
     let t = cx.now;
-    let server = history.servers.values().filter_map(|s| Some((s, s.look(t)?))).max_by_key(|(_, l)| {
-        (!l.is_old(t), l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients)
+    let looks = || history.servers.iter().filter_map(|(id, s)| Some((*id, s, s.look(t)?)));
+    let known = |id: SourceId, s: &Server, l: &Look| !is_past(history, id, s, l, cx);
+    let shown = looks().max_by_key(|(id, s, l)| {
+        (known(*id, s, l), l.figures.counts.waiting, l.figures.counts.active, l.figures.counts.clients)
     });
-    let stale = server.and_then(|(_, look)| look.is_old(t).then(|| t.since(look.at)));
+    let stale = shown.and_then(|(id, s, l)| (!known(id, s, l)).then(|| t.since(l.at)));
+    let mut fresh: Vec<_> = looks().filter(|(id, s, l)| known(*id, s, l)).collect();
+    fresh.sort_by_key(|(id, ..)| shown.is_none_or(|(of, ..)| of != *id));
+    let past: Vec<SourceId> = looks().filter(|(id, s, l)| !known(*id, s, l)).map(|(id, ..)| id).collect();
+    let server = shown.map(|(_, s, l)| (s, l));
     let ask = Ask {
         request: cx.facts.request.as_ref(),
         span: cx.facts.request_span,
         since: cx.facts.errors_since.or(cx.facts.incident_since),
+        past: &past,
     };
+    let of = |s: &'a Server| several(history).then(|| s.name(t));
+    let mut roots: Vec<Root> = fresh.iter().flat_map(|(id, s, l)| blocked::roots(*id, of(s), l)).collect();
+    roots.sort_by_key(|r| (std::cmp::Reverse((r.blocked, r.longest_ms)), r.source, r.pid));
     let mut now = Now {
         server,
         pools: pools::pools(history, t),
-        roots: server.filter(|_| stale.is_none()).map(|(_, l)| blocked::roots(l)).unwrap_or_default(),
+        fresh,
+        roots,
         outside: outside(history, cx),
         holders: if server.is_some() && stale.is_none() { Vec::new() } else { waits::holders(history, t) },
         files: files::files(history, t),
@@ -78,6 +92,23 @@ pub fn now<'a>(history: &'a DatabaseHistory, cx: &PaneCx) -> Now<'a> {
     };
     now.verdict = decide(history, cx, &now);
     now
+}
+
+/// Whether several servers are watched: then each fact says of which one it is.
+pub fn several(history: &DatabaseHistory) -> bool {
+    history.servers.len() > 1
+}
+
+/// Whether a look says nothing of now any more: it is old, the server did not answer since, or we gave the connection
+/// back.
+fn is_past(history: &DatabaseHistory, id: SourceId, server: &Server, look: &Look, cx: &PaneCx) -> bool {
+    look.is_old(cx.now) || history.refused_to(id, cx.now).is_some() || gave_back(server, cx)
+}
+
+/// Whether the user gave the connection to this server back.
+pub fn gave_back(server: &Server, cx: &PaneCx) -> bool {
+    let name = server.name(cx.now);
+    cx.facts.troubles.iter().any(|t| t.kind == SourceKind::Database && t.name == name && t.why == GIVEN_BACK)
 }
 
 /// Servers of this box that nobody tells us of from inside: not connected, refused, or cut off.
@@ -150,12 +181,15 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
         };
         let often = history.turned_away(t);
         let often = if often > 1 && r.from.is_some() { format!(", {} in 60 s", counted(often)) } else { String::new() };
-        // Of several, which: the title may name another one.
-        let which = match history.servers.len() {
-            0 | 1 => None,
-            _ => history.servers.iter().find(|(id, _)| r.from.is_none() && history.refused_to(**id, t).is_some()),
+        // Of several, which: the title may name another one. One that never answered has a name as a source only.
+        let ours = r.from.is_none();
+        let which = history.servers.iter().find(|(id, _)| ours && history.refused_to(**id, t).is_some());
+        let never = cx.facts.failing(SourceKind::Database).filter(|_| ours && !history.servers.is_empty());
+        let which = match which {
+            Some((_, s)) => Some(s.name(t)).filter(|_| several(history)),
+            None => never.map(|f| f.name.as_str()),
         };
-        let what = which.map_or(what.clone(), |(_, s)| what.replacen("server", s.name(t), 1));
+        let what = which.map_or(what.clone(), |name| what.replacen("server", name, 1));
         let mut text = format!("{what}: {code}{}{often}, for {}", r.message, short(t.since(since)));
         if let Some(s) = now.outside.first() {
             text += &format!("; {}", titles::told(&s.counts));
@@ -173,10 +207,13 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(holder) = now.holders.first() {
         return Verdict::new(Level::Bad, waits_for(holder));
     }
-    if let Some(v) = look.and_then(unseen_holder) {
-        return v;
-    }
-    if let Some(v) = look.and_then(slots) {
+    let worst = |of: &dyn Fn(&Server, &Look) -> Option<Verdict>| {
+        let all = now.fresh.iter().filter_map(|(_, s, l)| Some((*s, of(s, l)?)));
+        // Of equals the first, which is the one that is shown.
+        let (s, v) = all.rev().max_by_key(|(_, v)| v.level)?;
+        Some(if several(history) { v.of(s.name(t)) } else { v })
+    };
+    if let Some(v) = worst(&|_, l| unseen_holder(l)).or_else(|| worst(&|s, l| slots(s, l, t))) {
         return v;
     }
     if let Some(p) = now.pools.iter().find(|p| p.losing) {
@@ -192,7 +229,7 @@ fn decide(history: &DatabaseHistory, cx: &PaneCx, now: &Now) -> Verdict {
     if let Some(v) = history.replica(t).and_then(|(server, r)| behind(server.name(t), r)) {
         return v;
     }
-    if let Some(v) = look.and_then(leak) {
+    if let Some(v) = worst(&|_, l| leak(l)) {
         return v;
     }
     if let Some(v) = troubles::hurting(&now.troubles).or(down) {
@@ -275,7 +312,8 @@ fn cause(now: &Now, look: Option<&Look>) -> Option<String> {
 
 /// The same, where those who wait for one also wait for others: all of these must end before anybody goes on.
 fn blocked_by_all(root: &Root, roots: &[Root]) -> String {
-    let others = roots.iter().filter(|r| r.pid != root.pid && !r.behind.is_disjoint(&root.behind));
+    let same = |r: &&Root| r.source == root.source && r.pid != root.pid;
+    let others = roots.iter().filter(same).filter(|r| !r.behind.is_disjoint(&root.behind));
     let others: Vec<String> =
         others.map(|r| if r.pid == 0 { "a prepared transaction".into() } else { format!("pid {}", r.pid) }).collect();
     let also = match others.as_slice() {
@@ -283,11 +321,7 @@ fn blocked_by_all(root: &Root, roots: &[Root]) -> String {
         [one] => format!(" and {one}"),
         all => format!(" and {} others", all.len()),
     };
-    let text = blocked_by(root);
-    match text.split_once(": ") {
-        Some((who, rest)) => format!("{who}{also}: {rest}"),
-        None => text,
-    }
+    blocked_with(root, &also)
 }
 
 /// Whether our connection may stand in a slot that the server keeps back, because all others are taken.
@@ -299,6 +333,11 @@ pub fn takes_reserved(server: &Server, look: &Look, now: Ts) -> bool {
 
 /// `blocked by pid 4121 (idle in transaction 41 s): 6 sessions wait`.
 pub fn blocked_by(root: &Root) -> String {
+    blocked_with(root, "")
+}
+
+fn blocked_with(root: &Root, also: &str) -> String {
+    let server = root.server.map(|s| format!("{s}: ")).unwrap_or_default();
     let who = match (root.pid, root.seen) {
         (0, Some(s)) => s.statement.text.clone(),
         (0, None) => "a prepared transaction".into(),
@@ -311,7 +350,7 @@ pub fn blocked_by(root: &Root) -> String {
     let longest =
         if root.longest_ms >= 1_000 { format!(", longest {}", millis(root.longest_ms as f64)) } else { String::new() };
     let ring = if root.ring { "in a ring, " } else { "" };
-    format!("{ring}blocked by {who}: {wait}{longest}")
+    format!("{server}{ring}blocked by {who}{also}: {wait}{longest}")
 }
 
 /// `pid 12 (rolled back) UPDATE a SET …`.
@@ -334,6 +373,13 @@ fn behind(name: &str, r: &Replica) -> Option<Verdict> {
     let level =
         if r.receiving && r.applying && r.behind_s.unwrap_or(0) < BEHIND_S.1 { Level::Warn } else { Level::Bad };
     Some(Verdict::new(level, format!("replica {name} {what}{why}")))
+}
+
+/// Where our role may not see what others do: what would let it.
+pub fn blind<'a>(server: &'a Server, look: &Look, now: Ts) -> Option<&'a str> {
+    let info = &server.info.latest(now)?.value;
+    let lacks = || info.rights.iter().find(|r| !r.has && !r.optional).map_or("see :rights", |r| r.grant.as_str());
+    (look.figures.counts.hidden > 0 && !info.sees_all).then(lacks)
 }
 
 /// Sessions wait for locks and the server does not tell who holds them.
@@ -361,7 +407,7 @@ pub fn state_of(s: &super::history::Seen) -> String {
     }
 }
 
-fn slots(look: &Look) -> Option<Verdict> {
+fn slots(server: &Server, look: &Look, now: Ts) -> Option<Verdict> {
     let slots = Slots::in_look(look)?;
     let level = match slots.share() {
         s if s >= SLOTS.1 => Level::Bad,
@@ -372,6 +418,11 @@ fn slots(look: &Look) -> Option<Verdict> {
     let nearly = if used < most { "nearly " } else { "" };
     let SessionCounts { active, idle, idle_in_tx, aborted, .. } = look.figures.counts;
     let in_tx = idle_in_tx + aborted;
+    // The rest is not told to a role that may not see it.
+    if blind(server, look, now).is_some() {
+        let text = format!("server {nearly}full: {used} of {most} slots; what they do is not visible to our role");
+        return Some(Verdict::new(level, text).short(format!("server {nearly}full {used}/{most}")));
+    }
     let text = format!(
         "server {nearly}full: {used} of {most} slots, {active} active, {idle} idle, {in_tx} idle in transaction"
     );
@@ -445,11 +496,23 @@ fn told_before(now: &Now, t: Ts) -> String {
 }
 
 fn calm(now: &Now, look: Option<&Look>, t: Ts) -> Verdict {
-    let usage = now.pools.iter().find(|p| !p.stale).map(|p| format!("pool {}", p.usage()));
+    let usage = now.pools.iter().find(|p| !p.stale).map(|p| match (p.used, p.max) {
+        (Some(0), None) => "pool idle".to_owned(),
+        _ => format!("pool {}", p.usage()),
+    });
     let text = match (look, usage) {
         (Some(l), usage) => {
             let n = l.figures.counts.clients;
-            let sessions = format!("{n} session{}, none slow", if n == 1 { "" } else { "s" });
+            let s = if n == 1 { "" } else { "s" };
+            let sessions = match now.server.and_then(|(s, _)| blind(s, l, t)) {
+                None => format!("{n} session{s}, none slow"),
+                Some(grant) => {
+                    let hidden = l.figures.counts.hidden;
+                    let text = format!("{n} session{s}, {hidden} of them not visible to our role");
+                    let usage = usage.map(|u| format!("{u}, ")).unwrap_or_default();
+                    return Verdict::new(Level::Unknown, format!("{usage}{text}: {grant}")).short(text);
+                }
+            };
             usage.map_or(sessions.clone(), |u| format!("{u}, {sessions}"))
         }
         (None, Some(usage)) => format!("{usage}, nothing slow"),

@@ -79,6 +79,11 @@ impl MariaDb {
         self.dir.path().join("socket")
     }
 
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The address for a user.
     pub fn url(&self, user: &str) -> String {
         format!("mysql://{user}@127.0.0.1:{}/", self.port)

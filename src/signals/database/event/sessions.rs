@@ -77,6 +77,9 @@ pub struct Activity {
     pub skipped: u32,
     /// Milliseconds between looks at present; grows when looking gets expensive.
     pub every_ms: u32,
+    /// The server was full and our connection stood in a slot that it keeps back: it was given back after this look.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub given_back: bool,
 }
 
 /// One session of a server.

@@ -8,14 +8,17 @@ mod waiting;
 
 use self::room::{chart, holders, others, pool, server};
 use self::statements::{heading, slow};
-use self::waiting::{held, leak, tree};
+use self::waiting::{held, leak, nobody, tree};
 
 use crate::signals::database::event::TitledServer;
-use crate::signals::database::history::DatabaseHistory;
+use crate::signals::database::history::{DatabaseHistory, Server};
+use crate::signals::database::slow::SlowRow;
 use crate::signals::database::troubles::{Kind, Trouble};
 use crate::signals::database::upkeep;
-use crate::signals::database::verdict::{Now, from_titles, leaks, millis};
+use crate::signals::database::verdict::{Now, blind, from_titles, leaks, millis, several};
+use crate::timeline::SourceId;
 use crate::timeline::facts::MarkKind;
+use crate::timeline::time::short;
 use crate::ui::{Level, PaneCx, Role};
 
 /// A piece of a row.
@@ -41,8 +44,8 @@ pub enum Picked {
     Root(usize),
     /// Someone who waits: which root, which place below it.
     Waiter(usize, usize),
-    /// An open transaction, by process number.
-    Leak(i32),
+    /// An open transaction, by server and process number.
+    Leak(SourceId, i32),
     /// A server seen from outside, by its place in the list.
     Outside(usize),
     /// A SQLite file, by its place in the list.
@@ -80,6 +83,7 @@ fn row(selects: Option<Picked>, pieces: Vec<Piece>) -> Row {
 /// All rows below the verdict. `width` decides how long bars are and which columns there is room for.
 pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Vec<Row> {
     let mut out = Vec::new();
+    let shown = |s: &Server| now.server.is_some_and(|(of, _)| std::ptr::eq(of, s));
     for (i, p) in now.pools.iter().enumerate() {
         out.push(pool(p, i, now, cx, width));
         if i == 0 && width >= 30 {
@@ -88,6 +92,12 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     }
     if let Some((_, look)) = now.server {
         out.push(server(look, now, cx, width));
+        if look.figures.given_back {
+            let ago = short(cx.now.since(look.at));
+            let text =
+                format!("as of {ago} ago: full; the slot kept for whoever repairs it was given back after a look");
+            out.push(row(None, vec![say(text, Role::Warn)]));
+        }
         out.extend(holders(look, now, cx));
     }
     out.extend(others(history, now, cx));
@@ -125,15 +135,17 @@ pub fn rows(history: &DatabaseHistory, now: &Now, cx: &PaneCx, width: u16) -> Ve
     if cx.zoomed && !now.slow.is_empty() {
         out.push(heading(named));
     }
-    out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, named, cx)));
+    let server = |r: &SlowRow| Some(history.servers.get(&r.source?)?.name(cx.now));
+    out.extend(now.slow.iter().enumerate().map(|(i, r)| slow(r, i, named, server(r), cx)));
     out.extend(now.troubles.iter().enumerate().filter(|(_, t)| t.past).map(|(i, t)| trouble(t, i, cx)));
-    if let Some((_, look)) = now.server.filter(|_| now.stale.is_none()) {
-        if now.roots.is_empty() {
-            out.push(row(None, vec![say("blocked: none", Role::Dim)]));
+    for (id, of, look) in &now.fresh {
+        let name = several(history).then(|| of.name(cx.now));
+        if !now.roots.iter().any(|r| r.source == *id) {
+            out.push(nobody(look, blind(of, look, cx.now), name));
         }
-        let root = |pid| now.roots.iter().any(|r| r.pid == pid);
-        out.extend(leaks(look).filter(|s| !root(s.session.pid)).map(|s| leak(s, cx)));
-        if look.figures.unlisted > 0 {
+        let root = |pid| now.roots.iter().any(|r| r.source == *id && r.pid == pid);
+        out.extend(leaks(look).filter(|s| !root(s.session.pid)).map(|s| leak(s, *id, name, cx)));
+        if look.figures.unlisted > 0 && shown(of) {
             let n = look.figures.unlisted;
             let text = format!("{n} more session{} not listed", if n == 1 { "" } else { "s" });
             out.push(row(None, vec![say(text, Role::Dim)]));

@@ -7,6 +7,7 @@ use crate::signals::database::event::{LineRef, Told, What};
 use crate::signals::database::history::{DatabaseHistory, Seen};
 use crate::signals::database::slow::Basis;
 use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of, waits_for};
+use crate::timeline::Ts;
 use crate::ui::{PaneCx, RowKey, Selected};
 
 #[derive(Default)]
@@ -35,7 +36,9 @@ impl Fields {
 
 /// The row as evidence.
 pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Selected {
-    let source = now.server.map_or(String::new(), |(s, _)| s.name(cx.now).to_owned());
+    let of = super::server_of(picked, history, now).map(|(_, s)| s);
+    let source = of.map_or(String::new(), |s| s.name(cx.now).to_owned());
+    let at = of.and_then(|s| Some(s.look(cx.now)?.at));
     match picked {
         Picked::Pool(i) => now.pools.get(*i).map(|p| {
             let mut f = Fields::default();
@@ -113,14 +116,12 @@ pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &Pane
             Selected { at: Some(r.at), source: from, text, request_id: r.request_id.clone(), fields: f.0 }
         }),
         Picked::Root(i) => now.roots.get(*i).map(|r| {
-            let mut base = r.seen.map(|s| session(s, now, &source)).unwrap_or_default();
+            let mut base = r.seen.map(|s| session(s, at, &source)).unwrap_or_default();
             base.text = blocked_by(r);
             base.fields.push(("blocked_sessions".into(), r.blocked.to_string()));
             base
         }),
-        Picked::Waiter(i, j) => {
-            now.roots.get(*i).and_then(|r| r.waiters.get(*j)).map(|w| session(w.seen, now, &source))
-        }
+        Picked::Waiter(i, j) => now.roots.get(*i).and_then(|r| r.waiters.get(*j)).map(|w| session(w.seen, at, &source)),
         Picked::Outside(i) => now.outside.get(*i).map(|s| {
             let mut f = Fields::default();
             f.put("pid", s.pid);
@@ -190,16 +191,13 @@ pub fn selected(picked: &Picked, history: &DatabaseHistory, now: &Now, cx: &Pane
             let text = format!("{} × {} {}@{} from {}", g.count, g.state, g.user, g.db, g.client);
             Selected { at: Some(cx.now), source: "process titles".into(), text, request_id: None, fields: f.0 }
         }),
-        Picked::Leak(pid) => now
-            .server
-            .and_then(|(_, l)| l.sessions.iter().find(|s| s.session.pid == *pid))
-            .map(|s| session(s, now, &source)),
+        Picked::Leak(..) => seen(picked, now).map(|s| session(s, at, &source)),
     }
     .unwrap_or_default()
 }
 
 /// A record of a server's log as evidence.
-fn told(t: &Told, at: Option<crate::timeline::Ts>, text: String) -> Selected {
+fn told(t: &Told, at: Option<Ts>, text: String) -> Selected {
     let mut f = Fields::default();
     if t.pid != 0 {
         f.put("pid", t.pid);
@@ -233,14 +231,17 @@ pub fn seen<'a>(picked: &Picked, now: &Now<'a>) -> Option<&'a Seen> {
     match picked {
         Picked::Root(i) => now.roots.get(*i)?.seen,
         Picked::Waiter(i, j) => Some(now.roots.get(*i)?.waiters.get(*j)?.seen),
-        Picked::Leak(pid) => now.server?.1.sessions.iter().find(|s| s.session.pid == *pid),
+        Picked::Leak(id, pid) => {
+            let (.., look) = now.fresh.iter().find(|(of, ..)| of == id)?;
+            look.sessions.iter().find(|s| s.session.pid == *pid)
+        }
         _ => None,
     }
 }
 
 /// What a row stands for, whatever its place.
 pub fn key(picked: &Picked, history: &DatabaseHistory, now: &Now) -> RowKey {
-    let server = super::shown(history, now).map_or(0, |id| id.0);
+    let server = super::server_of(picked, history, now).map_or(0, |(id, _)| id.0);
     let session = |s: &Seen| match s.session.pid {
         // Prepared transactions have no number but a name.
         0 => format_compact!("{server} {}", s.statement.text),
@@ -249,11 +250,13 @@ pub fn key(picked: &Picked, history: &DatabaseHistory, now: &Now) -> RowKey {
     let key = match picked {
         Picked::Pool(i) => now.pools.get(*i).map(|p| format_compact!("{} pool {}", p.source.0, p.name)),
         Picked::Server => Some(format_compact!("{server} server")),
-        Picked::Slow(i) => now.slow.get(*i).map(|r| format_compact!("statement {:x}", r.key)),
+        Picked::Slow(i) => {
+            now.slow.get(*i).map(|r| format_compact!("{} statement {:x}", r.source.map_or(0, |id| id.0), r.key))
+        }
         Picked::Root(i) if now.roots.get(*i).is_some_and(|r| r.seen.is_none()) => {
             now.roots.get(*i).map(|r| format_compact!("{server} session {}", r.pid))
         }
-        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(_) => seen(picked, now).map(session),
+        Picked::Root(_) | Picked::Waiter(..) | Picked::Leak(..) => seen(picked, now).map(session),
         Picked::Outside(i) => now.outside.get(*i).map(|s| format_compact!("outside {}", s.pid)),
         Picked::File(i) => now.files.get(*i).map(|f| format_compact!("{} file", f.source.0)),
         Picked::Holder(i) => now.holders.get(*i).map(|h| format_compact!("{} logged {}", h.source.0, h.pid)),
@@ -292,7 +295,7 @@ pub fn terminate(s: &Seen, engine: &str) -> Option<String> {
     }
 }
 
-fn session(s: &Seen, now: &Now, source: &str) -> Selected {
+fn session(s: &Seen, at: Option<Ts>, source: &str) -> Selected {
     let d = &s.session;
     let mut f = Fields::default();
     f.put("pid", d.pid);
@@ -314,7 +317,7 @@ fn session(s: &Seen, now: &Now, source: &str) -> Selected {
     f.put("statement", &s.statement.text);
     let one_line = s.statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
     Selected {
-        at: now.server.map(|(_, l)| l.at),
+        at,
         source: source.to_owned(),
         text: format!("pid {} {}: {one_line}", d.pid, state_of(s)),
         request_id: s.statement.request_id.clone(),

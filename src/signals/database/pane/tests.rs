@@ -36,7 +36,7 @@ fn history(events: Vec<(i64, DatabaseEvent)>) -> DatabaseHistory {
     h
 }
 
-fn info() -> DatabaseEvent {
+pub(super) fn info() -> DatabaseEvent {
     DatabaseEvent::ServerInfo(ServerInfo {
         name: "orders@db-1".into(),
         engine: "postgres".into(),
@@ -44,7 +44,7 @@ fn info() -> DatabaseEvent {
     })
 }
 
-fn session(pid: i32, state: &str, age: u64, blocked_by: &[i32], query: &str) -> Session {
+pub(super) fn session(pid: i32, state: &str, age: u64, blocked_by: &[i32], query: &str) -> Session {
     Session {
         pid,
         state: Some(state.into()),
@@ -62,7 +62,7 @@ fn session(pid: i32, state: &str, age: u64, blocked_by: &[i32], query: &str) -> 
     }
 }
 
-fn look(sessions: Vec<Session>, idle: u32) -> DatabaseEvent {
+pub(super) fn look(sessions: Vec<Session>, idle: u32) -> DatabaseEvent {
     let n = |f: fn(&Session) -> bool| sessions.iter().filter(|s| f(s)).count() as u32;
     let counts = SessionCounts {
         clients: sessions.len() as u32 + idle,

@@ -7,7 +7,7 @@ use compact_str::CompactString;
 
 use crate::signals::database::event::LineRef;
 use crate::signals::database::history::Statement;
-use crate::timeline::{RequestId, TimeRange, Ts};
+use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
 
 /// What takes so long is slow, in milliseconds.
 const SLOW_MS: f64 = 1_000.0;
@@ -39,6 +39,8 @@ pub enum Belongs {
 /// One shape of a statement.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlowRow {
+    /// The server that runs it, where several are watched and it is known.
+    pub source: Option<SourceId>,
     /// Its fingerprint; of a statement whose text is unknown, a number made from the server's.
     pub key: u64,
     /// Its text, where known.
@@ -98,8 +100,14 @@ pub struct SlowRow {
 }
 
 impl SlowRow {
-    pub(super) fn new(key: u64) -> SlowRow {
+    /// Whether its figures may be of this server.
+    pub(super) fn is_of(&self, source: SourceId) -> bool {
+        self.source.is_none_or(|s| s == source)
+    }
+
+    pub(super) fn new(source: Option<SourceId>, key: u64) -> SlowRow {
         SlowRow {
+            source,
             key,
             statement: None,
             queryid: None,

@@ -7,6 +7,7 @@ pub mod mysql;
 pub mod pace;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod reserved;
 pub mod secret;
 pub mod shape;
 pub mod sqlite;

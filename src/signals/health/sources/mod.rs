@@ -4,6 +4,7 @@
 //! one question of a probe is under way, and probes do not start at the same instant.
 
 pub mod certificate;
+pub mod first_words;
 pub mod http;
 pub mod tcp;
 
@@ -56,7 +57,7 @@ struct Prober {
 
 enum Asker {
     Http(Box<http::Http>),
-    Tcp(String),
+    Tcp(tcp::Tcp),
 }
 
 impl Prober {
@@ -68,14 +69,14 @@ impl Prober {
                 if address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) {
                     return Err(wrong(format!("tcp = {address:?} has no port; write \"host:port\"")));
                 }
-                Ok(Asker::Tcp(address.clone()))
+                Ok(Asker::Tcp(tcp::Tcp::new(address)))
             }
             _ => Err(wrong("set exactly one of `url` and `tcp`".into())),
         }
     }
 
     async fn ask(&mut self, out: &Out, cancel: CancellationToken) -> Result<(), SourceError> {
-        let asker = self.asker()?;
+        let mut asker = self.asker()?;
         out.state(SourceState::Ok).await;
         let deadline = self.config.timeout.0;
         let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + self.wait, self.config.interval.0);
@@ -97,16 +98,18 @@ impl Prober {
             };
             let began = Instant::now();
             let asked = async {
-                match &asker {
-                    Asker::Http(http) => http.ask(&mut probe, deadline).await,
-                    Asker::Tcp(address) => tcp::ask(address, &mut probe, deadline).await,
+                match &mut asker {
+                    Asker::Http(http) => {
+                        http.ask(&mut probe, deadline).await;
+                        probe.latency_ms = millis(began.elapsed());
+                    }
+                    Asker::Tcp(tcp) => tcp.ask(&mut probe, deadline).await,
                 }
             };
             tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 () = asked => {}
             }
-            probe.latency_ms = millis(began.elapsed());
             // A turn must not be lost; of the rest the newest is enough.
             let turned = self.last_ok.replace(probe.ok) != Some(probe.ok);
             let event = Event::Health(HealthEvent::Probed(probe));

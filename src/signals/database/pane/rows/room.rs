@@ -5,7 +5,7 @@ use crate::signals::database::event::{HELD, Held, PoolLayer};
 use crate::signals::database::history::{DatabaseHistory, Look, Server};
 use crate::signals::database::layers::Slots;
 use crate::signals::database::pools::PoolNow;
-use crate::signals::database::verdict::{Now, SLOTS, leaks, millis};
+use crate::signals::database::verdict::{Now, SLOTS, blind, gave_back, leaks, millis};
 use crate::timeline::SourceId;
 use crate::timeline::time::short;
 use crate::ui::text::width as cells;
@@ -128,10 +128,17 @@ pub(super) fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
         pieces.push(say(n.to_string(), role));
     };
     let leaks = leaks(look).count() > 0;
-    figure("active", c.active, Role::Text);
-    figure("lock wait", c.waiting, if c.waiting > 0 { Role::Bad } else { Role::Text });
-    figure("idle tx", in_tx, if leaks { Role::Warn } else { Role::Text });
-    figure("idle", c.idle, Role::Text);
+    // Of sessions that our role may not see there is no telling what they do: no figure of none.
+    let blind = now.server.is_some_and(|(of, _)| blind(of, look, cx.now).is_some());
+    let all = [
+        ("active", c.active, Role::Text),
+        ("lock wait", c.waiting, if c.waiting > 0 { Role::Bad } else { Role::Text }),
+        ("idle tx", in_tx, if leaks { Role::Warn } else { Role::Text }),
+        ("idle", c.idle, Role::Text),
+    ];
+    for (label, n, role) in all.into_iter().filter(|(_, n, _)| *n > 0 || !blind) {
+        figure(label, n, role);
+    }
     if c.hidden > 0 {
         figure("hidden", c.hidden, Role::Dim);
     }
@@ -140,6 +147,7 @@ pub(super) fn server(look: &Look, now: &Now, cx: &PaneCx, width: u16) -> Row {
     }
     if let Some(age) = now.stale {
         pieces.push(say(format!("  {} ago", short(age)), Role::Dim));
+        pieces.iter_mut().for_each(|p| p.role = Role::Dim);
     }
     row(Some(Picked::Server), pieces)
 }
@@ -181,8 +189,11 @@ pub(super) fn others(history: &DatabaseHistory, now: &Now, cx: &PaneCx) -> Vec<R
             return Some(row(None, pieces));
         }
         let look = look?;
-        if look.is_old(cx.now) {
-            pieces.push(say(format!("no answer for {}", short(cx.now.since(look.at))), Role::Warn));
+        if !now.fresh.iter().any(|(of, ..)| of == id) {
+            let ago = short(cx.now.since(look.at));
+            let left = gave_back(s, cx);
+            let text = if left { format!("given back, seen {ago} ago") } else { format!("no answer for {ago}") };
+            pieces.push(say(text, Role::Warn));
             return Some(row(None, pieces));
         }
         let c = &look.figures.counts;

@@ -35,7 +35,7 @@ fn name(text: &str) -> String {
     out + &" ".repeat(pad)
 }
 
-pub(super) fn slow(r: &SlowRow, index: usize, named: bool, cx: &PaneCx) -> Row {
+pub(super) fn slow(r: &SlowRow, index: usize, named: bool, server: Option<&str>, cx: &PaneCx) -> Row {
     let ms = r.typical_ms();
     let role = match () {
         _ if r.past => Role::Dim,
@@ -75,6 +75,9 @@ pub(super) fn slow(r: &SlowRow, index: usize, named: bool, cx: &PaneCx) -> Row {
         Belongs::Maybe => say(" ~ ", Role::Dim),
         Belongs::No => say("  ", Role::Text),
     });
+    if let Some(server) = server {
+        pieces.push(say(format!("{server}  "), Role::Dim));
+    }
     if r.worse()
         && !r.past
         && let Some(b) = r.baseline_ms

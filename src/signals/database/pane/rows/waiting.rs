@@ -2,9 +2,10 @@
 
 use super::{Picked, Piece, Row, one_line, row, say};
 use crate::signals::database::blocked::Root;
-use crate::signals::database::history::Seen;
+use crate::signals::database::history::{Look, Seen};
 use crate::signals::database::verdict::{millis, state_of};
 use crate::signals::database::waits::Holder;
+use crate::timeline::SourceId;
 use crate::timeline::facts::MarkKind;
 use crate::ui::{PaneCx, Role};
 
@@ -13,6 +14,7 @@ pub(super) fn tree(root: &Root, index: usize, width: u16, cx: &PaneCx, out: &mut
     let who = if root.pid == 0 { "prepared".into() } else { format!("pid {}", root.pid) };
     let mut pieces = vec![
         say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), Role::Bad),
+        say(root.server.map(|s| format!("{s}  ")).unwrap_or_default(), Role::Dim),
         say(format!("{who} "), Role::Text),
         say(format!("blocks: {wait}  "), Role::Bad),
     ];
@@ -27,6 +29,7 @@ pub(super) fn tree(root: &Root, index: usize, width: u16, cx: &PaneCx, out: &mut
         // Deep queues stay readable: steps beyond the fourth are not moved further in.
         let mut pieces = vec![
             say(format!("{}{} ", "  ".repeat(w.depth.min(4)), cx.glyphs.joint[2]), Role::Rule),
+            say(root.server.map(|s| format!("{s}  ")).unwrap_or_default(), Role::Dim),
             say(format!("pid {} ", w.seen.session.pid), Role::Text),
         ];
         if w.blocked > 0 {
@@ -69,14 +72,29 @@ pub(super) fn held(h: &Holder, index: usize, cx: &PaneCx, out: &mut Vec<Row>) {
     }
 }
 
-pub(super) fn leak(s: &Seen, cx: &PaneCx) -> Row {
+/// That nobody is known to hold anybody up, as far as our role and the server tell.
+pub(super) fn nobody(look: &Look, blind: Option<&str>, server: Option<&str>) -> Row {
+    let (text, role) = match (look.figures.counts.waiting, blind) {
+        (0, None) => ("blocked: none".to_owned(), Role::Dim),
+        (0, Some(grant)) => {
+            (format!("blocked: not known, sessions of others are not visible to our role: {grant}"), Role::Unknown)
+        }
+        (1, _) => ("blocked: 1 session waits for a lock, held by whom is not known".to_owned(), Role::Warn),
+        (n, _) => (format!("blocked: {n} sessions wait for a lock, held by whom is not known"), Role::Warn),
+    };
+    let server = server.map(|s| format!("{s}  ")).unwrap_or_default();
+    row(None, vec![say(server, Role::Dim), say(text, role)])
+}
+
+pub(super) fn leak(s: &Seen, source: SourceId, server: Option<&str>, cx: &PaneCx) -> Row {
     let grave = s.session.state_age_ms.unwrap_or(0) >= 60_000;
     let mut pieces = vec![
         say(format!("{} ", cx.glyphs.mark(MarkKind::Alert)), if grave { Role::Bad } else { Role::Warn }),
+        say(server.map(|s| format!("{s}  ")).unwrap_or_default(), Role::Dim),
         say(format!("pid {} ", s.session.pid), Role::Text),
     ];
     pieces.extend(session(s, true));
-    row(Some(Picked::Leak(s.session.pid)), pieces)
+    row(Some(Picked::Leak(source, s.session.pid)), pieces)
 }
 
 /// State and age, who, from which process where that is wanted, statement.

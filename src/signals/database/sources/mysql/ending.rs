@@ -40,7 +40,11 @@ pub async fn end(conn: &mut Conn, server: &Server, e: &Ending) -> Result<Ended, 
         Err(t) if t.number() == Some(1094) => said(format!("session {} is gone", e.pid)),
         Err(t) if matches!(t.number(), Some(1095 | 1227)) => {
             let right = if server.mariadb { "CONNECTION ADMIN" } else { "CONNECTION_ADMIN" };
-            said(format!("we lack the right: GRANT {right} ON *.* TO {}", server.account))
+            said(format!(
+                "we lack the right: GRANT {right} ON *.* TO {}; then B twice, because a connection has the rights it \
+                 was opened with",
+                server.account
+            ))
         }
         Err(t) => Err(t.into()),
     }

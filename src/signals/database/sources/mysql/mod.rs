@@ -25,6 +25,7 @@ use self::session::{Server, Session};
 use self::trouble::Trouble;
 use super::clients::Clients;
 use super::pace::Pace;
+use super::reserved;
 use crate::signals::database::config::MysqlConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
 use crate::signals::database::plan::Question;
@@ -67,6 +68,7 @@ impl MysqlSource {
         }
     }
 
+    /// Looks until something breaks; ends by itself when our connection stands in a slot that others need more.
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         let server = session.server().await?;
         self.digests.reconnected(server.performance_schema);
@@ -93,7 +95,7 @@ impl MysqlSource {
         let mut told = self.lacks(&server, false);
         out.state(told.clone()).await;
         let mut next_counters = Instant::now();
-        let mut skipped = 0;
+        let (mut skipped, mut first) = (0, true);
         let mut unseen = false;
         loop {
             let began = Instant::now();
@@ -105,6 +107,10 @@ impl MysqlSource {
                     self.clients.name(&mut look, server.port).await;
                     look.skipped = std::mem::take(&mut skipped);
                     look.every_ms = self.pace.every().as_millis() as u32;
+                    if reserved::must_go(&mut look, may_reserve, std::mem::take(&mut first)) {
+                        send(out, DatabaseEvent::Activity(look)).await;
+                        return Ok(());
+                    }
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
                     // A single counter: cheap enough for every look, so that a deadlock is seen within seconds.
                     match self.dead(session, &server).await {
@@ -235,32 +241,36 @@ impl Source for MysqlSource {
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();
-            let mut lost = false;
-            let opened = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                opened = Session::open(&self.config) => opened,
-            };
-            let trouble = match opened {
-                Ok(mut session) => {
-                    let watched = tokio::select! {
-                        () = cancel.cancelled() => None,
-                        watched = self.watch(out, &mut session) => Some(watched),
-                    };
-                    lost = true;
-                    // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
-                    let _ = tokio::time::timeout(CLOSE, session.close()).await;
-                    match watched {
-                        None | Some(Ok(())) => return Ok(()),
-                        Some(Err(trouble)) => trouble,
+            loop {
+                let mut lost = false;
+                let opened = tokio::select! {
+                    () = cancel.cancelled() => return Ok(()),
+                    opened = Session::open(&self.config) => opened,
+                };
+                let trouble = match opened {
+                    Ok(mut session) => {
+                        let watched = tokio::select! {
+                            () = cancel.cancelled() => None,
+                            watched = self.watch(out, &mut session) => Some(watched),
+                        };
+                        lost = true;
+                        // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
+                        let _ = tokio::time::timeout(CLOSE, session.close()).await;
+                        match watched {
+                            None => return Ok(()),
+                            Some(Ok(())) if reserved::wait(out, &mut self.questions, &cancel).await => continue,
+                            Some(Ok(())) => return Ok(()),
+                            Some(Err(trouble)) => trouble,
+                        }
                     }
+                    Err(trouble) => trouble,
+                };
+                if let Some((sqlstate, message)) = trouble.refusal() {
+                    let user = self.config.url.user().into();
+                    send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
                 }
-                Err(trouble) => trouble,
-            };
-            if let Some((sqlstate, message)) = trouble.refusal() {
-                let user = self.config.url.user().into();
-                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
+                return Err(trouble.explain(&place));
             }
-            Err(trouble.explain(&place))
         })
     }
 }

@@ -28,6 +28,7 @@ use self::trouble::Trouble;
 use self::upkeep::UpkeepPoll;
 use super::clients::Clients;
 use super::pace::Pace;
+use super::reserved;
 use crate::signals::database::config::PostgresConfig;
 use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
 use crate::signals::database::plan::Question;
@@ -74,6 +75,7 @@ impl PostgresSource {
         }
     }
 
+    /// Looks until something breaks; ends by itself when our connection stands in a slot that others need more.
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         let mut server = session.server().await?;
         let extension = statements::find(session).await?;
@@ -86,7 +88,7 @@ impl PostgresSource {
 
         let mut next_statements = Instant::now();
         let mut next_upkeep = Instant::now();
-        let mut skipped = 0;
+        let (mut skipped, mut first) = (0, true);
         loop {
             let began = Instant::now();
             let mut sees_less = false;
@@ -98,6 +100,10 @@ impl PostgresSource {
                     look.every_ms = self.pace.every().as_millis() as u32;
                     self.statements.seen(&look);
                     self.clients.name(&mut look, server.port).await;
+                    if reserved::must_go(&mut look, server.may_reserve(), std::mem::take(&mut first)) {
+                        send(out, DatabaseEvent::Activity(look)).await;
+                        return Ok(());
+                    }
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
                     self.count_deadlocks(out, session).await?;
                 }
@@ -248,32 +254,36 @@ impl Source for PostgresSource {
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
             let place = self.config.url.shown();
-            let mut lost = false;
-            let opened = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                opened = Session::open(&self.config, &self.roots) => opened,
-            };
-            let trouble = match opened {
-                Ok(mut session) => {
-                    let watched = tokio::select! {
-                        () = cancel.cancelled() => None,
-                        watched = self.watch(out, &mut session) => Some(watched),
-                    };
-                    lost = true;
-                    // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
-                    let _ = tokio::time::timeout(CLOSE, session.close()).await;
-                    match watched {
-                        None | Some(Ok(())) => return Ok(()),
-                        Some(Err(trouble)) => trouble,
+            loop {
+                let mut lost = false;
+                let opened = tokio::select! {
+                    () = cancel.cancelled() => return Ok(()),
+                    opened = Session::open(&self.config, &self.roots) => opened,
+                };
+                let trouble = match opened {
+                    Ok(mut session) => {
+                        let watched = tokio::select! {
+                            () = cancel.cancelled() => None,
+                            watched = self.watch(out, &mut session) => Some(watched),
+                        };
+                        lost = true;
+                        // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
+                        let _ = tokio::time::timeout(CLOSE, session.close()).await;
+                        match watched {
+                            None => return Ok(()),
+                            Some(Ok(())) if reserved::wait(out, &mut self.questions, &cancel).await => continue,
+                            Some(Ok(())) => return Ok(()),
+                            Some(Err(trouble)) => trouble,
+                        }
                     }
+                    Err(trouble) => trouble,
+                };
+                if let Some((sqlstate, message)) = trouble.refusal() {
+                    let user = self.config.url.user().into();
+                    send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
                 }
-                Err(trouble) => trouble,
-            };
-            if let Some((sqlstate, message)) = trouble.refusal() {
-                let user = self.config.url.user().into();
-                send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
+                return Err(trouble.explain(&place));
             }
-            Err(trouble.explain(&place))
         })
     }
 }
