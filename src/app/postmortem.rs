@@ -23,6 +23,7 @@ const NEAR: Duration = Duration::from_secs(15);
 /// Everything that `t` tells of `window`.
 pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
     let Some((first, last)) = t.span else { return Seen::default() };
+    let held = Some(TimeRange::new(first, last));
     // The seed counts lines of before the stream: nothing is cut off at its beginning.
     let known = t.logs.counted().map_or(first, |c| c.start.min(first));
     let range = TimeRange::new(window.start.max(known), window.end.min(last).max(window.start.max(known)));
@@ -33,9 +34,9 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
             "nothing of the incident's time, {from} to {to} UTC: what was given is from {known} to {} UTC",
             utc(last)
         );
-        return Seen { missing: vec![nothing], ..Seen::default() };
+        return Seen { held, missing: vec![nothing], ..Seen::default() };
     }
-    let mut seen = Seen { range: Some(range), ..Seen::default() };
+    let mut seen = Seen { range: Some(range), held, ..Seen::default() };
     errors(t, incident, range, &mut seen);
     changes(t, range, last, &mut seen);
     checks(t, range, last, &mut seen);

@@ -132,6 +132,37 @@ fn logs_that_hold_nothing_of_the_incidents_time_are_said_to_and_from_when_to_whe
     assert!(!text.contains("no log with the status"), "{text}");
 }
 
+/// What a recording holds of the incident is counted, and nothing is said of the rest of it.
+#[test]
+fn a_recording_of_a_part_of_the_incident_gives_no_rate_of_the_whole_and_no_command_outside_it() {
+    let home = Home::new();
+    golden(&home);
+    let mut tty = Tty::start(&home, &["replay", "outage.wr", "--at", "09:14:12"], (120, 36));
+    tty.wait_for("paused");
+    tty.keys(":milestone started 2026-11-21T09:05:00Z\r");
+    tty.wait_for("milestone started saved");
+    tty.keys(":milestone mitigated 2026-11-21T09:20:00Z\r");
+    tty.wait_for("milestone mitigated saved");
+    tty.keys("q");
+    tty.ended();
+    let text = home.run(&["export", "--recording", "outage.wr"]).good();
+    let part = "counted over 62 s of 15 m (09:13:46 to 09:14:48 UTC)";
+    let summary = text.lines().find(|l| l.starts_with("- What happened:")).expect("a summary");
+    assert!(summary.contains(part) && summary.contains("requests failed") && !summary.contains('%'), "{summary}");
+    let failed = text.lines().find(|l| l.starts_with("- Requests failed")).expect("the impact");
+    assert!(failed.contains(&format!(": ?? ({part}: ")), "{failed}");
+    assert!(text.contains("- Counted in: access, from 2026-11-21 09:13:46 to 2026-11-21 09:14:48 UTC;"), "{text}");
+    let started = text.lines().find(|l| l.contains("**started**")).expect("the milestone");
+    assert!(started.ends_with("| not recorded |"), "{started}");
+    for at in text.split("--at ").skip(1).filter_map(|rest| rest.split(['`', '\n', ' ']).next()) {
+        assert!(("2026-11-21T09:13:45".."2026-11-21T09:14:54").contains(&at), "{at}");
+    }
+    let json = home.run(&["export", "--recording", "outage.wr", "--format", "json"]).good();
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(value["impact"]["failed"].as_u64() > Some(100) && value["impact"]["failed_per_cent"].is_null(), "{json}");
+    assert_eq!(value["impact"]["impact_from"], "2026-11-21T09:05:00Z");
+}
+
 #[test]
 fn steps_that_were_not_ticked_of_a_checklist_that_was_begun_are_in_the_exports() {
     let home = Home::new();

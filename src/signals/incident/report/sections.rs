@@ -100,8 +100,11 @@ fn head(r: &Report) -> Vec<Part> {
         rows.push(row("Recording", vec![Piece::Code(recording.clone())]));
     }
     let mut parts = vec![Part::Table { head: vec!["Field", "Value"], rows }];
-    if let Some(command) = r.look_again(onset(i, &r.seen.clues).unwrap_or(i.since()), "") {
-        parts.push(Part::Paragraph(words("Every row of the timeline names a command that opens that instant:")));
+    let begun = r.look_again(onset(i, &r.seen.clues).unwrap_or(i.since()), "");
+    if let Some(command) = begun.or_else(|| r.look_again(r.seen.held?.start, "")) {
+        parts.push(Part::Paragraph(words(
+            "Every row of the timeline names a command that opens its instant, where there is something of it to see:",
+        )));
         parts.push(Part::Block(command));
     }
     parts
@@ -120,7 +123,10 @@ fn summary(r: &Report) -> Vec<Part> {
         && let Some(share) = m.per_cent()
     {
         let (failed, of) = (count(m.failed), count(m.requests));
-        happened.push_str(&format!(", {failed} of {of} requests failed ({share:.1} %)"));
+        happened.push_str(&match part_words(m) {
+            Some(part) => format!(", {part}: {failed} of {of} requests failed"),
+            None => format!(", {failed} of {of} requests failed ({share:.1} %)"),
+        });
         let named: Vec<&str> = m.routes.iter().take(NAMED_ROUTES).map(|x| x.route.as_str()).collect();
         if !named.is_empty() {
             happened.push_str(&format!(", most on {}", named.join(", ")));
@@ -219,10 +225,20 @@ fn impact(r: &Report) -> Vec<Part> {
 }
 
 fn failed_words(m: &Impact) -> String {
-    match m.per_cent() {
-        Some(share) => format!("{} of {}, {share:.1} %", count(m.failed), count(m.requests)),
-        None => format!("{UNKNOWN} (no request in this time)"),
+    let (failed, of) = (count(m.failed), count(m.requests));
+    match (m.per_cent(), part_words(m)) {
+        (Some(share), None) => format!("{failed} of {of}, {share:.1} %"),
+        (Some(share), Some(part)) => format!("{UNKNOWN} ({part}: {failed} of {of}, {share:.1} %)"),
+        (None, _) => format!("{UNKNOWN} (no request in this time)"),
     }
+}
+
+/// `counted over 1 m of 15 m (23:19:17 to 23:20:17 UTC)`, where that is not the whole time.
+fn part_words(m: &Impact) -> Option<String> {
+    let (from, to) = (utc(m.range.start), utc(m.range.end));
+    let clock = |t: &str| t.get(11..).unwrap_or_default().to_owned();
+    let (counted, of) = (spelled(m.range.len()), spelled(m.of.len()));
+    m.is_part().then(|| format!("counted over {counted} of {of} ({} to {} UTC)", clock(&from), clock(&to)))
 }
 
 fn before_words((requests, failed): (u64, u64)) -> String {
@@ -307,7 +323,11 @@ fn timeline(r: &Report) -> Vec<Part> {
     let rows: Vec<Vec<Text>> = rows(r)
         .into_iter()
         .map(|row| {
-            let again = r.look_again(row.visible, &row.filter).map_or(unknown(), |c| vec![Piece::Code(c)]);
+            let again = match r.look_again(row.visible, &row.filter) {
+                Some(command) => vec![Piece::Code(command)],
+                None if r.holds(row.visible) => unknown(),
+                None => words("not recorded"),
+            };
             vec![words(utc(row.at)), row.what, words(row.who), words(row.source), again]
         })
         .collect();

@@ -114,6 +114,7 @@ fn telemetry() -> Seen {
     };
     let impact = Impact {
         range,
+        of: range,
         requests: 12_345,
         health_checks: 120,
         failed: 1_203,
@@ -128,6 +129,7 @@ fn telemetry() -> Seen {
     let values = (0..120).map(|i| (i > 10).then_some(f64::from(i % 7))).collect();
     Seen {
         range: Some(range),
+        held: Some(range),
         clues: super::super::metrics::Clues {
             onset: clue(at(13, 56, 10), "errors in the logs rose above what is usual"),
             detected: clue(at(13, 57, 0), "check api failed"),
