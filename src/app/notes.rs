@@ -66,11 +66,11 @@ fn screen_now(state: &State) -> Screen {
     }
 }
 
-/// A note of what happens now, without a row: off to disk. It stays in memory until it is there.
-pub fn save(state: &mut State, text: &str) -> Vec<Effect> {
+/// A note of what happens now, without a row: off to disk. It stays in memory until it is there. `ran` is what was done.
+pub fn save(state: &mut State, text: &str, ran: Option<Ran>) -> Vec<Effect> {
     let screen = screen_now(state);
     let evidence = evidence(state, None);
-    keep(state, text, None, evidence, Some(screen), None)
+    keep(state, text, None, evidence, Some(screen), ran)
 }
 
 /// What was being written is finished.

@@ -62,7 +62,7 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
 }
 
 fn row(at: Ts, kind: SeenKind, what: String, source: &str) -> SeenRow {
-    SeenRow { at, kind, what, source: source.into(), by: None, curated: true, whole_second: false }
+    SeenRow { at, kind, what, source: source.into(), by: None, curated: true, mends: false, whole_second: false }
 }
 
 /// When errors rose above what is usual, and when they were back: the episode that holds the start of the incident, or
@@ -101,7 +101,9 @@ fn changes(t: &Timeline, range: TimeRange, now: Ts, seen: &mut Seen) {
         let kind = if r.change.kind == ChangeKind::Rollback { SeenKind::Rollback } else { SeenKind::Change };
         let curated = !matches!(r.change.kind, ChangeKind::Package | ChangeKind::Checkout);
         let by = r.change.by.clone();
-        seen.rows.push(SeenRow { by, curated, ..row(r.first, kind, change_words(r), "deploys") });
+        let kind_mends = matches!(r.change.kind, ChangeKind::Deploy | ChangeKind::Rollback | ChangeKind::Restart);
+        let mends = kind_mends && r.state != RowState::Failed;
+        seen.rows.push(SeenRow { by, curated, mends, ..row(r.first, kind, change_words(r), "deploys") });
     }
     let Some(onset) = seen.clues.onset.as_ref().map(|c| c.at) else { return };
     if let Some((suspect, lag)) = t.deploys.suspect(&rows, onset) {

@@ -200,8 +200,9 @@ impl Shell {
             }
             Effect::End(ending) => {
                 tokio::spawn(async move {
+                    let began = Instant::now();
                     let said = me.end(&ending).await.map(|ended| ended.said);
-                    me.answer(Arrival::Ended(ending, said)).await;
+                    me.answer(Arrival::Ended { ending, said, took: began.elapsed() }).await;
                 });
             }
             Effect::GiveBack(given) => {

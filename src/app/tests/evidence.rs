@@ -194,6 +194,23 @@ fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so(
 }
 
 #[test]
+fn a_session_that_was_ended_is_an_action_that_was_run_and_one_that_was_not_is_neither() {
+    use crate::signals::database::ending::{Ending, How};
+    let ending = || Box::new(Ending { server: "orders".into(), pid: 4121, how: How::Terminate, ..Ending::default() });
+    let took = std::time::Duration::from_millis(1_200);
+    let mut w = two_requests();
+    let said = Ok("terminated pid 4121 of orders".into());
+    let effects = arrive(&mut w.state, Arrival::Ended { ending: ending(), said, took });
+    let ran = saved(&effects).ran.as_ref().expect("what was run");
+    assert_eq!((ran.command.as_str(), ran.code, ran.took_ms), ("terminate 4121 of orders", Some(0), 1_200));
+    assert_eq!(saved(&effects).kind, NoteKind::Action);
+    let said = Err("not done: the session has ended".into());
+    let effects = arrive(&mut w.state, Arrival::Ended { ending: ending(), said, took });
+    assert_eq!((saved(&effects).kind, &saved(&effects).ran), (NoteKind::Observation, &None));
+    assert!(saved(&effects).text.starts_with("terminate 4121 of orders: not done"), "{effects:?}");
+}
+
+#[test]
 fn a_draft_of_a_run_that_crashed_comes_back_in_the_line() {
     let mut w = two_requests();
     arrive(&mut w.state, Arrival::DraftFound("? half a thought".into()));

@@ -1,6 +1,8 @@
 //! The sections of the post-mortem, filled as far as log and telemetry go. What is left is `??`: it is what the author
 //! still has to find.
 
+use std::time::Duration;
+
 use super::chart::Chart;
 use super::document::{Document, Part, Piece, Section, Text, words};
 use super::rows::rows;
@@ -12,6 +14,8 @@ use crate::signals::incident::tags::{Lesson, follow_up, lessons, tags, without_l
 use crate::timeline::Ts;
 use crate::timeline::time::spelled;
 
+/// What lies further before the end of the impact did not end it.
+const CLOSE: Duration = Duration::from_secs(10 * 60);
 /// Routes of the impact in words.
 const NAMED_ROUTES: usize = 3;
 
@@ -144,16 +148,27 @@ fn summary(r: &Report) -> Vec<Part> {
     ])]
 }
 
-/// The last thing that was done before the end of the impact: a noted action, else a rollback that the machines tell of.
+/// The last thing that was done in the impact and close before it was over: a noted action, or a change that the machines
+/// tell of. As long as it is not known when the impact began and that it is over, nothing ended it.
 fn last_action(r: &Report) -> Option<String> {
-    let upto = end(&r.incident).or(r.seen.over).unwrap_or(Ts::MAX);
-    let noted = r.of(NoteKind::Action).filter(|n| n.note.event_at <= upto).max_by_key(|n| n.note.event_at);
-    let seen = r.seen.rows.iter().filter(|s| s.kind == SeenKind::Rollback && s.at <= upto).max_by_key(|s| s.at);
-    match (noted, seen) {
-        (Some(n), _) => Some(format!("{} ({} UTC, as noted)", r.blameless(&n.note.text), utc(n.note.event_at))),
-        (None, Some(s)) => Some(format!("{} ({} UTC)", r.blameless(&s.what), utc(s.at))),
-        _ => None,
-    }
+    let from = onset(&r.incident, &r.seen.clues)?;
+    let over = match (r.seen.over, end(&r.incident)) {
+        // What was read off tells of the very second; somebody writes down later that it is over.
+        (Some(read), Some(set)) if read > from => read.min(set),
+        (read, set) => set.or(read)?,
+    };
+    // Errors are counted by the second, and what broke it may lie in the same one as the first of them.
+    let between = |at: Ts| at.secs() > from.secs() && at <= over && over.since(at) <= CLOSE;
+    let suspect = r.seen.clues.change.as_ref().map(|c| c.at);
+    let worked = |n: &&NoteNow| n.note.ran.as_ref().is_none_or(|ran| ran.code == Some(0));
+    let noted = r.of(NoteKind::Action).filter(worked).map(|n| {
+        let at = n.note.event_at;
+        (at, format!("{} ({} UTC, as noted)", r.blameless(&n.note.text), utc(at)))
+    });
+    let seen = r.seen.rows.iter().filter(|s| s.mends && Some(s.at) != suspect);
+    let seen = seen.map(|s| (s.at, format!("{} ({} UTC)", r.blameless(&s.what), utc(s.at))));
+    let all = noted.chain(seen).filter(|(at, _)| between(*at));
+    all.max_by_key(|(at, _)| *at).map(|(_, words)| words)
 }
 
 fn impact(r: &Report) -> Vec<Part> {

@@ -75,6 +75,9 @@ pub struct SeenRow {
     pub by: Option<String>,
     /// Whether the curated timeline shows it.
     pub curated: bool,
+    /// It may have brought the service back: a deploy, a rollback, a restart that did not fail.
+    #[serde(skip)]
+    pub mends: bool,
     /// It was some time in the second that begins then: what is known better to be of that second stands before it.
     #[serde(skip)]
     pub whole_second: bool,
