@@ -173,7 +173,8 @@ impl Shell {
 
     pub(super) async fn notes_to(&self, path: PathBuf) {
         if let Some(lock) = &self.incident {
-            *lock.write().await = Arc::new(IncidentStore::open(&path));
+            let author = lock.read().await.who().author.clone();
+            *lock.write().await = Arc::new(IncidentStore::open(&path).by(author));
             if let Some(s) = &self.supervisor {
                 s.start(crate::signals::incident::sources::declared(&path));
             }
