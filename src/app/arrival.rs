@@ -57,8 +57,6 @@ pub enum Arrival {
     },
     /// A note is not on disk.
     NoteFailed {
-        /// Which one.
-        number: u64,
         /// Why, and what to try.
         why: String,
     },

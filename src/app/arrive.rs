@@ -66,7 +66,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::Logs(answer) => return logs(state, *answer),
         Arrival::NoteSaved { number, redacted } => return notes::saved(state, number, redacted),
         Arrival::NoteRefused { number, why } => notes::refused(state, number, &why),
-        Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
+        Arrival::NoteFailed { why } => notes::failed(state, why),
         Arrival::Exported(text) => {
             state.view.exported = state.view.written;
             state.say(Level::Calm, text);

@@ -309,11 +309,12 @@ pub fn refused(state: &mut State, number: u64, why: &str) {
 }
 
 /// A note is not on disk: it stays in memory, the header says so, and it is tried again.
-pub fn failed(state: &mut State, number: u64, why: String) {
-    state.say(
-        Level::Bad,
-        format!("note {number} is NOT ON DISK: {why}; it is kept and tried again, :notes-to PATH writes elsewhere"),
-    );
+pub fn failed(state: &mut State, why: String) {
+    let said = match state.unsaved.len() {
+        0 | 1 => "1 note is NOT ON DISK".to_owned(),
+        n => format!("{n} notes are NOT ON DISK"),
+    };
+    state.say(Level::Bad, format!("{said}: {why}; kept and tried again, :notes-to PATH writes elsewhere"));
     state.own.not_on_disk = Some(why);
 }
 
@@ -346,6 +347,14 @@ pub fn ran(state: &mut State, name: &str, run: Ran) -> Vec<Effect> {
     let sign = if is_step && run.code == Some(0) { "[x]" } else { "!" };
     let screen = screen_now(state);
     keep(state, &format!("{sign} {ending}"), None, Vec::new(), Some(screen), Some(run))
+}
+
+/// Notes go to another file from now on, and what is known of the incident that is worked on goes there with them.
+pub fn elsewhere(state: &State, path: std::path::PathBuf) -> Vec<Effect> {
+    let incident = &state.timeline.incident;
+    let open = incident.ledger(Ts::MAX).current().map(|i| i.id);
+    let known = open.map(|id| incident.records_of(id)).unwrap_or_default();
+    vec![Effect::NotesTo { path, open, known }]
 }
 
 /// The post-mortem of the incident that is worked on, or was last, to files named `path`.

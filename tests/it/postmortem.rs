@@ -218,6 +218,35 @@ fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touch
     }
 }
 
+#[test]
+fn the_same_incident_goes_on_in_another_file_with_all_that_was_written() {
+    let home = Home::new();
+    home.file("app.log", "");
+    let mut tty = Tty::start(&home, &["app.log"], (120, 36));
+    tty.wait_for("LIVE");
+    tty.keys("a503s on /orders\r");
+    tty.wait_for("note saved");
+    tty.keys(":severity 2\r");
+    tty.wait_for("SEV2");
+    tty.keys(":notes-to elsewhere.db\r");
+    tty.wait_for("the incident goes on there");
+    tty.keys("athe second note\r");
+    tty.wait_for("note saved");
+    tty.keys("6");
+    let text = tty.wait_for("the second note");
+    assert!(text.contains("503s on /orders") && !text.contains("more open"), "{text}");
+    tty.keys("q");
+    tty.ended();
+    let log = home.path("elsewhere.db").display().to_string();
+    let list = home.run(&["incident", "list", "--log", &log]).good();
+    assert_eq!(list.lines().count(), 1, "{list}");
+    assert!(list.contains("SEV2"), "{list}");
+    let text = home.run(&["export", "--log", &log]).good();
+    for said in ["| observation: 503s on /orders |", "| observation: the second note |"] {
+        assert_eq!(text.matches(said).count(), 1, "{said}\n{text}");
+    }
+}
+
 /// A newcomer: notes, a crash, the same incident again, the post-mortem, and from a row of it back into the outage.
 #[test]
 fn from_the_first_note_over_a_crash_to_a_row_of_the_post_mortem_and_back() {

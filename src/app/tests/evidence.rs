@@ -179,7 +179,7 @@ fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so(
     let effects = w.press("enter");
     let number = saved(&effects).number;
     assert!(!w.text().contains("saved"), "{}", w.text());
-    arrive(&mut w.state, Arrival::NoteFailed { number, why: "no space left on /var".into() });
+    arrive(&mut w.state, Arrival::NoteFailed { why: "no space left on /var".into() });
     let text = w.text();
     let header = text.lines().next().expect("a header");
     assert!(header.contains("1 NOTE NOT ON DISK: no space left on /var"), "{header}");
@@ -187,7 +187,10 @@ fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so(
     w.press("esc :");
     w.write("notes-to /tmp/elsewhere.db");
     let effects = w.press("enter");
-    assert!(matches!(&effects[..], [Effect::NotesTo(p)] if p.to_str() == Some("/tmp/elsewhere.db")), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::NotesTo { path, .. }] if path.to_str() == Some("/tmp/elsewhere.db")),
+        "{effects:?}"
+    );
     let effects = arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
     assert!(effects.iter().any(|e| matches!(e, Effect::KeepDraft(None))));
     assert!(!w.text().contains("NOT ON DISK") && w.bottom().contains("note saved"), "{}", w.text());
@@ -208,6 +211,25 @@ fn a_session_that_was_ended_is_an_action_that_was_run_and_one_that_was_not_is_ne
     let effects = arrive(&mut w.state, Arrival::Ended { ending: ending(), said, took });
     assert_eq!((saved(&effects).kind, &saved(&effects).ran), (NoteKind::Observation, &None));
     assert!(saved(&effects).text.starts_with("terminate 4121 of orders: not done"), "{effects:?}");
+}
+
+#[test]
+fn notes_that_are_not_on_the_disk_stand_in_the_list_and_say_so() {
+    let mut w = two_requests();
+    for text in ["first", "? second"] {
+        w.press("a");
+        w.write(text);
+        w.press("enter");
+    }
+    w.press("6");
+    assert!(!w.text().contains("second"), "as long as nothing is wrong the log tells what there is");
+    arrive(&mut w.state, Arrival::NoteFailed { why: "no space left".into() });
+    assert!(w.bottom().contains("2 notes are NOT ON DISK: no space left"), "{}", w.bottom());
+    let text = w.text();
+    for (sign, words) in [(">", "first"), ("?", "second")] {
+        let row = text.lines().find(|l| l.contains(&format!("{sign}  {words}"))).unwrap_or_else(|| panic!("{text}"));
+        assert!(row.contains("NOT ON DISK"), "{row}");
+    }
 }
 
 #[test]
