@@ -21,9 +21,7 @@ use crate::ui::{Level, Selected};
 
 /// Opens the note line with the selected row as evidence. Touches nothing else: the tail goes on.
 pub fn begin(state: &mut State, text: &str) -> Vec<Effect> {
-    let (selected, chosen) = cited(state);
-    let mut writing = Writing::new(text, &before(state), selected, Some(screen_now(state)));
-    writing.chosen = chosen;
+    let writing = Writing::new(text, &before(state), cited(state), Some(screen_now(state)));
     state.view.overlays.push(Overlay::Note(Box::new(writing)));
     Vec::new()
 }
@@ -39,13 +37,13 @@ pub fn rewrite(state: &mut State, note: RecordId) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The row that goes with a note, and whether somebody chose it: the newest line of a tail that is followed is merely
-/// what came last. A note speaks for itself, so none of the incident log goes with another.
-fn cited(state: &State) -> (Option<Selected>, bool) {
+/// The row that goes with a note: one that somebody went to. The newest line of a tail that is followed is merely what came
+/// last. A note speaks for itself, so none of the incident log goes with another.
+fn cited(state: &State) -> Option<Selected> {
     match state.view.focus {
-        Pane::Incident => (None, false),
-        Pane::Logs => (update::selected(state), !state.logs.follows()),
-        _ => (update::selected(state), true),
+        Pane::Incident => None,
+        Pane::Logs if state.logs.follows() => None,
+        _ => update::selected(state),
     }
 }
 
@@ -97,7 +95,7 @@ pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
         return vec![Effect::SaveNote(draft)];
     }
     let (kind, words) = kinds::parse(&text);
-    let cited = writing.cited();
+    let cited = writing.selected.as_ref();
     let row_at = cited.filter(|_| writing.at_row()).and_then(|s| s.at);
     let evidence = evidence(state, cited);
     let mut effects = keep(state, &text, row_at, evidence, writing.screen, None);
