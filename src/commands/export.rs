@@ -143,7 +143,7 @@ async fn records(
     let found = ledger.incidents.values().filter(asked).max_by_key(|i| (i.merged_into.is_none(), i.opened_at, i.id));
     let id = match found {
         Some(i) => ledger.home(i.id),
-        None => super::incident::find(store, args.incident.as_deref()).await?.id,
+        None => super::incident::find_home(store, args.incident.as_deref()).await?.id,
     };
     let mut records = recorded.to_vec();
     // A log that cannot be read takes nothing from what the recording holds.

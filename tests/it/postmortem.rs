@@ -219,6 +219,31 @@ fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touch
 }
 
 #[test]
+fn one_that_was_merged_into_a_closed_one_is_a_part_of_it_in_the_list_and_in_the_export() {
+    let home = Home::new();
+    let opened = |title: &str| {
+        let out = home.run(&["incident", "open", title]).good();
+        let id = out.trim().rsplit(' ').next().expect("an ID").to_owned();
+        home.run(&["note", &format!("note of {title}")]).good();
+        id
+    };
+    let first = opened("first");
+    home.run(&["incident", "close"]).good();
+    let dup = opened("dup");
+    home.run(&["incident", "merge", &dup, &first]).good();
+    let list = home.run(&["incident", "list"]).good();
+    let row = list.lines().find(|l| l.ends_with("  dup")).expect("its row");
+    let part = row.split("part of ").nth(1).and_then(|rest| rest.split(' ').next()).expect("what it is a part of");
+    assert!(!part.is_empty() && first.ends_with(part) && !row.contains("investigating"), "{list}");
+    let line = home.run(&["incident", "list", "--json"]).objects();
+    assert_eq!(line.iter().find(|i| i["title"] == "dup").expect("its line")["part_of"], first.as_str());
+    for which in [vec!["export"], vec!["export", "--incident", &dup], vec!["incident", "show"]] {
+        let text = home.run(&which).good();
+        assert!(text.contains("note of first") && text.contains("note of dup"), "{which:?}: {text}");
+    }
+}
+
+#[test]
 fn the_same_incident_goes_on_in_another_file_with_all_that_was_written() {
     let home = Home::new();
     home.file("app.log", "");
