@@ -43,6 +43,7 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
     kernel(t, range, last, &mut seen);
     recording(t, range, last, &mut seen);
     charts(t, range, last, &mut seen);
+    seen.changes_read = t.sources.values().any(|s| s.decl.kind == SourceKind::Deploys);
     seen.sources = t.sources.values().map(|s| s.decl.name.clone()).filter(|n| !n.is_empty()).collect();
     seen.sources.sort();
     seen.sources.dedup();

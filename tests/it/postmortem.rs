@@ -219,6 +219,31 @@ fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touch
 }
 
 #[test]
+fn changes_are_read_from_deploy_logs_and_are_not_judged_where_none_was_read() {
+    let home = Home::new();
+    let at = |s: i64| jiff::Timestamp::from_second(1_790_000_000 + s).expect("a time");
+    let line = |s: i64| {
+        let status = if s >= 600 { 500 } else { 200 };
+        let stamp = at(s).strftime("%d/%b/%Y:%H:%M:%S +0000");
+        format!("10.0.0.1 - - [{stamp}] \"GET /orders HTTP/1.1\" {status} 12\n").repeat(5)
+    };
+    home.file("access.log", &(0..900).map(line).collect::<String>());
+    home.run(&["note", "500s on /orders", "--at", &at(700).to_string()]).good();
+    home.run(&["incident", "milestone", "started", "--at", &at(600).to_string()]).good();
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    assert!(text.contains("Changes: not looked at") && !text.contains("No strong suspect"), "{text}");
+    let deploy = |s: i64| format!("{{\"ts\":\"{}\",\"service\":\"api\",\"version\":\"1.4.{s}\"}}\n", at(s));
+    // One of long ago does not make the logs longer.
+    home.file("other.jsonl", &(deploy(-8_000_000) + &deploy(590)));
+    let text = home.run(&["export", "--logs", "access.log", "--deploys", "other.jsonl"]).good();
+    assert!(text.contains("suspected, not confirmed: deploy api 1.4.590"), "{text}");
+    assert!(text.contains("`warroom replay --logs access.log --deploys other.jsonl --at "), "{text}");
+    std::fs::rename(home.path("other.jsonl"), home.path("deploys.jsonl")).expect("the configured one");
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    assert!(text.contains("suspected, not confirmed: deploy api 1.4.590"), "{text}");
+}
+
+#[test]
 fn one_that_was_merged_into_a_closed_one_is_a_part_of_it_in_the_list_and_in_the_export() {
     let home = Home::new();
     let opened = |title: &str| {

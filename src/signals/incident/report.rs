@@ -36,6 +36,8 @@ pub struct ReportOptions {
     pub recording: Option<String>,
     /// Log files that rows can be looked up in where there is no recording.
     pub logs: Vec<String>,
+    /// Deploy logs that were read with them.
+    pub deploys: Vec<String>,
     /// Size and checksum of the recording, in words.
     pub fingerprint: Option<String>,
     /// Steps of the checklists in use that were not ticked.
@@ -187,7 +189,10 @@ impl<'a> Report<'a> {
             None if self.options.logs.is_empty() => return None,
             None => {
                 let files: Vec<String> = self.options.logs.iter().map(|f| shell_word(f)).collect();
-                format!("replay --logs {}", files.join(" "))
+                let deploys: Vec<String> = self.options.deploys.iter().map(|f| shell_word(f)).collect();
+                let deploys =
+                    if deploys.is_empty() { String::new() } else { format!(" --deploys {}", deploys.join(" ")) };
+                format!("replay --logs {}{deploys}", files.join(" "))
             }
         };
         let filter = if filter.is_empty() { String::new() } else { format!(" --filter {}", shell_word(filter)) };

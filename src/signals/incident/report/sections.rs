@@ -304,6 +304,8 @@ fn trigger(r: &Report) -> Vec<Part> {
     }
     if let Some(c) = &r.seen.clues.change {
         items.push(words(format!("Suspected change: {}, {} UTC", r.blameless(&c.what), utc(c.at))));
+    } else if r.seen.range.is_some() && !r.seen.changes_read {
+        items.push(words("Changes: not looked at (nothing that tells of deploys was given)."));
     } else if r.seen.range.is_some() {
         items.push(words("No strong suspect among the changes of the half hour before."));
     }

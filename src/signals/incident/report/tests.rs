@@ -145,6 +145,7 @@ fn telemetry() -> Seen {
         ],
         charts: vec![chart::Chart { title: "failed requests a second".into(), range, values, marks: Vec::new() }],
         sources: vec!["access".into(), "api".into()],
+        changes_read: true,
         missing: vec![],
         elsewhere: None,
     }

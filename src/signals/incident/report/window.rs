@@ -36,6 +36,8 @@ pub struct Seen {
     pub charts: Vec<Chart>,
     /// What there was to look at: sources by name.
     pub sources: Vec<String>,
+    /// Whether there was anything that tells of changes.
+    pub changes_read: bool,
     /// What could not be looked at, and why.
     pub missing: Vec<String>,
     /// From when to when the logs tell of requests, where they tell of none in the window.
