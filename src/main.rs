@@ -72,7 +72,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             incident::run(args, &config).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Export(args)) => {
-            let config = incident_config(&args.log)?;
+            let (config, _) = Config::find(args.log.config.as_deref())?;
             export::run(args, &config).await.map(|()| ExitCode::SUCCESS)
         }
         Some(Command::Themes) => texts::themes(),

@@ -57,8 +57,6 @@ pub enum Arrival {
     },
     /// A note is not on disk.
     NoteFailed {
-        /// Which one.
-        number: u64,
         /// Why, and what to try.
         why: String,
     },
@@ -90,8 +88,15 @@ pub enum Arrival {
     },
     /// The plan of a statement, or why there is none.
     Explained(Result<Box<Plan>, String>),
-    /// What came of ending a session: what was wished for, and the answer.
-    Ended(Box<Ending>, Result<String, String>),
+    /// What came of ending a session.
+    Ended {
+        /// What was wished for.
+        ending: Box<Ending>,
+        /// The answer.
+        said: Result<String, String>,
+        /// How long it took.
+        took: std::time::Duration,
+    },
     /// What discovery found.
     Found {
         /// Things that could be connected.

@@ -1,5 +1,7 @@
 //! Envelopes, ticks and answers, folded into the state.
 
+use std::time::Duration;
+
 use super::arrival::{Arrival, SavedRow};
 use super::effect::Effect;
 use super::overlays::Overlay;
@@ -64,7 +66,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
         Arrival::Logs(answer) => return logs(state, *answer),
         Arrival::NoteSaved { number, redacted } => return notes::saved(state, number, redacted),
         Arrival::NoteRefused { number, why } => notes::refused(state, number, &why),
-        Arrival::NoteFailed { number, why } => notes::failed(state, number, why),
+        Arrival::NoteFailed { why } => notes::failed(state, why),
         Arrival::Exported(text) => {
             state.view.exported = state.view.written;
             state.say(Level::Calm, text);
@@ -83,7 +85,7 @@ pub fn arrive(state: &mut State, arrival: Arrival) -> Vec<Effect> {
             }
             state.view.overlays.push(Overlay::Plan { plan, top: 0, sure: false });
         }
-        Arrival::Ended(ending, said) => return ended(state, &ending, said),
+        Arrival::Ended { ending, said, took } => return ended(state, &ending, said, took),
         Arrival::Explained(Err(why)) => state.say(Level::Warn, why),
         Arrival::Found { offers, cannot_see, watched } => {
             state.own.offers = offers;
@@ -176,14 +178,21 @@ fn recordings(state: &mut State, rows: Vec<SavedRow>) {
     state.own.recordings = rows;
 }
 
-/// A session was ended, or was not: it is said, and it is in the incident log.
-fn ended(state: &mut State, ending: &Ending, said: Result<String, String>) -> Vec<Effect> {
-    // Only what was done is an action.
-    let (level, kind, text) = match said {
-        Ok(done) => (Level::Warn, '!', done),
-        Err(why) => (Level::Bad, '>', format!("{} of {}: {why}", ending.phrase(ending.how), ending.server)),
-    };
-    state.say(level, text.clone());
+/// A session was ended, or was not: it is said, and it is in the incident log; what was done as an action and a line of the
+/// restore record, what was not done as something seen.
+fn ended(state: &mut State, ending: &Ending, said: Result<String, String>, took: Duration) -> Vec<Effect> {
     let what: String = ending.what.chars().take(400).collect();
-    notes::save_told(state, &format!("{kind} {text} ({what})"))
+    let command = format!("{} of {}", ending.phrase(ending.how), ending.server);
+    match said {
+        Ok(done) => {
+            state.say(Level::Warn, done.clone());
+            let ran = Ran { command, code: Some(0), took_ms: took.as_millis() as u64, output: String::new() };
+            notes::save_told(state, &format!("! {done} ({what})"), Some(ran))
+        }
+        Err(why) => {
+            let text = format!("{command}: {why}");
+            state.say(Level::Bad, text.clone());
+            notes::save_told(state, &format!("> {text} ({what})"), None)
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub fn run(state: &mut State, action: Action, argument: &str) -> Vec<Effect> {
             vec![Effect::SetServices(names.map(str::to_owned).collect())]
         }
         Action::NotesTo if argument.is_empty() => wants(state, "a path"),
-        Action::NotesTo => vec![Effect::NotesTo(PathBuf::from(argument))],
+        Action::NotesTo => super::notes::elsewhere(state, PathBuf::from(argument)),
         Action::NextOf => super::travel::event_of_kind(state, argument, true),
         Action::PreviousOf => super::travel::event_of_kind(state, argument, false),
         Action::Theme if argument.is_empty() => wants(state, "a name: `warroom themes` lists them"),

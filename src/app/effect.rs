@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::signals::database::ending::Ending;
 use crate::signals::database::plan::Wanted;
 use crate::signals::incident::event::{
-    Evidence, HypothesisState, MilestoneKind, NoteKind, Ran, RecordId, RoleKind, Screen,
+    Evidence, HypothesisState, IncidentEvent, MilestoneKind, NoteKind, Ran, RecordId, RoleKind, Screen,
 };
 use crate::signals::incident::report::window::Seen;
 use crate::signals::logs::row::LogRow;
@@ -96,7 +96,14 @@ pub enum Effect {
     /// Record a milestone at the playhead.
     Milestone(MilestoneKind, Ts),
     /// Write notes elsewhere from now on.
-    NotesTo(PathBuf),
+    NotesTo {
+        /// The file.
+        path: PathBuf,
+        /// The incident that goes on there.
+        open: Option<RecordId>,
+        /// What the screen knows of it.
+        known: Vec<IncidentEvent>,
+    },
     /// Send text to the terminal's clipboard (OSC 52).
     Copy {
         /// What it is, in a word.

@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use super::state::State;
-use crate::timeline::facts::{Facts, Mark, MarkKind, Trouble};
+use crate::signals::incident::kinds;
+use crate::timeline::facts::{Facts, Mark, MarkKind, Pending, Trouble};
 use crate::timeline::{SourceKind, SourceState, TimeRange, Ts};
+
+/// Notes that are kept in memory because the log does not take them.
+fn pending(state: &State) -> Vec<Pending> {
+    let drafts = state.unsaved.iter().filter(|_| state.own.not_on_disk.is_some());
+    drafts.map(|d| Pending { at: d.event_at, text: kinds::typed(d.kind, &d.text) }).collect()
+}
 
 /// The facts of this frame; `width` is that of the screen.
 pub fn facts(state: &State, width: u16) -> Facts {
@@ -39,6 +46,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
     let request = state.view.filter.request_id().cloned();
     let (troubles, starting) = sources(state, now);
     Facts {
+        pending: pending(state),
         over: super::over::proposal(state),
         marks,
         window: Some(window),

@@ -21,9 +21,7 @@ use crate::ui::{Level, Selected};
 
 /// Opens the note line with the selected row as evidence. Touches nothing else: the tail goes on.
 pub fn begin(state: &mut State, text: &str) -> Vec<Effect> {
-    let (selected, chosen) = cited(state);
-    let mut writing = Writing::new(text, &before(state), selected, Some(screen_now(state)));
-    writing.chosen = chosen;
+    let writing = Writing::new(text, &before(state), cited(state), Some(screen_now(state)));
     state.view.overlays.push(Overlay::Note(Box::new(writing)));
     Vec::new()
 }
@@ -39,13 +37,13 @@ pub fn rewrite(state: &mut State, note: RecordId) -> Vec<Effect> {
     Vec::new()
 }
 
-/// The row that goes with a note, and whether somebody chose it: the newest line of a tail that is followed is merely
-/// what came last. A note speaks for itself, so none of the incident log goes with another.
-fn cited(state: &State) -> (Option<Selected>, bool) {
+/// The row that goes with a note: one that somebody went to. The newest line of a tail that is followed is merely what came
+/// last. A note speaks for itself, so none of the incident log goes with another.
+fn cited(state: &State) -> Option<Selected> {
     match state.view.focus {
-        Pane::Incident => (None, false),
-        Pane::Logs => (update::selected(state), !state.logs.follows()),
-        _ => (update::selected(state), true),
+        Pane::Incident => None,
+        Pane::Logs if state.logs.follows() => None,
+        _ => update::selected(state),
     }
 }
 
@@ -66,16 +64,16 @@ fn screen_now(state: &State) -> Screen {
     }
 }
 
-/// A note of what happens now, without a row: off to disk. It stays in memory until it is there.
-pub fn save(state: &mut State, text: &str) -> Vec<Effect> {
+/// A note of what happens now, without a row: off to disk. It stays in memory until it is there. `ran` is what was done.
+pub fn save(state: &mut State, text: &str, ran: Option<Ran>) -> Vec<Effect> {
     let screen = screen_now(state);
     let evidence = evidence(state, None);
-    keep(state, text, None, evidence, Some(screen), None)
+    keep(state, text, None, evidence, Some(screen), ran)
 }
 
 /// The same of what the screen says already, and more to the point than that a note was saved.
-pub fn save_told(state: &mut State, text: &str) -> Vec<Effect> {
-    let mut effects = save(state, text);
+pub fn save_told(state: &mut State, text: &str, ran: Option<Ran>) -> Vec<Effect> {
+    let mut effects = save(state, text, ran);
     for effect in &mut effects {
         if let Effect::SaveNote(draft) = effect {
             draft.told = true;
@@ -110,7 +108,7 @@ pub fn finish(state: &mut State, writing: Writing) -> Vec<Effect> {
         return vec![Effect::SaveNote(draft)];
     }
     let (kind, words) = kinds::parse(&text);
-    let cited = writing.cited();
+    let cited = writing.selected.as_ref();
     let row_at = cited.filter(|_| writing.at_row()).and_then(|s| s.at);
     let evidence = evidence(state, cited);
     let mut effects = keep(state, &text, row_at, evidence, writing.screen, None);
@@ -323,11 +321,12 @@ pub fn refused(state: &mut State, number: u64, why: &str) {
 }
 
 /// A note is not on disk: it stays in memory, the header says so, and it is tried again.
-pub fn failed(state: &mut State, number: u64, why: String) {
-    state.say(
-        Level::Bad,
-        format!("note {number} is NOT ON DISK: {why}; it is kept and tried again, :notes-to PATH writes elsewhere"),
-    );
+pub fn failed(state: &mut State, why: String) {
+    let said = match state.unsaved.len() {
+        0 | 1 => "1 note is NOT ON DISK".to_owned(),
+        n => format!("{n} notes are NOT ON DISK"),
+    };
+    state.say(Level::Bad, format!("{said}: {why}; kept and tried again, :notes-to PATH writes elsewhere"));
     state.own.not_on_disk = Some(why);
 }
 
@@ -360,6 +359,14 @@ pub fn ran(state: &mut State, name: &str, run: Ran) -> Vec<Effect> {
     let sign = if is_step && run.code == Some(0) { "[x]" } else { "!" };
     let screen = screen_now(state);
     keep(state, &format!("{sign} {ending}"), None, Vec::new(), Some(screen), Some(run))
+}
+
+/// Notes go to another file from now on, and what is known of the incident that is worked on goes there with them.
+pub fn elsewhere(state: &State, path: std::path::PathBuf) -> Vec<Effect> {
+    let incident = &state.timeline.incident;
+    let open = incident.ledger(Ts::MAX).current().map(|i| i.id);
+    let known = open.map(|id| incident.records_of(id)).unwrap_or_default();
+    vec![Effect::NotesTo { path, open, known }]
 }
 
 /// The post-mortem of the incident that is worked on, or was last, to files named `path`.

@@ -23,6 +23,7 @@ const NEAR: Duration = Duration::from_secs(15);
 /// Everything that `t` tells of `window`.
 pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
     let Some((first, last)) = t.span else { return Seen::default() };
+    let held = Some(TimeRange::new(first, last));
     // The seed counts lines of before the stream: nothing is cut off at its beginning.
     let known = t.logs.counted().map_or(first, |c| c.start.min(first));
     let range = TimeRange::new(window.start.max(known), window.end.min(last).max(window.start.max(known)));
@@ -33,15 +34,16 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
             "nothing of the incident's time, {from} to {to} UTC: what was given is from {known} to {} UTC",
             utc(last)
         );
-        return Seen { missing: vec![nothing], ..Seen::default() };
+        return Seen { held, missing: vec![nothing], ..Seen::default() };
     }
-    let mut seen = Seen { range: Some(range), ..Seen::default() };
+    let mut seen = Seen { range: Some(range), held, ..Seen::default() };
     errors(t, incident, range, &mut seen);
     changes(t, range, last, &mut seen);
     checks(t, range, last, &mut seen);
     kernel(t, range, last, &mut seen);
     recording(t, range, last, &mut seen);
     charts(t, range, last, &mut seen);
+    seen.changes_read = t.sources.values().any(|s| s.decl.kind == SourceKind::Deploys);
     seen.sources = t.sources.values().map(|s| s.decl.name.clone()).filter(|n| !n.is_empty()).collect();
     seen.sources.sort();
     seen.sources.dedup();
@@ -61,7 +63,7 @@ pub fn seen(t: &Timeline, incident: &Incident, window: TimeRange) -> Seen {
 }
 
 fn row(at: Ts, kind: SeenKind, what: String, source: &str) -> SeenRow {
-    SeenRow { at, kind, what, source: source.into(), by: None, curated: true, whole_second: false }
+    SeenRow { at, kind, what, source: source.into(), by: None, curated: true, mends: false, whole_second: false }
 }
 
 /// When errors rose above what is usual, and when they were back: the episode that holds the start of the incident, or
@@ -100,7 +102,9 @@ fn changes(t: &Timeline, range: TimeRange, now: Ts, seen: &mut Seen) {
         let kind = if r.change.kind == ChangeKind::Rollback { SeenKind::Rollback } else { SeenKind::Change };
         let curated = !matches!(r.change.kind, ChangeKind::Package | ChangeKind::Checkout);
         let by = r.change.by.clone();
-        seen.rows.push(SeenRow { by, curated, ..row(r.first, kind, change_words(r), "deploys") });
+        let kind_mends = matches!(r.change.kind, ChangeKind::Deploy | ChangeKind::Rollback | ChangeKind::Restart);
+        let mends = kind_mends && r.state != RowState::Failed;
+        seen.rows.push(SeenRow { by, curated, mends, ..row(r.first, kind, change_words(r), "deploys") });
     }
     let Some(onset) = seen.clues.onset.as_ref().map(|c| c.at) else { return };
     if let Some((suspect, lag)) = t.deploys.suspect(&rows, onset) {

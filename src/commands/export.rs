@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use super::note::LogArgs;
+use crate::config::Config;
+use crate::runtime::left::Left;
 use crate::runtime::postmortem::{self, Format};
 use crate::runtime::replay::{Input, fold};
 use crate::runtime::settings;
-use crate::signals::incident::config::IncidentConfig;
+use crate::signals::deploys::sources::default_logs;
 use crate::signals::incident::event::{Incident, IncidentEvent, Ledger, RecordId};
 use crate::signals::incident::report::ReportOptions;
 use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::sources::store::IncidentStore;
 use crate::signals::logs::store::{LogStore, StoreOptions};
-use crate::signals::{Event, Timeline};
+use crate::signals::{Event, Roots, Timeline};
 use crate::stream::replay::Part;
 
 /// Write the post-mortem of an incident
@@ -48,14 +50,24 @@ pub struct ExportArgs {
     /// Log files instead, to count requests in
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub logs: Vec<PathBuf>,
+    /// With log files: deploy logs, one JSON object a line [default: the configured one]
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "logs")]
+    pub deploys: Vec<PathBuf>,
     /// Which log, and who writes.
     #[command(flatten)]
     pub log: LogArgs,
 }
 
 /// Runs it.
-pub async fn run(args: ExportArgs, config: &IncidentConfig) -> anyhow::Result<()> {
-    let text = write(&args, &args.log.store(config)?).await?;
+pub async fn run(mut args: ExportArgs, config: &Config) -> anyhow::Result<()> {
+    if !args.logs.is_empty() && args.deploys.is_empty() && config.deploys.enabled {
+        let all = match &config.deploys.log {
+            Some(path) => vec![path.clone()],
+            None => default_logs(&Roots::default()),
+        };
+        args.deploys = all.into_iter().filter(|p| p.is_file()).collect();
+    }
+    let text = write(&args, &args.log.store(&config.incident)?).await?;
     match &args.output {
         None => std::io::stdout().write_all(text.as_bytes()).context("cannot write the export"),
         Some(path) => {
@@ -81,14 +93,24 @@ fn look(args: &ExportArgs) -> anyhow::Result<Option<Given>> {
     if args.recording.is_none() && args.logs.is_empty() {
         return Ok(None);
     }
-    let input = Input::new(args.recording.clone(), args.logs.clone());
+    let input = match &args.recording {
+        Some(_) => Input::new(args.recording.clone(), Vec::new()),
+        None => {
+            let (logs, deploys) = (args.logs.clone(), args.deploys.clone());
+            Input::Left(Box::new(Left { logs, deploys, ..Left::default() }))
+        }
+    };
     let past = input.past();
     let options = StoreOptions { background: 0, recall: past.lines(), tape: true, ..StoreOptions::default() };
     let store = LogStore::new(Box::new(|_| {}), options);
     let mut given = Given { timeline: Timeline::default(), store, records: Vec::new() };
     let summary = fold(&input, &past, Part::Report, |e| {
-        let repeated = given.timeline.repeated;
+        let (repeated, span) = (given.timeline.repeated, given.timeline.span);
         given.timeline.apply(e);
+        // A deploy log reaches back for months, and says nothing of requests.
+        if args.recording.is_none() && matches!(e.event, Event::Deploys(_)) {
+            given.timeline.span = span;
+        }
         if given.timeline.repeated > repeated {
             return;
         }
@@ -117,6 +139,7 @@ async fn write(args: &ExportArgs, store: &IncidentStore) -> anyhow::Result<Strin
         complete: args.complete,
         recording: args.recording.as_ref().map(named),
         logs: args.logs.iter().map(named).collect(),
+        deploys: args.deploys.iter().map(named).collect(),
         fingerprint: args.recording.as_ref().and_then(|p| postmortem::fingerprint(p)),
         unticked: postmortem::unticked(&settings::checklists(), id, &records),
     };
@@ -143,7 +166,7 @@ async fn records(
     let found = ledger.incidents.values().filter(asked).max_by_key(|i| (i.merged_into.is_none(), i.opened_at, i.id));
     let id = match found {
         Some(i) => ledger.home(i.id),
-        None => super::incident::find(store, args.incident.as_deref()).await?.id,
+        None => super::incident::find_home(store, args.incident.as_deref()).await?.id,
     };
     let mut records = recorded.to_vec();
     // A log that cannot be read takes nothing from what the recording holds.

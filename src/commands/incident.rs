@@ -34,7 +34,7 @@ pub struct IncidentArgs {
 pub enum What {
     /// All incidents, the newest first
     List {
-        /// One JSON object a line: ts, id, title, severity, status, status_since
+        /// One JSON object a line: ts, id, title, severity, status, status_since, and part_of of a merged one
         #[arg(long)]
         json: bool,
     },
@@ -276,7 +276,7 @@ async fn perform(what: &What, store: &IncidentStore) -> anyhow::Result<(String, 
             format!("{} {} deleted\n", saved.note.event_at, saved.note.root())
         }
         What::Show { id, json, utc } => {
-            let incident = find(store, id.as_deref()).await?;
+            let incident = find_home(store, id.as_deref()).await?;
             let records = store.records(incident.id).await?;
             match json {
                 true => {
@@ -306,6 +306,7 @@ async fn settle(store: &IncidentStore, note: &str, state: HypothesisState) -> an
 pub(crate) async fn find(store: &IncidentStore, id: Option<&str>) -> anyhow::Result<Incident> {
     let mut all = store.list().await?;
     let Some(text) = id else {
+        all.retain(|i| i.merged_into.is_none());
         let current = store.current().await?;
         return current.or_else(|| all.pop()).ok_or_else(|| nothing(store));
     };
@@ -315,6 +316,20 @@ pub(crate) async fn find(store: &IncidentStore, id: Option<&str>) -> anyhow::Res
         (Some(_), more) => bail!("`{text}` means {} incidents: give more digits (warroom incident list)", more + 1),
         (None, _) => bail!("no incident `{text}` in {}: warroom incident list prints them", store.path().display()),
     }
+}
+
+/// The same, and of one that was made a part of another the one that its records count for.
+pub(crate) async fn find_home(store: &IncidentStore, id: Option<&str>) -> anyhow::Result<Incident> {
+    let mut at = find(store, id).await?;
+    let all = store.list().await?;
+    // Bounded, as two may have been merged into each other.
+    for _ in 0..all.len() {
+        match at.merged_into.and_then(|into| all.iter().find(|i| i.id == into)) {
+            Some(next) => at = next.clone(),
+            None => break,
+        }
+    }
+    Ok(at)
 }
 
 /// The same for changes: with no `id`, only the open one, never a closed one.
@@ -355,11 +370,14 @@ async fn told(store: &IncidentStore, id: RecordId) -> anyhow::Result<String> {
 }
 
 fn row(i: &Incident) -> String {
+    let status = match i.merged_into {
+        Some(into) => format!("part of {}", into.short()),
+        None => i.status.to_string(),
+    };
     format!(
-        "{}  {:4}  {:13}  {}  {}\n",
+        "{}  {:4}  {status:13}  {}  {}\n",
         i.id.short(),
         i.severity_word(),
-        i.status,
         i.opened_at.date_hms(&TimeZone::system()),
         clean(&i.title)
     )
@@ -380,6 +398,7 @@ async fn list(store: &IncidentStore, json: bool) -> anyhow::Result<String> {
                     severity: i.severity,
                     status: i.status,
                     status_since: i.status_since.to_string(),
+                    part_of: i.merged_into,
                 };
                 format!("{}\n", serde_json::to_string(&line).unwrap_or_default())
             }
@@ -396,6 +415,8 @@ struct ListLine<'a> {
     severity: Option<IncidentSeverity>,
     status: Status,
     status_since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    part_of: Option<RecordId>,
 }
 
 fn show(ledger: &Ledger, zone: TimeZone) -> String {

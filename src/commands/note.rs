@@ -61,11 +61,7 @@ impl LogArgs {
             Some(path) => named(path)?,
             None => log_path(config, &Roots::default())?,
         };
-        let store = IncidentStore::open(path);
-        Ok(match self.author.as_ref().or(config.author.as_ref()) {
-            Some(author) => store.by(author),
-            None => store,
-        })
+        Ok(IncidentStore::open(path).signed(self.author.as_deref().or(config.author.as_deref())))
     }
 }
 

@@ -84,7 +84,16 @@ fn window(args: &RecordArgs, now: Ts, zone: &TimeZone) -> anyhow::Result<TimeRan
         Some(text) => time_text::parse(text, now, zone).map_err(UsageError),
         None => Ok(none),
     };
-    let range = TimeRange { start: at(&args.from, now)?, end: at(&args.to, now)? };
+    let start = at(&args.from, now)?;
+    let mut end = at(&args.to, now)?;
+    // An end that lies a little ahead is that of today, and nothing is known beyond now; not that of yesterday.
+    if end <= start
+        && let Some(ahead) = args.to.as_ref().and_then(|text| time_text::parse_near(text, now, zone).ok())
+        && ahead > start
+    {
+        end = ahead.min(now);
+    }
+    let range = TimeRange { start, end };
     if range.start >= range.end {
         anyhow::bail!(UsageError(format!(
             "nothing lies from {} to {}: the first must be earlier",
@@ -473,6 +482,22 @@ impl Drop for Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    #[test]
+    fn an_end_a_little_ahead_is_now_and_not_the_one_of_yesterday() {
+        let now = Ts::from_jiff("2026-11-21T23:37:00Z".parse().unwrap());
+        let of = |from: &str, to: &str| {
+            let line = ["warroom", "record", "-o", "x.wr", "--past", "--from", from, "--to", to];
+            let Some(Command::Record(args)) = Cli::try_parse_from(line).unwrap().command else { panic!("no record") };
+            window(&args, now, &TimeZone::UTC).map(|r| format!("{} {}", r.start, r.end)).map_err(|e| e.to_string())
+        };
+        assert_eq!(of("23:30", "23:40").as_deref(), Ok("2026-11-21T23:30:00Z 2026-11-21T23:37:00Z"));
+        assert_eq!(of("23:30", "23:35").as_deref(), Ok("2026-11-21T23:30:00Z 2026-11-21T23:35:00Z"));
+        assert_eq!(of("yesterday 23:30", "23:50").as_deref(), Ok("2026-11-20T23:30:00Z 2026-11-20T23:50:00Z"));
+        assert!(of("23:30", "23:20").unwrap_err().contains("nothing lies from"));
+    }
 
     #[test]
     fn what_rotation_adds_to_a_name_is_known() {

@@ -17,6 +17,7 @@ use crate::signals::{Envelope, Event};
 use crate::stream::capture::captured;
 use crate::stream::recording::{ClockStep, Damage, Encoder, Frame, Gap, Reader, RecordingError, Segment};
 use crate::stream::recording::{encode_clock, encode_events, encode_fields, encode_gap, encode_segment};
+use crate::stream::replay;
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
 use crate::timeline::{OriginId, SourceId, TimeRange, Ts, time_text};
@@ -35,13 +36,13 @@ pub struct RecordingArgs {
 pub enum What {
     /// Say what is in it and what is damaged; exit code 3 where something is missing
     Check {
-        /// Recordings
+        /// Recordings: files, or folders of segments
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
     /// Print its events, one JSON object a line, as docs/recording.md describes them
     Cat {
-        /// The recording
+        /// The recording: a file, or a folder of segments
         file: PathBuf,
         /// Only these: stream, logs, host, database, deploys, health, incident
         #[arg(long, value_name = "SIGNAL")]
@@ -53,7 +54,7 @@ pub enum What {
     /// Write the part between two times as a recording of its own, with the incident, the deploys and what the sources
     /// were before it
     Cut {
-        /// The recording
+        /// The recording: a file, or a folder of segments
         file: PathBuf,
         /// Which part
         #[command(flatten)]
@@ -64,7 +65,7 @@ pub enum What {
     },
     /// Write several recordings, of one host or of many, as one; what stands in two of them is written once
     Join {
-        /// Recordings
+        /// Recordings: files, or folders of segments
         #[arg(required = true, num_args = 1..)]
         files: Vec<PathBuf>,
         /// Where to; refuses to overwrite
@@ -73,7 +74,7 @@ pub enum What {
     },
     /// Write it without secrets
     Redact {
-        /// The recording
+        /// The recording: a file, or a folder of segments
         file: PathBuf,
         /// Where to; refuses to overwrite
         #[arg(short, long = "output", value_name = "FILE")]
@@ -98,25 +99,31 @@ pub fn run(args: RecordingArgs) -> anyhow::Result<ExitCode> {
         What::Check { files } => check(&files),
         What::Cat { file, signal, part } => cat(&file, &signal, &part),
         What::Cut { file, part, output } => cut(&file, &part, &output),
-        What::Join { files, output } => join::join(&files, &output),
+        What::Join { files, output } => {
+            let parts: Vec<Vec<PathBuf>> = files.iter().map(|f| replay::files(f)).collect::<Result<_, _>>()?;
+            join::join(&parts.concat(), &output)
+        }
         What::Redact { file, output } => redact(&file, &output),
     }
 }
 
-/// Hands every frame on; gives what could not be read, or an error when nothing could.
+/// Hands every frame on, of a folder those of its segments; gives what could not be read, or an error when nothing could.
 fn frames(path: &Path, mut to: impl FnMut(Frame) -> anyhow::Result<()>) -> anyhow::Result<Damage> {
-    let input = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    let size = input.metadata().map(|m| m.len()).unwrap_or(0);
-    let mut reader = Reader::new(input);
-    let mut any = false;
-    while let Some(frame) = reader.next_frame().with_context(|| format!("cannot read {}", path.display()))? {
-        any = true;
-        to(frame)?;
+    let (mut damage, mut size, mut any) = (Damage::default(), 0, false);
+    for file in replay::files(path)? {
+        let input = File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
+        size += input.metadata().map(|m| m.len()).unwrap_or(0);
+        let mut reader = Reader::new(input);
+        while let Some(frame) = reader.next_frame().with_context(|| format!("cannot read {}", file.display()))? {
+            any = true;
+            to(frame)?;
+        }
+        damage.add(reader.damage());
     }
     if !any {
         return Err(RecordingError::NotARecording { path: path.display().to_string(), size }.into());
     }
-    Ok(reader.damage().clone())
+    Ok(damage)
 }
 
 /// What a recording holds.

@@ -28,7 +28,7 @@ use crate::app::state::State;
 use crate::cli::AttachArgs;
 use crate::config::Config;
 use crate::signals::incident::sources::place::log_path;
-use crate::signals::incident::sources::store::IncidentStore;
+use crate::signals::incident::sources::store::{IncidentStore, login_name};
 use crate::signals::source::StreamClock;
 use crate::signals::{Event, Roots};
 use crate::stream::queue;
@@ -95,21 +95,12 @@ fn told(pid: u32) -> String {
         words.iter().enumerate().map(|(i, w)| if i == 0 { w.rsplit('/').next().unwrap_or(w) } else { w.as_ref() });
     let words = clean(&words.collect::<Vec<_>>().join(" ")).into_owned();
     let about = std::fs::metadata(&process).ok();
-    let user = about.as_ref().and_then(|m| user_name(m.uid())).unwrap_or_else(|| "?".into());
+    let user = about.as_ref().map(|m| login_name(m.uid()).unwrap_or_else(|| m.uid().to_string()));
+    let user = user.unwrap_or_else(|| "?".into());
     // The folder of a process bears the time it was first looked at by somebody; its start stands in `stat`.
     let zone = TimeZone::system();
     let since = started(&process).map_or("?".into(), |t| t.date_hms(&zone));
     format!("{pid:>7}  {user}  since {since}  {}", if words.is_empty() { "?" } else { &words })
-}
-
-fn user_name(uid: u32) -> Option<String> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let of = |l: &str| {
-        let mut parts = l.split(':');
-        let name = parts.next()?.to_owned();
-        (parts.nth(1)? == uid.to_string()).then_some(name)
-    };
-    users.lines().find_map(of).or_else(|| Some(uid.to_string()))
 }
 
 /// When a process began: ticks since the kernel's start, of which there are a hundred a second for programs.
@@ -154,7 +145,9 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let (to, batches) = queue::queue();
     let said = answers_to.clone();
     let path = log_path(&config.incident, &Roots::default())?;
-    let incident = Arc::new(RwLock::new(Arc::new(IncidentStore::open(path))));
+    let author = config.incident.author.clone();
+    let signed = move |path: &Path| Arc::new(IncidentStore::open(path).signed(author.as_deref()));
+    let incident = Arc::new(RwLock::new(signed(&path)));
     let log = Arc::clone(&incident);
     std::thread::Builder::new().name("attached".into()).spawn(move || {
         let mut reader = Reader::new(Patient(stream));
@@ -166,7 +159,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
                     && decl.kind == SourceKind::Incident
                     && decl.name == "incident"
                 {
-                    *log.blocking_write() = Arc::new(IncidentStore::open(&decl.detail));
+                    *log.blocking_write() = signed(Path::new(&decl.detail));
                 }
             }
             if !to.blocking_send(envelopes.into()) {

@@ -157,8 +157,8 @@ impl Shell {
                 store.milestone(id, kind, at).await?;
                 Ok(format!("milestone {kind} saved"))
             }),
-            Effect::NotesTo(path) => {
-                tokio::spawn(async move { me.notes_to(path).await });
+            Effect::NotesTo { path, open, known } => {
+                tokio::spawn(async move { me.notes_to(path, open, known).await });
             }
             Effect::Record(path) => me.record(path),
             Effect::WriteLines { path, filter, all, until, how } => {
@@ -200,8 +200,9 @@ impl Shell {
             }
             Effect::End(ending) => {
                 tokio::spawn(async move {
+                    let began = Instant::now();
                     let said = me.end(&ending).await.map(|ended| ended.said);
-                    me.answer(Arrival::Ended(ending, said)).await;
+                    me.answer(Arrival::Ended { ending, said, took: began.elapsed() }).await;
                 });
             }
             Effect::GiveBack(given) => {

@@ -28,9 +28,15 @@ const IDS: usize = 4_000_000;
 /// Durations kept for a percentile; then every other one goes.
 const DURATIONS: usize = 20_000;
 
-/// Counts requests of `seen`'s window and adds them to it. `during` is the time of the impact inside it.
-pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
+/// Counts requests of `seen`'s window and adds them to it. `of` is the time of the impact; what was told later than
+/// anything that there is to look at is not counted, and the count says of what time it is.
+pub fn add(store: &LogStore, of: TimeRange, seen: &mut Seen) {
     let Some(window) = seen.range else { return };
+    let held = seen.held.unwrap_or(window);
+    let during = TimeRange::new(of.start, of.end.min(held.end));
+    if during.is_empty() {
+        return;
+    }
     let before = TimeRange::new(during.start - during.len(), during.start);
     let all = TimeRange::new(window.start.min(before.start), window.end.max(during.end));
     let mut groups: BTreeMap<&'static str, Group> = BTreeMap::new();
@@ -59,7 +65,10 @@ pub fn add(store: &LogStore, during: TimeRange, seen: &mut Seen) {
         (group.durations, group.slow) = (timed.durations, timed.slow);
     }
     group.charts(window, seen);
-    seen.impact = Some(group.impact(during, before, all, store, cut));
+    // Lines of before a session began may be there; where none is, nothing is known of that time.
+    let counted = TimeRange::new(during.start.max(held.start.min(group.first)).min(during.end), during.end);
+    let impact = group.impact(during, before, all, store, cut);
+    seen.impact = Some(Impact { range: counted, of, ..impact });
 }
 
 /// From when to when the logs tell of requests at all: said where none of them lies in the window.
@@ -229,6 +238,7 @@ impl Group {
         let reaches = self.first <= before.start + (before.len() / 10) && all.start <= before.start;
         Impact {
             range: during,
+            of: during,
             requests: self.during[0],
             health_checks: self.health_checks,
             failed: self.during[1],

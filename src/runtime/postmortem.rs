@@ -68,7 +68,7 @@ pub fn unticked(lists: &[Checklist], id: RecordId, records: &[IncidentEvent]) ->
 pub fn count(store: &LogStore, id: RecordId, records: &[IncidentEvent], seen: &mut Seen) {
     let ledger = Ledger::fold(records);
     let (Some(incident), Some(range)) = (ledger.incidents.get(&ledger.home(id)), seen.range) else { return };
-    let from = onset(incident, &seen.clues).unwrap_or(incident.since()).max(range.start);
+    let from = onset(incident, &seen.clues).unwrap_or(incident.since());
     let to = end(incident).or(seen.over).unwrap_or(range.end);
     // A record of the second in which the impact ended belongs to it.
     let to = to.max(from + std::time::Duration::from_secs(1));

@@ -159,12 +159,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         false => log_path(&config.incident, &Roots::default()).ok(),
     };
     let incident: Option<IncidentLock> = path.map(|p| {
-        let store = IncidentStore::open(p);
-        let signed = match &config.incident.author {
-            Some(author) => store.by(author),
-            None => store,
-        };
-        Arc::new(tokio::sync::RwLock::new(Arc::new(signed)))
+        let store = IncidentStore::open(p).signed(config.incident.author.as_deref());
+        Arc::new(tokio::sync::RwLock::new(Arc::new(store)))
     });
     let signals = Signals::listen()?;
     let terminal = Terminal::take(config.screen.mouse && !args.screen.no_mouse)?;

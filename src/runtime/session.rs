@@ -44,7 +44,7 @@ impl Session {
         let run = u64::try_from(clock.wall().0).unwrap_or(0) ^ (u64::from(std::process::id()) << 40);
         tokio::spawn(order::order(lines, origin(roots, run), clock, recorder.clone(), to));
         let path = incident::sources::place::log_path(&config.incident, roots)?;
-        let incident = Arc::new(IncidentStore::open(path));
+        let incident = Arc::new(IncidentStore::open(path).signed(config.incident.author.as_deref()));
         Ok(Session { supervisor: Supervisor::new(lanes, clock), recorder, stream, clock, incident })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::past::Book;
@@ -106,16 +106,7 @@ pub fn read_part(
         let path = path.display().to_string();
         move |source| RecordingError::Io { what, path, source }
     };
-    let mut files = vec![path.to_owned()];
-    if path.is_dir() {
-        files = std::fs::read_dir(path)
-            .map_err(io("cannot list", path))?
-            .filter_map(|e| e.ok().map(|e| e.path()))
-            .filter(|p| p.extension().is_some_and(|e| e == "wr"))
-            .collect();
-        // In the order in which they began, whatever they are called.
-        files.sort_by_cached_key(|f| (began(f), f.clone()));
-    }
+    let files = files(path)?;
     let mut summary = Summary::default();
     let mut size = 0;
     let mut frames = 0u64;
@@ -153,6 +144,23 @@ pub fn read_part(
         return Err(RecordingError::NotARecording { path: path.display().to_string(), size });
     }
     Ok(summary)
+}
+
+/// The files of a recording: itself, or the segments in a folder in the order in which they began, whatever they are
+/// called.
+pub fn files(path: &Path) -> Result<Vec<PathBuf>, RecordingError> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let listed = std::fs::read_dir(path).map_err(|source| RecordingError::Io {
+        what: "cannot list",
+        path: path.display().to_string(),
+        source,
+    })?;
+    let all = listed.filter_map(|e| e.ok().map(|e| e.path()));
+    let mut files: Vec<PathBuf> = all.filter(|p| p.extension().is_some_and(|e| e == "wr")).collect();
+    files.sort_by_cached_key(|f| (began(f), f.clone()));
+    Ok(files)
 }
 
 /// Observed time of the first envelope; of what cannot be read, the earliest there is.

@@ -34,6 +34,15 @@ pub struct Mark {
     pub label: String,
 }
 
+/// A note that is not on the disk yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// When what it tells of happened.
+    pub at: Ts,
+    /// As it is typed, the prefix of its kind before it.
+    pub text: String,
+}
+
 /// A source that does not work as it should, at the playhead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -69,6 +78,8 @@ impl Trouble {
 /// Facts shared by all panes in one frame.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// Notes that could not be written to the disk and are tried again, in the order in which they were written.
+    pub pending: Vec<Pending>,
     /// Since when all that was pinned is back to what is usual while an incident is open, and in words what.
     pub over: Option<(Ts, String)>,
     /// Marks visible at the playhead, in order of time.

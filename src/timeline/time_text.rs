@@ -24,6 +24,7 @@ pub fn parse(text: &str, now: Ts, zone: &TimeZone) -> Result<Ts, String> {
         .or_else(|| named_day(&lower, now, zone))
         .or_else(|| bare_time(&lower, now, zone))
         .or_else(|| stamp(trimmed, now, zone))
+        .or_else(|| date_output(trimmed, zone))
         .ok_or_else(|| format!("`{text}` is no time; understood are {FORMS}"))
 }
 
@@ -121,12 +122,37 @@ fn named_day(text: &str, now: Ts, zone: &TimeZone) -> Option<Ts> {
 }
 
 fn bare_time(text: &str, now: Ts, zone: &TimeZone) -> Option<Ts> {
+    let (text, zone) = &in_zone(text, now, zone);
     let time = time_of_day(text)?;
     let today = now.jiff().to_zoned(zone.clone()).date();
     match at(today, time, zone) {
         Some(t) if t <= now => Some(t),
         _ => at(today.checked_sub(1.day()).ok()?, time, zone),
     }
+}
+
+/// The zone that stands behind a time of day, as the screen shows it: `14:02 utc`, `14:02z`, and the short name of the
+/// screen's own.
+fn in_zone<'a>(text: &'a str, now: Ts, zone: &TimeZone) -> (&'a str, TimeZone) {
+    let own = zone.to_offset_info(now.jiff()).abbreviation().to_ascii_lowercase();
+    let utc = text.strip_suffix(" utc").or_else(|| text.strip_suffix(" gmt")).or_else(|| text.strip_suffix('z'));
+    match (utc, text.strip_suffix(&format!(" {own}"))) {
+        (Some(rest), _) => (rest.trim_end(), TimeZone::UTC),
+        (None, Some(rest)) => (rest.trim_end(), zone.clone()),
+        (None, None) => (text, zone.clone()),
+    }
+}
+
+/// What `date` prints: `Sat Nov 21 23:05:46 UTC 2026`, `Sat Nov 21 11:05:46 PM UTC 2026`.
+fn date_output(text: &str, zone: &TimeZone) -> Option<Ts> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [_, month, day, time @ .., year] = words.as_slice() else { return None };
+    let time = time.join(" ").to_ascii_lowercase();
+    let day = Date::strptime("%b %d %Y", format!("{month} {day} {year}")).ok()?;
+    // Summer or winter time is that of the day itself.
+    let noon = at(day, Time::constant(12, 0, 0, 0), zone)?;
+    let (time, zone) = in_zone(&time, noon, zone);
+    at(day, time_of_day(time)?, &zone)
 }
 
 fn at(day: Date, time: Time, zone: &TimeZone) -> Option<Ts> {
@@ -272,6 +298,11 @@ mod tests {
             ("[20/Nov/2026:14:02:31 +0100]", "2026-11-20T13:02:31Z"),
             ("Nov 20 14:02:31", "2026-11-20T14:02:31Z"),
             ("Dec 31 23:59:00", "2025-12-31T23:59:00Z"),
+            ("14:19:42 UTC", "2026-11-20T14:19:42Z"),
+            ("14:19:42Z", "2026-11-20T14:19:42Z"),
+            ("23:19:42 UTC", "2026-11-19T23:19:42Z"),
+            ("Fri Nov 20 13:05:46 UTC 2026", "2026-11-20T13:05:46Z"),
+            ("Sun Nov  1 01:05:46 PM UTC 2026", "2026-11-01T13:05:46Z"),
         ] {
             assert_eq!(read(text, now, &TimeZone::UTC).as_deref(), Ok(want), "{text}");
         }
@@ -282,6 +313,10 @@ mod tests {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         assert_eq!(read("14:02", "2026-07-01T13:00:00Z", &berlin).as_deref(), Ok("2026-07-01T12:02:00Z"));
         assert_eq!(read("2026-01-05 14:02", "2026-07-01T13:00:00Z", &berlin).as_deref(), Ok("2026-01-05T13:02:00Z"));
+        assert_eq!(read("14:02 CEST", "2026-07-01T13:00:00Z", &berlin).as_deref(), Ok("2026-07-01T12:02:00Z"));
+        assert_eq!(read("12:02 UTC", "2026-07-01T13:00:00Z", &berlin).as_deref(), Ok("2026-07-01T12:02:00Z"));
+        let date = "Mon Jan  5 14:02:00 CET 2026";
+        assert_eq!(read(date, "2026-07-01T13:00:00Z", &berlin).as_deref(), Ok("2026-01-05T13:02:00Z"));
         // 02:30 does not exist on that day and is read as 03:30, 01:30Z.
         assert_eq!(read("02:30", "2026-03-29T08:00:00Z", &berlin).as_deref(), Ok("2026-03-29T01:30:00Z"));
         assert_eq!(
@@ -304,6 +339,7 @@ mod tests {
             "14:2",
             "99999999999999999999",
             "yesterday x",
+            "Mon Jan 5 14:02:00 XYZ 2026",
             "漢字",
         ] {
             let e = read(text, "2026-11-20T14:30:00Z", &TimeZone::UTC).expect_err(text);

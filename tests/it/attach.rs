@@ -38,6 +38,14 @@ fn a_second_responder_sees_and_notes_the_same_and_is_told_when_the_first_one_end
     second.wait_for("note saved");
     first.keys("6");
     first.wait_for("seen by the second one");
+    first.keys("aseen by the first one\r");
+    second.keys("6");
+    second.wait_for("seen by the first one");
+    // Both are by whom the configuration says.
+    let shown = home.run(&["incident", "show", "--json"]).good();
+    let value: serde_json::Value = serde_json::from_str(&shown).expect("JSON");
+    let authors: Vec<_> = value["notes"].as_array().expect("notes").iter().map(|n| n["author"].clone()).collect();
+    assert_eq!(authors, ["anna", "anna"]);
 
     kill(first.pid(), Signal::TERM);
     first.ended();

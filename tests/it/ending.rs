@@ -140,6 +140,12 @@ async fn a_blocker_is_ended_only_with_the_flag_and_only_after_it_was_typed_and_t
     ] {
         assert!(notes.contains(&want), "no {want} in\n{notes}");
     }
+    // What was done stands in the restore record.
+    let text = home.run(&["export"]).good();
+    let restore = text.split("\n## ").find(|s| s.starts_with("Restore record")).expect("the section");
+    for done in [format!("| `cancel {waiter_pid} of orders` | 0 |"), format!("| `terminate {pid} of orders` | 0 |")] {
+        assert!(restore.contains(&done), "no {done} in\n{restore}");
+    }
 }
 
 async fn end(asker: &Asker, ending: Ending) -> Result<Ended, String> {

@@ -132,6 +132,37 @@ fn logs_that_hold_nothing_of_the_incidents_time_are_said_to_and_from_when_to_whe
     assert!(!text.contains("no log with the status"), "{text}");
 }
 
+/// What a recording holds of the incident is counted, and nothing is said of the rest of it.
+#[test]
+fn a_recording_of_a_part_of_the_incident_gives_no_rate_of_the_whole_and_no_command_outside_it() {
+    let home = Home::new();
+    golden(&home);
+    let mut tty = Tty::start(&home, &["replay", "outage.wr", "--at", "09:14:12"], (120, 36));
+    tty.wait_for("paused");
+    tty.keys(":milestone started 2026-11-21T09:05:00Z\r");
+    tty.wait_for("milestone started saved");
+    tty.keys(":milestone mitigated 2026-11-21T09:20:00Z\r");
+    tty.wait_for("milestone mitigated saved");
+    tty.keys("q");
+    tty.ended();
+    let text = home.run(&["export", "--recording", "outage.wr"]).good();
+    let part = "counted over 62 s of 15 m (09:13:46 to 09:14:48 UTC)";
+    let summary = text.lines().find(|l| l.starts_with("- What happened:")).expect("a summary");
+    assert!(summary.contains(part) && summary.contains("requests failed") && !summary.contains('%'), "{summary}");
+    let failed = text.lines().find(|l| l.starts_with("- Requests failed")).expect("the impact");
+    assert!(failed.contains(&format!(": ?? ({part}: ")), "{failed}");
+    assert!(text.contains("- Counted in: access, from 2026-11-21 09:13:46 to 2026-11-21 09:14:48 UTC;"), "{text}");
+    let started = text.lines().find(|l| l.contains("**started**")).expect("the milestone");
+    assert!(started.ends_with("| not recorded |"), "{started}");
+    for at in text.split("--at ").skip(1).filter_map(|rest| rest.split(['`', '\n', ' ']).next()) {
+        assert!(("2026-11-21T09:13:45".."2026-11-21T09:14:54").contains(&at), "{at}");
+    }
+    let json = home.run(&["export", "--recording", "outage.wr", "--format", "json"]).good();
+    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(value["impact"]["failed"].as_u64() > Some(100) && value["impact"]["failed_per_cent"].is_null(), "{json}");
+    assert_eq!(value["impact"]["impact_from"], "2026-11-21T09:05:00Z");
+}
+
 #[test]
 fn steps_that_were_not_ticked_of_a_checklist_that_was_begun_are_in_the_exports() {
     let home = Home::new();
@@ -184,6 +215,85 @@ fn notes_of_a_replay_go_into_the_log_or_beside_it_and_the_recording_is_not_touch
             let text = home.run(&["export", "--recording", "outage.wr"]).good();
             assert!(text.contains("the pool is too small"), "{text}");
         }
+    }
+}
+
+#[test]
+fn changes_are_read_from_deploy_logs_and_are_not_judged_where_none_was_read() {
+    let home = Home::new();
+    let at = |s: i64| jiff::Timestamp::from_second(1_790_000_000 + s).expect("a time");
+    let line = |s: i64| {
+        let status = if s >= 600 { 500 } else { 200 };
+        let stamp = at(s).strftime("%d/%b/%Y:%H:%M:%S +0000");
+        format!("10.0.0.1 - - [{stamp}] \"GET /orders HTTP/1.1\" {status} 12\n").repeat(5)
+    };
+    home.file("access.log", &(0..900).map(line).collect::<String>());
+    home.run(&["note", "500s on /orders", "--at", &at(700).to_string()]).good();
+    home.run(&["incident", "milestone", "started", "--at", &at(600).to_string()]).good();
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    assert!(text.contains("Changes: not looked at") && !text.contains("No strong suspect"), "{text}");
+    let deploy = |s: i64| format!("{{\"ts\":\"{}\",\"service\":\"api\",\"version\":\"1.4.{s}\"}}\n", at(s));
+    // One of long ago does not make the logs longer.
+    home.file("other.jsonl", &(deploy(-8_000_000) + &deploy(590)));
+    let text = home.run(&["export", "--logs", "access.log", "--deploys", "other.jsonl"]).good();
+    assert!(text.contains("suspected, not confirmed: deploy api 1.4.590"), "{text}");
+    assert!(text.contains("`warroom replay --logs access.log --deploys other.jsonl --at "), "{text}");
+    std::fs::rename(home.path("other.jsonl"), home.path("deploys.jsonl")).expect("the configured one");
+    let text = home.run(&["export", "--logs", "access.log"]).good();
+    assert!(text.contains("suspected, not confirmed: deploy api 1.4.590"), "{text}");
+}
+
+#[test]
+fn one_that_was_merged_into_a_closed_one_is_a_part_of_it_in_the_list_and_in_the_export() {
+    let home = Home::new();
+    let opened = |title: &str| {
+        let out = home.run(&["incident", "open", title]).good();
+        let id = out.trim().rsplit(' ').next().expect("an ID").to_owned();
+        home.run(&["note", &format!("note of {title}")]).good();
+        id
+    };
+    let first = opened("first");
+    home.run(&["incident", "close"]).good();
+    let dup = opened("dup");
+    home.run(&["incident", "merge", &dup, &first]).good();
+    let list = home.run(&["incident", "list"]).good();
+    let row = list.lines().find(|l| l.ends_with("  dup")).expect("its row");
+    let part = row.split("part of ").nth(1).and_then(|rest| rest.split(' ').next()).expect("what it is a part of");
+    assert!(!part.is_empty() && first.ends_with(part) && !row.contains("investigating"), "{list}");
+    let line = home.run(&["incident", "list", "--json"]).objects();
+    assert_eq!(line.iter().find(|i| i["title"] == "dup").expect("its line")["part_of"], first.as_str());
+    for which in [vec!["export"], vec!["export", "--incident", &dup], vec!["incident", "show"]] {
+        let text = home.run(&which).good();
+        assert!(text.contains("note of first") && text.contains("note of dup"), "{which:?}: {text}");
+    }
+}
+
+#[test]
+fn the_same_incident_goes_on_in_another_file_with_all_that_was_written() {
+    let home = Home::new();
+    home.file("app.log", "");
+    let mut tty = Tty::start(&home, &["app.log"], (120, 36));
+    tty.wait_for("LIVE");
+    tty.keys("a503s on /orders\r");
+    tty.wait_for("note saved");
+    tty.keys(":severity 2\r");
+    tty.wait_for("SEV2");
+    tty.keys(":notes-to elsewhere.db\r");
+    tty.wait_for("the incident goes on there");
+    tty.keys("athe second note\r");
+    tty.wait_for("note saved");
+    tty.keys("6");
+    let text = tty.wait_for("the second note");
+    assert!(text.contains("503s on /orders") && !text.contains("more open"), "{text}");
+    tty.keys("q");
+    tty.ended();
+    let log = home.path("elsewhere.db").display().to_string();
+    let list = home.run(&["incident", "list", "--log", &log]).good();
+    assert_eq!(list.lines().count(), 1, "{list}");
+    assert!(list.contains("SEV2"), "{list}");
+    let text = home.run(&["export", "--log", &log]).good();
+    for said in ["| observation: 503s on /orders |", "| observation: the second note |"] {
+        assert_eq!(text.matches(said).count(), 1, "{said}\n{text}");
     }
 }
 

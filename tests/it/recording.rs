@@ -237,6 +237,29 @@ fn a_reader_written_from_the_document_lists_the_same_frames() {
 }
 
 #[test]
+fn a_folder_of_segments_is_checked_cut_joined_and_printed_as_it_is_replayed() {
+    let home = Home::new();
+    let outage = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/outage.wr");
+    let outage = outage.to_str().unwrap();
+    std::fs::create_dir(home.path("night")).unwrap();
+    let span = |name: &str, part: [&str; 2]| {
+        home.run(&[&["recording", "cut", outage, "-o", name], &part[..]].concat()).good();
+    };
+    span("night/b.wr", ["--to", "09:14:20"]);
+    span("night/a.wr", ["--from", "09:14:20"]);
+    let check = home.run(&["recording", "check", "night/"]).good();
+    assert!(check.contains("from 2026-11-21T09:13:4") && check.contains("recorded on web-2"), "{check}");
+    home.run(&["recording", "join", "night", "-o", "one.wr"]).good();
+    home.run(&["recording", "cut", "night", "--from", "09:14:10", "--to", "09:14:30", "-o", "middle.wr"]).good();
+    let lines = |file: &str| home.run(&["query", "logs", "--recording", file, "--json"]).good().lines().count();
+    assert!(lines(outage) > 0 && lines("one.wr") == lines(outage), "{} of {}", lines("one.wr"), lines(outage));
+    assert!(lines("middle.wr") > 0 && lines("middle.wr") < lines(outage));
+    assert!(home.run(&["recording", "cat", "night", "--signal", "deploys"]).good().contains("1.4.2"));
+    std::fs::create_dir(home.path("empty")).unwrap();
+    assert!(!home.run(&["recording", "check", "empty"]).err.contains("os error 21"));
+}
+
+#[test]
 fn a_recording_is_checked_cut_joined_and_printed_without_being_touched() {
     let home = Home::new();
     let outage = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/outage.wr");

@@ -335,7 +335,7 @@ fn tick(state: &mut State, n: usize, row: usize) -> Vec<Effect> {
     if let Some(Overlay::Pick(p)) = state.view.overlays.last_mut() {
         p.cursor = p.cursor.moved(&keys, 1);
     }
-    notes::save(state, &format!("{} {}", NoteKind::Step.prefix(), list.note(step)))
+    notes::save(state, &format!("{} {}", NoteKind::Step.prefix(), list.note(step)), None)
 }
 
 /// Runs the command of a step after the word `run` has been typed.

@@ -20,8 +20,6 @@ pub struct Writing {
     pub line: Line,
     /// What was selected when it began: evidence.
     pub selected: Option<Selected>,
-    /// Whether somebody chose that row.
-    pub chosen: bool,
     /// How the screen stood then.
     pub screen: Option<Screen>,
     /// The note that gets these words; none for a new one.
@@ -31,8 +29,7 @@ pub struct Writing {
 impl Writing {
     /// With `text`, whose last line is the one that is typed; `before` is what was written before.
     pub fn new(text: &str, before: &[String], selected: Option<Selected>, screen: Option<Screen>) -> Writing {
-        let mut writing =
-            Writing { above: Vec::new(), line: Line::new("", before), selected, chosen: true, screen, edits: None };
+        let mut writing = Writing { above: Vec::new(), line: Line::new("", before), selected, screen, edits: None };
         writing.set(text);
         writing
     }
@@ -50,15 +47,9 @@ impl Writing {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// The row that goes with these words: nothing speaks for a guess that nobody chose.
-    pub fn cited(&self) -> Option<&Selected> {
-        let guess = kinds::parse(&self.text()).0 == NoteKind::Hypothesis;
-        self.selected.as_ref().filter(|_| self.chosen || !guess)
-    }
-
-    /// Whether the note is about the time of its row: somebody saw it, and chose it.
+    /// Whether the note is about the time of its row: somebody saw it.
     pub fn at_row(&self) -> bool {
-        self.chosen && kinds::parse(&self.text()).0 == NoteKind::Observation
+        kinds::parse(&self.text()).0 == NoteKind::Observation
     }
 
     /// Pastes; line breaks are kept.

@@ -26,7 +26,7 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer, out: &mut 
     }
     match state.view.overlays.last() {
         Some(Overlay::Note(w)) => {
-            let with = match w.cited() {
+            let with = match &w.selected {
                 Some(s) if w.above.is_empty() => with(state, cx, w, s),
                 _ if w.above.is_empty() => "> seen  ? guess  ! done  = decided  @ reported  TODO".into(),
                 _ => "Enter saves, ^J another line, ^O your editor".into(),

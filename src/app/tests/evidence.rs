@@ -50,7 +50,7 @@ fn a_log_record_as_evidence_keeps_its_fields_without_secrets_and_is_cut_at_a_len
     );
     w.lines(super::world::API, &[(t("14:00:08"), crate::timeline::Severity::Error, rest)]);
     w.settle();
-    w.press("end a");
+    w.press("end k j a");
     w.write("this is it");
     let effects = w.press("enter");
     let text = &saved(&effects).evidence[0].text;
@@ -86,11 +86,13 @@ fn evidence_of_any_pane_has_a_text_even_where_no_row_is_selected() {
 #[test]
 fn nobody_chose_what_merely_came_last() {
     let mut w = two_requests();
-    w.press("a");
-    w.write("? the pool is too small");
-    assert!(!w.bottom().contains("with "), "{}", w.bottom());
-    let effects = w.press("enter");
-    assert_eq!((saved(&effects).event_at, &saved(&effects).evidence), (t("14:00:10"), &Vec::new()));
+    for text in ["? the pool is too small", "= we call the vendor", "> orders fail", "! restarted the api"] {
+        w.press("a");
+        w.write(text);
+        assert!(!w.bottom().contains("with "), "{}", w.bottom());
+        let effects = w.press("enter");
+        assert_eq!((saved(&effects).event_at, &saved(&effects).evidence), (t("14:00:10"), &Vec::new()), "{text}");
+    }
     // Notes do not go with notes.
     w.press("6 a");
     w.write("still so");
@@ -101,14 +103,14 @@ fn nobody_chose_what_merely_came_last() {
 #[test]
 fn what_was_selected_when_the_note_began_stays_its_evidence_while_the_tail_goes_on() {
     let mut w = two_requests();
-    w.press("a");
+    w.press("k j a");
     w.line(super::world::API, "14:00:09", crate::timeline::Severity::Error, "", "much later");
     w.settle();
     assert!(w.rows().contains(&"much later".to_owned()), "the tail does not stop");
     w.write("this");
     let effects = w.press("enter");
     assert_eq!(saved(&effects).evidence[0].at, Some(t("14:00:07")), "the row that was seen when it began");
-    assert_eq!(saved(&effects).event_at, t("14:00:10"));
+    assert_eq!(saved(&effects).event_at, t("14:00:07"));
 }
 
 #[test]
@@ -179,7 +181,7 @@ fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so(
     let effects = w.press("enter");
     let number = saved(&effects).number;
     assert!(!w.text().contains("saved"), "{}", w.text());
-    arrive(&mut w.state, Arrival::NoteFailed { number, why: "no space left on /var".into() });
+    arrive(&mut w.state, Arrival::NoteFailed { why: "no space left on /var".into() });
     let text = w.text();
     let header = text.lines().next().expect("a header");
     assert!(header.contains("1 NOTE NOT ON DISK: no space left on /var"), "{header}");
@@ -187,10 +189,49 @@ fn a_note_is_said_to_be_saved_only_when_it_is_and_until_then_the_header_says_so(
     w.press("esc :");
     w.write("notes-to /tmp/elsewhere.db");
     let effects = w.press("enter");
-    assert!(matches!(&effects[..], [Effect::NotesTo(p)] if p.to_str() == Some("/tmp/elsewhere.db")), "{effects:?}");
+    assert!(
+        matches!(&effects[..], [Effect::NotesTo { path, .. }] if path.to_str() == Some("/tmp/elsewhere.db")),
+        "{effects:?}"
+    );
     let effects = arrive(&mut w.state, Arrival::NoteSaved { number, redacted: false });
     assert!(effects.iter().any(|e| matches!(e, Effect::KeepDraft(None))));
     assert!(!w.text().contains("NOT ON DISK") && w.bottom().contains("note saved"), "{}", w.text());
+}
+
+#[test]
+fn a_session_that_was_ended_is_an_action_that_was_run_and_one_that_was_not_is_neither() {
+    use crate::signals::database::ending::{Ending, How};
+    let ending = || Box::new(Ending { server: "orders".into(), pid: 4121, how: How::Terminate, ..Ending::default() });
+    let took = std::time::Duration::from_millis(1_200);
+    let mut w = two_requests();
+    let said = Ok("terminated pid 4121 of orders".into());
+    let effects = arrive(&mut w.state, Arrival::Ended { ending: ending(), said, took });
+    let ran = saved(&effects).ran.as_ref().expect("what was run");
+    assert_eq!((ran.command.as_str(), ran.code, ran.took_ms), ("terminate 4121 of orders", Some(0), 1_200));
+    assert_eq!(saved(&effects).kind, NoteKind::Action);
+    let said = Err("not done: the session has ended".into());
+    let effects = arrive(&mut w.state, Arrival::Ended { ending: ending(), said, took });
+    assert_eq!((saved(&effects).kind, &saved(&effects).ran), (NoteKind::Observation, &None));
+    assert!(saved(&effects).text.starts_with("terminate 4121 of orders: not done"), "{effects:?}");
+}
+
+#[test]
+fn notes_that_are_not_on_the_disk_stand_in_the_list_and_say_so() {
+    let mut w = two_requests();
+    for text in ["first", "? second"] {
+        w.press("a");
+        w.write(text);
+        w.press("enter");
+    }
+    w.press("6");
+    assert!(!w.text().contains("second"), "as long as nothing is wrong the log tells what there is");
+    arrive(&mut w.state, Arrival::NoteFailed { why: "no space left".into() });
+    assert!(w.bottom().contains("2 notes are NOT ON DISK: no space left"), "{}", w.bottom());
+    let text = w.text();
+    for (sign, words) in [(">", "first"), ("?", "second")] {
+        let row = text.lines().find(|l| l.contains(&format!("{sign}  {words}"))).unwrap_or_else(|| panic!("{text}"));
+        assert!(row.contains("NOT ON DISK"), "{row}");
+    }
 }
 
 #[test]

@@ -277,8 +277,13 @@ fn a_session_that_was_not_ended_is_said_as_an_error_and_noted_as_no_action() {
         what: "app, idle in transaction 2 m".into(),
         ..Default::default()
     };
+    let answer = |ending: &crate::signals::database::ending::Ending, said| Arrival::Ended {
+        ending: Box::new(ending.clone()),
+        said,
+        took: std::time::Duration::from_millis(3),
+    };
     let why = "not done: we lack the right: GRANT CONNECTION ADMIN ON *.* TO 'w'@'%'";
-    let effects = arrive(&mut w.state, Arrival::Ended(Box::new(ending.clone()), Err(why.into())));
+    let effects = arrive(&mut w.state, answer(&ending, Err(why.into())));
     let draft = saved(&effects);
     assert_eq!(draft.kind, NoteKind::Observation);
     assert!(draft.text.ends_with("(app, idle in transaction 2 m)"), "{}", draft.text);
@@ -286,7 +291,7 @@ fn a_session_that_was_not_ended_is_said_as_an_error_and_noted_as_no_action() {
     let footer = w.state.view.message.clone().expect("a message").1;
     assert!(footer.contains("we lack the right"), "{footer}");
 
-    let done = arrive(&mut w.state, Arrival::Ended(Box::new(ending), Ok("terminated session 221 of orders".into())));
+    let done = arrive(&mut w.state, answer(&ending, Ok("terminated session 221 of orders".into())));
     let draft = saved(&done);
     assert_eq!(draft.kind, NoteKind::Action);
 }

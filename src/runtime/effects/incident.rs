@@ -1,5 +1,6 @@
 //! Effects on the incident log: notes and changes, drafts of notes that are not finished, the post-mortem.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,7 +63,7 @@ impl Shell {
                 }
                 // Trying again cannot help: the text goes back to whoever wrote it.
                 Err(StoreError::Refused(why)) => return self.answer(Arrival::NoteRefused { number, why }).await,
-                Err(e) => self.answer(Arrival::NoteFailed { number, why: e.to_string() }).await,
+                Err(e) => self.answer(Arrival::NoteFailed { why: e.to_string() }).await,
             }
             tokio::time::sleep(AGAIN).await;
         }
@@ -134,7 +135,7 @@ impl Shell {
             Some(replay) => replay.all(),
             None => Vec::new(),
         };
-        let known: std::collections::BTreeSet<_> = records.iter().map(IncidentEvent::id).collect();
+        let known: BTreeSet<_> = records.iter().map(IncidentEvent::id).collect();
         let more = store.records(incident).await?;
         records.extend(more.into_iter().filter(|e| !known.contains(&e.id())));
         let unticked = postmortem::unticked(&settings::checklists(), incident, &records);
@@ -171,15 +172,59 @@ impl Shell {
         Ok(format!("written: {}, .html and .json", named("md").display()))
     }
 
-    pub(super) async fn notes_to(&self, path: PathBuf) {
-        if let Some(lock) = &self.incident {
-            *lock.write().await = Arc::new(IncidentStore::open(&path));
-            if let Some(s) = &self.supervisor {
-                s.start(crate::signals::incident::sources::declared(&path));
+    /// Notes go to `path` from now on. The incident `open` goes on there: what the screen knows of it, and what its log
+    /// holds, are copied; what stands in both is written once.
+    pub(super) async fn notes_to(&self, path: PathBuf, open: Option<RecordId>, known: Vec<IncidentEvent>) {
+        let Some(lock) = &self.incident else { return };
+        let before = Arc::clone(&*lock.read().await);
+        let after = Arc::new(IncidentStore::open(&path).by(before.who().author.clone()));
+        let open = match &self.replay {
+            Some(replay) => replay.incident(&before).await.ok(),
+            None => open,
+        };
+        let carried = async {
+            carry_on(&before, &after, open, &known).await?;
+            match open {
+                // Another one may be open there already.
+                Some(id) if self.replay.is_none() && after.current().await?.is_some_and(|i| i.id != id) => {
+                    after.resume(id).await
+                }
+                _ => Ok(()),
             }
-            self.say(Level::Warn, format!("notes go to {} from now on", path.display())).await;
+        };
+        if let Err(e) = carried.await {
+            let text = format!("notes still go to {}: {e}", before.path().display());
+            return self.say(Level::Bad, text).await;
+        }
+        *lock.write().await = Arc::clone(&after);
+        // A note may have reached the former log meanwhile.
+        let late = carry_on(&before, &after, open, &[]).await;
+        if let Some(s) = &self.supervisor {
+            s.start(crate::signals::incident::sources::declared(&path));
+        }
+        let goes_on = if open.is_some() { "; the incident goes on there" } else { "" };
+        match late {
+            Ok(()) => self.say(Level::Warn, format!("notes go to {} from now on{goes_on}", path.display())).await,
+            Err(e) => self.say(Level::Bad, e.to_string()).await,
         }
     }
+}
+
+/// Copies an incident from log to log.
+async fn carry_on(
+    from: &IncidentStore,
+    to: &IncidentStore,
+    open: Option<RecordId>,
+    known: &[IncidentEvent],
+) -> Result<(), StoreError> {
+    let mut records = known.to_vec();
+    if let Some(id) = open {
+        // A log that cannot even be read any more takes nothing from what is known.
+        let held = from.records(id).await.unwrap_or_default();
+        let ids: BTreeSet<RecordId> = known.iter().map(IncidentEvent::id).collect();
+        records.extend(held.into_iter().filter(|e| !ids.contains(&e.id())));
+    }
+    to.import(&records).await.map(drop)
 }
 
 /// The note as the log takes it.

@@ -91,6 +91,13 @@ impl IncidentHistory {
         Ledger::fold(facts.chain(notes))
     }
 
+    /// Every record of an incident, and of those that are a part of it.
+    pub fn records_of(&self, incident: RecordId) -> Vec<IncidentEvent> {
+        let ledger = self.ledger(Ts::MAX);
+        let all = self.facts.values().chain(self.notes.values()).map(|s| &s.event);
+        all.filter(|e| ledger.home(e.incident()) == incident).cloned().collect()
+    }
+
     /// The open incident as of `now`.
     pub fn current(&self, now: Ts) -> Option<IncidentNow> {
         let ledger = self.ledger(now);

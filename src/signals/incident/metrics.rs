@@ -134,11 +134,14 @@ pub fn figures(i: &Incident, notes: &[NoteNow], clues: &Clues) -> Vec<Figure> {
     let detected = Known::set(i, Detected).or(noticed).or_else(opening);
     let acknowledged = Known::set(i, Acknowledged).or_else(|| {
         let after = detected.as_ref()?.at;
-        let by_hand = |n: &&NoteNow| {
-            n.note.kind != NoteKind::Report && n.first.recording.is_none() && n.first.entered_at >= after
-        };
-        let first = notes.iter().filter(by_hand).map(|n| n.first.entered_at).min()?;
-        Some(Known::new(first, "acknowledged: first note written after detection"))
+        let by_hand = |n: &&NoteNow| n.note.kind != NoteKind::Report && n.first.recording.is_none();
+        let written = || notes.iter().filter(by_hand).map(|n| n.first.entered_at);
+        let first = written().filter(|at| *at >= after).min()?;
+        // Somebody was at work already, of which nobody knows whether it was for this.
+        let before = written().filter(|at| *at < after).min();
+        let before = before.map(|at| format!("; notes were written from {} before it on", spelled(after.since(at))));
+        let source = format!("acknowledged: first note written after detection{}", before.unwrap_or_default());
+        Some(Known::new(first, source))
     });
     let resolved = Known::set(i, Resolved);
     let mitigated = Known::set(i, Mitigated)

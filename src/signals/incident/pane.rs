@@ -13,7 +13,7 @@ use super::event::{
 use super::history::IncidentHistory;
 use super::kinds;
 use crate::timeline::Ts;
-use crate::timeline::facts::MarkKind;
+use crate::timeline::facts::{MarkKind, Pending};
 use crate::timeline::time::short;
 use crate::ui::text::{fit, put, width};
 use crate::ui::{Glance, Level, PaneCx, PaneFrame, Role, RowKey, RowSpot, Selected, Verdict};
@@ -119,6 +119,8 @@ fn level(i: &Incident) -> Level {
 enum Row<'a> {
     Note(NoteNow<'a>),
     Milestone(&'a Milestone),
+    /// Written, but not on the disk yet.
+    Pending(&'a Pending),
 }
 
 impl Row<'_> {
@@ -126,22 +128,31 @@ impl Row<'_> {
         match self {
             Row::Note(n) => n.note.event_at,
             Row::Milestone(m) => m.at,
+            Row::Pending(p) => p.at,
         }
     }
 
-    fn author(&self) -> &str {
+    /// Who wrote it; nobody else writes what is only in this memory.
+    fn author(&self) -> Option<&str> {
         match self {
-            Row::Note(n) => &n.note.author,
-            Row::Milestone(m) => &m.by,
+            Row::Note(n) => Some(&n.note.author),
+            Row::Milestone(m) => Some(&m.by),
+            Row::Pending(_) => None,
         }
     }
 }
 
-/// Rows of the open incident, or of the last one, oldest first.
-fn rows<'a>(ledger: &'a Ledger<'a>) -> Vec<Row<'a>> {
-    let Some(incident) = ledger.current().or_else(|| ledger.latest()) else { return Vec::new() };
-    let mut rows: Vec<Row> = ledger.notes_of(incident.id).into_iter().map(Row::Note).collect();
-    rows.extend(incident.milestones.values().map(Row::Milestone));
+/// The end of the row of a note that is not on the disk.
+const NOT_ON_DISK: &str = "NOT ON DISK";
+
+/// Rows of the open incident, or of the last one, oldest first, and those of notes that are not on the disk.
+fn rows<'a>(ledger: &'a Ledger<'a>, cx: &'a PaneCx) -> Vec<Row<'a>> {
+    let mut rows: Vec<Row> = Vec::new();
+    if let Some(incident) = ledger.current().or_else(|| ledger.latest()) {
+        rows.extend(ledger.notes_of(incident.id).into_iter().map(Row::Note));
+        rows.extend(incident.milestones.values().map(Row::Milestone));
+    }
+    rows.extend(cx.facts.pending.iter().filter(|p| p.at <= cx.now).map(Row::Pending));
     rows.sort_by_key(Row::at); // stable: notes stay in the order they came in
     rows
 }
@@ -157,7 +168,7 @@ pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
     put(buf, area.x + 1, area.y, area.width - 1, &said.text, style);
 
     let ledger = history.ledger(cx.now);
-    let rows = rows(&ledger);
+    let rows = rows(&ledger, cx);
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     let mut frame = PaneFrame { rows: Vec::new(), total: rows.len() };
     if body.height == 0 || rows.is_empty() {
@@ -184,7 +195,8 @@ pub fn draw(history: &IncidentHistory, cx: &PaneCx, area: Rect, buf: &mut Buffer
 }
 
 fn many_authors(rows: &[Row]) -> bool {
-    rows.windows(2).any(|w| w[0].author() != w[1].author())
+    let mut known = rows.iter().filter_map(Row::author);
+    known.next().is_some_and(|first| known.any(|other| other != first))
 }
 
 fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool, past: bool, under: bool) {
@@ -201,15 +213,19 @@ fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool,
             let state = n.hypothesis().map_or("", HypothesisState::word);
             (n.note.kind.prefix(), one_line(&n.note.text), state)
         }
+        Row::Pending(p) => {
+            let (kind, words) = kinds::parse(&p.text);
+            (kind.prefix(), one_line(words), NOT_ON_DISK)
+        }
         Row::Milestone(m) => (cx.glyphs.mark(MarkKind::Milestone), m.milestone.word().to_owned(), ""),
     };
-    let note = matches!(row, Row::Note(_));
+    let note = !matches!(row, Row::Milestone(_));
     rest.put(buf, sign, if note { text } else { cx.theme.style(Role::MarkNote) });
     // Signs are one column wide but for TODO: the words stand under each other.
     rest.gap(if width(sign) > 2 { 1 } else { 3 - width(sign) as u16 });
     let mut tail_words = String::new();
     if authors && rest.left > 40 {
-        tail_words.push_str(row.author());
+        tail_words.push_str(row.author().unwrap_or_default());
     }
     if !tail.is_empty() {
         let space = if tail_words.is_empty() { "" } else { "  " };
@@ -223,7 +239,9 @@ fn draw_row(row: &Row, cx: &PaneCx, spot: Rect, buf: &mut Buffer, authors: bool,
         let used = (width(&words) as u16).min(words_width);
         // Beside the words in one wide column, at the right edge otherwise: the eye finds it where the row ends.
         let x = if spot.width > 100 { rest.x + used + 3 } else { rest.x + rest.left - tail_width };
-        put(buf, x.min(rest.x + rest.left - tail_width), rest.y, tail_width, &tail_words, dim);
+        let pending = matches!(row, Row::Pending(_));
+        let style = if pending { cx.theme.style(Level::Bad.into()) } else { dim };
+        put(buf, x.min(rest.x + rest.left - tail_width), rest.y, tail_width, &tail_words, style);
     }
     if under {
         buf.set_style(spot, cx.theme.style(Role::Cursor));
@@ -263,10 +281,10 @@ impl Rest {
 /// The note under the cursor, by the ID it has through all its versions.
 pub fn note_of(history: &IncidentHistory, cx: &PaneCx) -> Option<RecordId> {
     let ledger = history.ledger(cx.now);
-    let rows = rows(&ledger);
+    let rows = rows(&ledger, cx);
     match rows.get(cx.cursor)? {
         Row::Note(n) => Some(n.note.root()),
-        Row::Milestone(_) => None,
+        Row::Milestone(_) | Row::Pending(_) => None,
     }
 }
 
@@ -274,9 +292,10 @@ pub fn note_of(history: &IncidentHistory, cx: &PaneCx) -> Option<RecordId> {
 /// it: time, filter and pane of its evidence.
 pub fn screen_of(history: &IncidentHistory, cx: &PaneCx) -> Option<Screen> {
     let ledger = history.ledger(cx.now);
-    let rows = rows(&ledger);
+    let rows = rows(&ledger, cx);
     match rows.get(cx.cursor)? {
         Row::Milestone(m) => Some(Screen { at: m.at, ..Screen::default() }),
+        Row::Pending(p) => Some(Screen { at: p.at, ..Screen::default() }),
         Row::Note(n) => Some(n.note.screen.clone().or(n.first.screen.clone()).unwrap_or_else(|| {
             let e = n.note.evidence.first();
             Screen {
@@ -305,14 +324,15 @@ pub fn keys(history: &IncidentHistory, cx: &PaneCx) -> Vec<RowKey> {
     let key = |row: &Row| match row {
         Row::Note(n) => format_compact!("{}", n.note.root()),
         Row::Milestone(m) => format_compact!("{} {}", m.incident, m.milestone),
+        Row::Pending(p) => format_compact!("{} {}", p.at, p.text),
     };
-    rows(&ledger).iter().map(|r| RowKey(key(r))).collect()
+    rows(&ledger, cx).iter().map(|r| RowKey(key(r))).collect()
 }
 
 /// The row under the cursor.
 pub fn select(history: &IncidentHistory, cx: &PaneCx) -> Option<Selected> {
     let ledger = history.ledger(cx.now);
-    let rows = rows(&ledger);
+    let rows = rows(&ledger, cx);
     let row = rows.get(cx.cursor)?;
     Some(match row {
         Row::Milestone(m) => Selected {
@@ -328,6 +348,13 @@ pub fn select(history: &IncidentHistory, cx: &PaneCx) -> Option<Selected> {
             ],
         },
         Row::Note(n) => select_note(n),
+        Row::Pending(p) => Selected {
+            at: Some(p.at),
+            source: "incident".into(),
+            text: one_line(&p.text),
+            request_id: None,
+            fields: vec![field("text", &p.text), field("at", p.at), field("written", NOT_ON_DISK)],
+        },
     })
 }
 

@@ -36,6 +36,8 @@ pub struct ReportOptions {
     pub recording: Option<String>,
     /// Log files that rows can be looked up in where there is no recording.
     pub logs: Vec<String>,
+    /// Deploy logs that were read with them.
+    pub deploys: Vec<String>,
     /// Size and checksum of the recording, in words.
     pub fingerprint: Option<String>,
     /// Steps of the checklists in use that were not ticked.
@@ -170,17 +172,31 @@ impl<'a> Report<'a> {
         numbers.join(", ")
     }
 
-    /// The command that opens the screen at an instant; `None` where there is nothing to open it from.
+    /// Whether there is anything to look at again of an instant. A note is written a moment after the last sample, and what
+    /// was there at the start is a moment older than the first one.
+    fn holds(&self, at: Ts) -> bool {
+        self.seen.held.is_none_or(|held| at >= held.start - rows::LATE && at <= held.end + rows::LATE)
+    }
+
+    /// The command that opens the screen at an instant; `None` where there is nothing to open it from, or where that
+    /// instant is not in it.
     fn look_again(&self, at: Ts, filter: &str) -> Option<String> {
+        if !self.holds(at) {
+            return None;
+        }
         let what = match &self.options.recording {
             Some(recording) => format!("replay {}", shell_word(recording)),
             None if self.options.logs.is_empty() => return None,
             None => {
                 let files: Vec<String> = self.options.logs.iter().map(|f| shell_word(f)).collect();
-                format!("replay --logs {}", files.join(" "))
+                let deploys: Vec<String> = self.options.deploys.iter().map(|f| shell_word(f)).collect();
+                let deploys =
+                    if deploys.is_empty() { String::new() } else { format!(" --deploys {}", deploys.join(" ")) };
+                format!("replay --logs {}{deploys}", files.join(" "))
             }
         };
         let filter = if filter.is_empty() { String::new() } else { format!(" --filter {}", shell_word(filter)) };
+        let at = self.seen.held.map_or(at, |held| at.clamp(held.start, held.end));
         // A shorter time to read, and never a moment before the row is there.
         let at = Ts(at.0.div_euclid(MILLI).saturating_add(i64::from(at.0.rem_euclid(MILLI) > 0)).saturating_mul(MILLI));
         Some(format!("warroom {what} --at {at}{filter}"))

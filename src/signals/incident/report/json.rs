@@ -94,7 +94,8 @@ pub fn write(r: &Report) -> Value {
             .collect();
         json!({
             "from": time(m.range.start), "to": time(m.range.end), "requests": m.requests, "failed": m.failed,
-            "failed_per_cent": m.per_cent(), "refused": m.refused,
+            "impact_from": time(m.of.start), "impact_to": time(m.of.end),
+            "failed_per_cent": m.per_cent().filter(|_| !m.is_part()), "refused": m.refused,
             "before": m.before.map(|(requests, failed)| json!({"requests": requests, "failed": failed})),
             "routes": routes, "more_routes": m.more_routes, "p95_ms": m.p95_ms.1, "p95_ms_before": m.p95_ms.0,
             "counted": m.counted, "health_checks_left_out": m.health_checks, "cut": m.cut,

@@ -10,7 +10,7 @@ use crate::signals::incident::event::{IncidentEvent, Note, NoteKind};
 use crate::timeline::Ts;
 
 /// The machines' account ends with their last sample, a note may be written a moment later.
-const LATE: Duration = Duration::from_secs(5);
+pub const LATE: Duration = Duration::from_secs(5);
 
 /// A note that was written down further from its time than this says when that was.
 const LATER: Duration = Duration::from_secs(60);

@@ -1,6 +1,8 @@
 //! The sections of the post-mortem, filled as far as log and telemetry go. What is left is `??`: it is what the author
 //! still has to find.
 
+use std::time::Duration;
+
 use super::chart::Chart;
 use super::document::{Document, Part, Piece, Section, Text, words};
 use super::rows::rows;
@@ -12,6 +14,8 @@ use crate::signals::incident::tags::{Lesson, follow_up, lessons, tags, without_l
 use crate::timeline::Ts;
 use crate::timeline::time::spelled;
 
+/// What lies further before the end of the impact did not end it.
+const CLOSE: Duration = Duration::from_secs(10 * 60);
 /// Routes of the impact in words.
 const NAMED_ROUTES: usize = 3;
 
@@ -100,8 +104,11 @@ fn head(r: &Report) -> Vec<Part> {
         rows.push(row("Recording", vec![Piece::Code(recording.clone())]));
     }
     let mut parts = vec![Part::Table { head: vec!["Field", "Value"], rows }];
-    if let Some(command) = r.look_again(onset(i, &r.seen.clues).unwrap_or(i.since()), "") {
-        parts.push(Part::Paragraph(words("Every row of the timeline names a command that opens that instant:")));
+    let begun = r.look_again(onset(i, &r.seen.clues).unwrap_or(i.since()), "");
+    if let Some(command) = begun.or_else(|| r.look_again(r.seen.held?.start, "")) {
+        parts.push(Part::Paragraph(words(
+            "Every row of the timeline names a command that opens its instant, where there is something of it to see:",
+        )));
         parts.push(Part::Block(command));
     }
     parts
@@ -120,7 +127,10 @@ fn summary(r: &Report) -> Vec<Part> {
         && let Some(share) = m.per_cent()
     {
         let (failed, of) = (count(m.failed), count(m.requests));
-        happened.push_str(&format!(", {failed} of {of} requests failed ({share:.1} %)"));
+        happened.push_str(&match part_words(m) {
+            Some(part) => format!(", {part}: {failed} of {of} requests failed"),
+            None => format!(", {failed} of {of} requests failed ({share:.1} %)"),
+        });
         let named: Vec<&str> = m.routes.iter().take(NAMED_ROUTES).map(|x| x.route.as_str()).collect();
         if !named.is_empty() {
             happened.push_str(&format!(", most on {}", named.join(", ")));
@@ -138,16 +148,27 @@ fn summary(r: &Report) -> Vec<Part> {
     ])]
 }
 
-/// The last thing that was done before the end of the impact: a noted action, else a rollback that the machines tell of.
+/// The last thing that was done in the impact and close before it was over: a noted action, or a change that the machines
+/// tell of. As long as it is not known when the impact began and that it is over, nothing ended it.
 fn last_action(r: &Report) -> Option<String> {
-    let upto = end(&r.incident).or(r.seen.over).unwrap_or(Ts::MAX);
-    let noted = r.of(NoteKind::Action).filter(|n| n.note.event_at <= upto).max_by_key(|n| n.note.event_at);
-    let seen = r.seen.rows.iter().filter(|s| s.kind == SeenKind::Rollback && s.at <= upto).max_by_key(|s| s.at);
-    match (noted, seen) {
-        (Some(n), _) => Some(format!("{} ({} UTC, as noted)", r.blameless(&n.note.text), utc(n.note.event_at))),
-        (None, Some(s)) => Some(format!("{} ({} UTC)", r.blameless(&s.what), utc(s.at))),
-        _ => None,
-    }
+    let from = onset(&r.incident, &r.seen.clues)?;
+    let over = match (r.seen.over, end(&r.incident)) {
+        // What was read off tells of the very second; somebody writes down later that it is over.
+        (Some(read), Some(set)) if read > from => read.min(set),
+        (read, set) => set.or(read)?,
+    };
+    // Errors are counted by the second, and what broke it may lie in the same one as the first of them.
+    let between = |at: Ts| at.secs() > from.secs() && at <= over && over.since(at) <= CLOSE;
+    let suspect = r.seen.clues.change.as_ref().map(|c| c.at);
+    let worked = |n: &&NoteNow| n.note.ran.as_ref().is_none_or(|ran| ran.code == Some(0));
+    let noted = r.of(NoteKind::Action).filter(worked).map(|n| {
+        let at = n.note.event_at;
+        (at, format!("{} ({} UTC, as noted)", r.blameless(&n.note.text), utc(at)))
+    });
+    let seen = r.seen.rows.iter().filter(|s| s.mends && Some(s.at) != suspect);
+    let seen = seen.map(|s| (s.at, format!("{} ({} UTC)", r.blameless(&s.what), utc(s.at))));
+    let all = noted.chain(seen).filter(|(at, _)| between(*at));
+    all.max_by_key(|(at, _)| *at).map(|(_, words)| words)
 }
 
 fn impact(r: &Report) -> Vec<Part> {
@@ -219,10 +240,20 @@ fn impact(r: &Report) -> Vec<Part> {
 }
 
 fn failed_words(m: &Impact) -> String {
-    match m.per_cent() {
-        Some(share) => format!("{} of {}, {share:.1} %", count(m.failed), count(m.requests)),
-        None => format!("{UNKNOWN} (no request in this time)"),
+    let (failed, of) = (count(m.failed), count(m.requests));
+    match (m.per_cent(), part_words(m)) {
+        (Some(share), None) => format!("{failed} of {of}, {share:.1} %"),
+        (Some(share), Some(part)) => format!("{UNKNOWN} ({part}: {failed} of {of}, {share:.1} %)"),
+        (None, _) => format!("{UNKNOWN} (no request in this time)"),
     }
+}
+
+/// `counted over 1 m of 15 m (23:19:17 to 23:20:17 UTC)`, where that is not the whole time.
+fn part_words(m: &Impact) -> Option<String> {
+    let (from, to) = (utc(m.range.start), utc(m.range.end));
+    let clock = |t: &str| t.get(11..).unwrap_or_default().to_owned();
+    let (counted, of) = (spelled(m.range.len()), spelled(m.of.len()));
+    m.is_part().then(|| format!("counted over {counted} of {of} ({} to {} UTC)", clock(&from), clock(&to)))
 }
 
 fn before_words((requests, failed): (u64, u64)) -> String {
@@ -273,6 +304,8 @@ fn trigger(r: &Report) -> Vec<Part> {
     }
     if let Some(c) = &r.seen.clues.change {
         items.push(words(format!("Suspected change: {}, {} UTC", r.blameless(&c.what), utc(c.at))));
+    } else if r.seen.range.is_some() && !r.seen.changes_read {
+        items.push(words("Changes: not looked at (nothing that tells of deploys was given)."));
     } else if r.seen.range.is_some() {
         items.push(words("No strong suspect among the changes of the half hour before."));
     }
@@ -307,7 +340,11 @@ fn timeline(r: &Report) -> Vec<Part> {
     let rows: Vec<Vec<Text>> = rows(r)
         .into_iter()
         .map(|row| {
-            let again = r.look_again(row.visible, &row.filter).map_or(unknown(), |c| vec![Piece::Code(c)]);
+            let again = match r.look_again(row.visible, &row.filter) {
+                Some(command) => vec![Piece::Code(command)],
+                None if r.holds(row.visible) => unknown(),
+                None => words("not recorded"),
+            };
             vec![words(utc(row.at)), row.what, words(row.who), words(row.source), again]
         })
         .collect();

@@ -110,10 +110,12 @@ fn telemetry() -> Seen {
         source: "deploys".into(),
         by: by.map(str::to_owned),
         curated: true,
+        mends: kind == SeenKind::Rollback,
         whole_second: false,
     };
     let impact = Impact {
         range,
+        of: range,
         requests: 12_345,
         health_checks: 120,
         failed: 1_203,
@@ -128,6 +130,7 @@ fn telemetry() -> Seen {
     let values = (0..120).map(|i| (i > 10).then_some(f64::from(i % 7))).collect();
     Seen {
         range: Some(range),
+        held: Some(range),
         clues: super::super::metrics::Clues {
             onset: clue(at(13, 56, 10), "errors in the logs rose above what is usual"),
             detected: clue(at(13, 57, 0), "check api failed"),
@@ -142,6 +145,7 @@ fn telemetry() -> Seen {
         ],
         charts: vec![chart::Chart { title: "failed requests a second".into(), range, values, marks: Vec::new() }],
         sources: vec!["access".into(), "api".into()],
+        changes_read: true,
         missing: vec![],
         elsewhere: None,
     }
@@ -246,6 +250,37 @@ fn logs_of_another_day_are_named_with_their_span() {
     assert!(md.contains("those that they tell of are from 2026-11-20 04:00:00 to 2026-11-20 04:30:00 UTC)"), "{md}");
     assert!(md.contains("- Not looked at: nothing of the incident's time\n"), "{md}");
     assert!(!md.contains("no log with the status") && !md.contains("no log files were given"), "{md}");
+}
+
+#[test]
+fn only_what_was_done_in_the_impact_and_close_before_its_end_ended_it() {
+    let rollback = (at(14, 25, 0), "rollback api 1.4.1");
+    let ended = |actions: &[(Ts, &str)], change: Option<(Ts, &str)>, over: Option<Ts>| {
+        let mut seen = telemetry();
+        seen.over = over;
+        seen.rows.retain(|s| s.kind != SeenKind::Rollback);
+        if let Some((when, what)) = change {
+            let row = SeenRow { at: when, what: what.into(), mends: true, ..seen.rows[0].clone() };
+            seen.rows.push(row);
+        }
+        let mut events = vec![opened(1, "x", None, at(13, 58, 0))];
+        let noted = |(n, (when, what)): (usize, &(Ts, &str))| note(80 + n as u128, 1, &format!("! {what}"), *when);
+        events.extend(actions.iter().enumerate().map(noted).map(IncidentEvent::Note));
+        let md = Report::new(id(1), &events, &seen, &ReportOptions::default()).unwrap().markdown();
+        let line = md.lines().find(|l| l.starts_with("- What ended it: ")).expect("the summary");
+        line.trim_start_matches("- What ended it: ").to_owned()
+    };
+    let early = (at(13, 55, 0), "restarted postgres");
+    let over = Some(at(14, 25, 1));
+    assert_eq!(ended(&[early], Some(rollback), over), "rollback api 1.4.1 (2026-11-21 14:25:00 UTC)");
+    assert_eq!(ended(&[early], None, over), "??", "done before the impact");
+    assert_eq!(ended(&[(at(14, 1, 0), "restarted the api")], None, over), "??", "long before it was over");
+    assert_eq!(ended(&[(at(14, 30, 0), "told support")], None, over), "??", "after it was over");
+    assert_eq!(ended(&[(at(14, 24, 0), "restarted the api")], Some(rollback), None), "??", "it goes on");
+    let noted = "restarted the api (2026-11-21 14:24:00 UTC, as noted)";
+    assert_eq!(ended(&[(at(14, 24, 0), "restarted the api")], None, over), noted);
+    let suspect = Some((at(13, 55, 58), "deploy api 1.4.2"));
+    assert_eq!(ended(&[], suspect, Some(at(13, 57, 0))), "??", "what broke it did not end it");
 }
 
 #[test]

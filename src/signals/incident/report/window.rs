@@ -22,6 +22,8 @@ pub const PARTS: usize = 120;
 pub struct Seen {
     /// The window that was looked at; `None` when there was nothing to look at.
     pub range: Option<TimeRange>,
+    /// From when to when there is anything to look at again: what the recording, the session or the log files hold.
+    pub held: Option<TimeRange>,
     /// Times that nobody set.
     pub clues: Clues,
     /// When errors were back to what is usual, where that was seen.
@@ -34,6 +36,8 @@ pub struct Seen {
     pub charts: Vec<Chart>,
     /// What there was to look at: sources by name.
     pub sources: Vec<String>,
+    /// Whether there was anything that tells of changes.
+    pub changes_read: bool,
     /// What could not be looked at, and why.
     pub missing: Vec<String>,
     /// From when to when the logs tell of requests, where they tell of none in the window.
@@ -73,6 +77,9 @@ pub struct SeenRow {
     pub by: Option<String>,
     /// Whether the curated timeline shows it.
     pub curated: bool,
+    /// It may have brought the service back: a deploy, a rollback, a restart that did not fail.
+    #[serde(skip)]
+    pub mends: bool,
     /// It was some time in the second that begins then: what is known better to be of that second stands before it.
     #[serde(skip)]
     pub whole_second: bool,
@@ -81,8 +88,10 @@ pub struct SeenRow {
 /// Requests of the impact: counted from one group of logs, so that none counts twice.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Impact {
-    /// From when to when they were counted.
+    /// From when to when they were counted: what the logs hold of the impact.
     pub range: TimeRange,
+    /// From when to when the impact was, as far as that is known.
+    pub of: TimeRange,
     /// Requests, without those for a health check.
     pub requests: u64,
     /// Requests for a health check (`/healthz`), which are left out.
@@ -117,9 +126,16 @@ pub struct RouteImpact {
 }
 
 impl Impact {
-    /// Failed requests in per cent; `None` without requests.
+    /// Failed requests in per cent, of those counted; `None` without requests.
     pub fn per_cent(&self) -> Option<f64> {
         (self.requests > 0).then(|| self.failed as f64 * 100.0 / self.requests as f64)
+    }
+
+    /// Whether only a part of the impact was counted: then no figure is that of the whole. The first and the last line of a
+    /// log do not fall on its very ends.
+    pub fn is_part(&self) -> bool {
+        let tells_nothing = (self.of.len() / 50).max(Duration::from_secs(1));
+        self.of.len().saturating_sub(self.range.len()) > tells_nothing
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) use connection::identity;
 use connection::{BUSY, Open};
 pub use error::StoreError;
 pub use rows::Rows;
-pub use who::Who;
+pub use who::{Who, login_name};
 
 use super::draft::NoteDraft;
 use crate::signals::incident::event::{
@@ -93,6 +93,14 @@ impl IncidentStore {
     pub fn by(mut self, author: impl Into<String>) -> IncidentStore {
         self.who.author = author.into();
         self
+    }
+
+    /// The same, signing as `author` where one is set.
+    pub fn signed(self, author: Option<&str>) -> IncidentStore {
+        match author {
+            Some(author) => self.by(author),
+            None => self,
+        }
     }
 
     /// Where it lies.
