@@ -198,10 +198,10 @@ pub struct ReplayedArgs {
     /// Answers of Prometheus to range queries of node_exporter's metrics
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "recording")]
     pub prometheus: Vec<PathBuf>,
-    /// Nothing of the logs and exports from before this time
+    /// Everything is counted and shown from this time on; log lines of before can still be scrolled to
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "recording")]
     pub from: Option<String>,
-    /// Nothing of them from this time on
+    /// Nothing of logs and exports from this time on
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "recording")]
     pub to: Option<String>,
     /// Zone of stamps that name none: Europe/Berlin; without it that of this box
