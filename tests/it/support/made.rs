@@ -257,7 +257,12 @@ impl Made {
             .collect();
         let unit =
             UnitUse { unit: "app.service".into(), processes: 20, cpu_pct_of_one_core: 120.0, rss_bytes: 1 << 30 };
-        ProcessTable { total: 210, running: 3, interval_ms: 2_000, rows, units: vec![unit], ..ProcessTable::default() }
+        let units = vec![unit];
+        let mut table =
+            ProcessTable { total: 210, running: 3, interval_ms: 2_000, rows, units, ..ProcessTable::default() };
+        // As a look gives it.
+        table.sort_by_use();
+        table
     }
 
     fn activity(&mut self, at: Ts, bad: bool) -> Activity {
