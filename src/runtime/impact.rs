@@ -147,6 +147,39 @@ impl Hasher for Whole {
     }
 }
 
+/// Which request IDs were met in which source.
+#[derive(Default)]
+struct Ids {
+    /// The only source so far, with its IDs: most logs have a format of their own, and nothing is looked up.
+    one: Option<SourceId>,
+    met: Vec<u64>,
+    of: HashMap<u64, SourceId, AsIs>,
+}
+
+impl Ids {
+    /// Whether the ID was met in another source first; else it is of this one.
+    fn is_of_another(&mut self, id: u64, source: SourceId) -> bool {
+        if *self.one.get_or_insert(source) == source && self.of.is_empty() {
+            if self.met.len() < IDS {
+                self.met.push(id);
+            }
+            return false;
+        }
+        if let Some(one) = self.one {
+            self.of.extend(std::mem::take(&mut self.met).into_iter().map(|id| (id, one)));
+        }
+        match self.of.get(&id) {
+            Some(of) => *of != source,
+            None => {
+                if self.of.len() < IDS {
+                    self.of.insert(id, source);
+                }
+                false
+            }
+        }
+    }
+}
+
 /// Logs of one format.
 struct Group {
     requests: u64,
@@ -159,7 +192,7 @@ struct Group {
     slow: Vec<Durations>,
     window: TimeRange,
     sources: BTreeSet<SourceId>,
-    ids: HashMap<u64, SourceId, AsIs>,
+    ids: Ids,
     first: Ts,
 }
 
@@ -176,19 +209,14 @@ impl Group {
             slow: (0..PARTS).map(|_| Durations::default()).collect(),
             window,
             sources: BTreeSet::new(),
-            ids: HashMap::default(),
+            ids: Ids::default(),
             first: Ts::MAX,
         }
     }
 
     fn add(&mut self, r: Request, during: TimeRange, before: TimeRange) {
-        if let Some(id) = r.id {
-            match self.ids.get(&id) {
-                Some(source) if *source != r.source => return,
-                Some(_) => {}
-                None if self.ids.len() < IDS => drop(self.ids.insert(id, r.source)),
-                None => {}
-            }
+        if r.id.is_some_and(|id| self.ids.is_of_another(id, r.source)) {
+            return;
         }
         self.requests += 1;
         // The watcher's own requests are no impact on anybody.
@@ -209,10 +237,16 @@ impl Group {
             self.during[1] += u64::from(failed);
             self.during[2] += u64::from((400..500).contains(&r.status));
             took.into_iter().for_each(|ms| self.durations[1].add(ms));
-            let told = self.routes.len() < TOLD_APART || self.routes.contains_key(&r.route);
-            let counts = self.routes.entry(if told { r.route } else { "other".into() }).or_default();
-            counts[0] += 1;
-            counts[1] += u64::from(failed);
+            let count = |counts: &mut [u64; 2]| {
+                counts[0] += 1;
+                counts[1] += u64::from(failed);
+            };
+            if let Some(counts) = self.routes.get_mut(&r.route) {
+                count(counts);
+            } else {
+                let told = self.routes.len() < TOLD_APART;
+                count(self.routes.entry(if told { r.route } else { "other".into() }).or_default());
+            }
         } else if before.contains(r.placed) {
             self.before[0] += 1;
             self.before[1] += u64::from(failed);
@@ -265,5 +299,18 @@ impl Group {
         if p95.iter().any(Option::is_some) {
             seen.charts.insert(2, chart("95th percentile of durations, ms", p95));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_of_the_source_that_it_was_met_in_first() {
+        let (mut ids, one, two) = (Ids::default(), SourceId(1), SourceId(2));
+        let met = [(7, one), (7, one), (8, one), (7, two), (9, two), (9, one), (8, one), (9, two), (8, two)];
+        let of_another = met.map(|(id, source)| ids.is_of_another(id, source));
+        assert_eq!(of_another, [false, false, false, true, false, true, false, false, true]);
     }
 }
