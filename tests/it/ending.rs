@@ -25,29 +25,34 @@ async fn run(conn: &mut PgConnection, sql: &str) {
 /// Goes down row by row from the top, pressing `key` on each, until `want` is on the screen: which rows are above depends on what
 /// else runs on this machine.
 fn reach(tty: &mut Tty, key: &str, want: &str) {
-    tty.keys("\x1b[H");
-    std::thread::sleep(Duration::from_millis(100));
-    for _ in 0..12 {
-        tty.keys("j");
-        for _ in 0..2 {
-            // As a person types: what comes in one burst with its Enter may be taken for something pasted.
-            match key.strip_suffix('\r') {
-                Some(name) => {
-                    tty.keys(name);
-                    std::thread::sleep(Duration::from_millis(600));
-                    tty.keys("\r");
+    // On a busy machine an answer may come after the cursor has gone on: then from the top again.
+    for _ in 0..4 {
+        tty.keys("\x1b[H");
+        std::thread::sleep(Duration::from_millis(100));
+        for down in 0..12 {
+            if down > 0 {
+                tty.keys("j");
+            }
+            for _ in 0..2 {
+                // As a person types: what comes in one burst with its Enter may be taken for something pasted.
+                match key.strip_suffix('\r') {
+                    Some(name) => {
+                        tty.keys(name);
+                        std::thread::sleep(Duration::from_millis(600));
+                        tty.keys("\r");
+                    }
+                    None => tty.keys(key),
                 }
-                None => tty.keys(key),
-            }
-            std::thread::sleep(Duration::from_millis(300));
-            let text = tty.text();
-            if text.contains(want) {
-                return;
-            }
-            // A question or the list of commands that is still open.
-            if key.ends_with('\r') {
-                tty.keys("\x1b");
-                std::thread::sleep(Duration::from_millis(150));
+                std::thread::sleep(Duration::from_millis(300));
+                let text = tty.text();
+                if text.contains(want) {
+                    return;
+                }
+                // A question or the list of commands that is still open.
+                if key.ends_with('\r') {
+                    tty.keys("\x1b");
+                    std::thread::sleep(Duration::from_millis(150));
+                }
             }
         }
     }
