@@ -17,7 +17,7 @@ pub struct Seen {
     pub connections: i64,
     /// The longest that one of them had waited for a lock, in milliseconds.
     pub waited_ms: f64,
-    /// Samples in which one of them ran a statement.
+    /// Samples in which one of them ran a statement, or had within a second: a look takes a millisecond or two.
     pub active: u64,
 }
 
@@ -26,7 +26,7 @@ pub struct Sampler {
     task: JoinHandle<Seen>,
 }
 
-const SQL: &str = "SELECT count(*), count(*) FILTER (WHERE a.state = 'active'), \
+const SQL: &str = "SELECT count(*), count(*) FILTER (WHERE a.state = 'active' OR a.state_change > clock_timestamp() - interval '1 s'), \
      coalesce(max(extract(epoch FROM clock_timestamp() - coalesce(l.waitstart, a.query_start)) * 1000) \
        FILTER (WHERE l.pid IS NOT NULL), 0)::float8 \
      FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid AND NOT l.granted \
