@@ -1,6 +1,7 @@
 //! Where facts about databases come from: servers (one folder per engine) and metrics pages.
 
 pub mod clients;
+pub mod connected;
 pub mod counters;
 pub mod metrics;
 pub mod mysql;

@@ -12,18 +12,17 @@ use sqlx::postgres::PgRow;
 use sqlx::{Column, ConnectOptions, Connection, PgConnection, Row};
 use tokio_util::sync::CancellationToken;
 
+use super::connected::{self, Connected};
 use super::postgres::options::options;
 use super::postgres::session::{connect, text};
 use super::postgres::trouble::Trouble;
-use crate::signals::database::config::PgbouncerConfig;
-use crate::signals::database::event::{DatabaseEvent, PoolFigures, PoolLayer, Refused};
+use crate::signals::database::config::{PgbouncerConfig, SecretUrl};
+use crate::signals::database::event::{DatabaseEvent, PoolFigures, PoolLayer};
 use crate::signals::{BoxFuture, Event, Out, Source, SourceError};
 use crate::timeline::SourceState;
 
 /// No answer for so long means that there will be none.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long giving the connection back may take before it is dropped instead.
-const CLOSE: Duration = Duration::from_millis(200);
 /// Pools told of in one look, those in trouble first.
 const POOLS: usize = 40;
 
@@ -37,6 +36,15 @@ impl PgbouncerSource {
     pub fn new(config: PgbouncerConfig) -> PgbouncerSource {
         PgbouncerSource { config }
     }
+}
+
+impl Connected for PgbouncerSource {
+    type Session = PgConnection;
+    type Trouble = Trouble;
+
+    fn url(&self) -> &SecretUrl {
+        &self.config.url
+    }
 
     async fn open(&self) -> Result<PgConnection, Trouble> {
         let (env, command) = (self.config.password_env.as_deref(), self.config.password_command.as_deref());
@@ -49,7 +57,7 @@ impl PgbouncerSource {
         connect(options).await
     }
 
-    async fn watch(&self, out: &Out, conn: &mut PgConnection) -> Result<(), Trouble> {
+    async fn watch(&mut self, out: &Out, conn: &mut PgConnection) -> Result<(), Trouble> {
         let every = Duration::try_from_secs_f64(self.config.interval).unwrap_or(Duration::from_secs(1));
         let every = every.clamp(Duration::from_secs(1), Duration::from_secs(60));
         let mut waited = BTreeMap::new();
@@ -72,6 +80,10 @@ impl PgbouncerSource {
             }
             tokio::time::sleep(every).await;
         }
+    }
+
+    async fn close(conn: PgConnection) {
+        let _ = conn.close().await;
     }
 }
 
@@ -146,34 +158,9 @@ impl Source for PgbouncerSource {
 
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
         Box::pin(async move {
-            let place = self.config.url.shown();
-            let opened = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                opened = self.open() => opened,
-            };
-            let mut lost = false;
-            let trouble = match opened {
-                Ok(mut conn) => {
-                    let watched = tokio::select! {
-                        () = cancel.cancelled() => None,
-                        watched = self.watch(out, &mut conn) => Some(watched),
-                    };
-                    lost = true;
-                    let _ = tokio::time::timeout(CLOSE, conn.close()).await;
-                    match watched {
-                        None | Some(Ok(())) => return Ok(()),
-                        Some(Err(trouble)) => trouble,
-                    }
-                }
-                Err(trouble) => trouble,
-            };
-            if let Some((sqlstate, message)) = trouble.refusal() {
-                let refused = Refused { sqlstate, message, lost, ..Refused::default() };
-                out.must(Event::Database(DatabaseEvent::Refused(refused))).await;
-            }
-            let said = trouble.explain(&place);
             let console = "its console is the database pgbouncer, open to stats_users and admin_users of pgbouncer.ini";
-            Err(SourceError { message: format!("{}; {console}", said.message), ..said })
+            let watched = connected::run(self, out, &cancel).await;
+            watched.map_err(|e| SourceError { message: format!("{}; {console}", e.message), ..e })
         })
     }
 }

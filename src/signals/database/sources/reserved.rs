@@ -32,16 +32,20 @@ pub fn must_go(look: &mut Activity, may: bool, first: bool) -> bool {
 }
 
 /// Waits for the next look; `false` when it was cancelled. Questions are answered with why nobody can be asked.
-pub async fn wait(out: &Out, questions: &mut mpsc::Receiver<Question>, cancel: &CancellationToken) -> bool {
+pub async fn wait(out: &Out, mut questions: Option<&mut mpsc::Receiver<Question>>, cancel: &CancellationToken) -> bool {
     out.state(SourceState::Degraded { why: TOLD.into() }).await;
     let next = tokio::time::Instant::now() + AGAIN;
     loop {
         tokio::select! {
             () = cancel.cancelled() => return false,
             () = tokio::time::sleep_until(next) => return true,
-            Some(q) = questions.recv() => q.refuse(&format!("not done: {TOLD}")),
+            Some(q) = asked(&mut questions) => q.refuse(&format!("not done: {TOLD}")),
         }
     }
+}
+
+async fn asked(questions: &mut Option<&mut mpsc::Receiver<Question>>) -> Option<Question> {
+    questions.as_mut()?.recv().await
 }
 
 #[cfg(test)]

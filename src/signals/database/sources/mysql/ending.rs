@@ -3,12 +3,13 @@
 //! The server does not tell when a session began, and never gives a number twice while it runs; so number, user, client
 //! and, to cancel, the time the statement has taken must be as they were seen.
 
-use super::explain::Failed;
 use super::session::{Server, Session as Conn, number, text};
+use super::trouble::Trouble;
 use crate::signals::database::ending::{Ended, Ending, How};
+use crate::signals::database::sources::connected::Failed;
 
 /// Carries it out.
-pub async fn end(conn: &mut Conn, server: &Server, e: &Ending) -> Result<Ended, Failed> {
+pub async fn end(conn: &mut Conn, server: &Server, e: &Ending) -> Result<Ended, Failed<Trouble>> {
     let said = |why: String| Err(Failed::Said(format!("not done: {why}")));
     if e.pid <= 0 {
         return said("that is no session".into());

@@ -7,19 +7,12 @@
 use super::session::{Server, Session as Conn, text};
 use super::trouble::Trouble;
 use crate::signals::database::plan::{self, Plan, Wanted};
+use crate::signals::database::sources::connected::{Failed, Reason};
 use crate::signals::database::statement::Reading;
 use crate::signals::database::statement::mysql::reading;
 
-/// Why there is no plan, or no end.
-pub enum Failed {
-    /// A sentence for the user; the connection is sound.
-    Said(String),
-    /// The connection is not.
-    Broken(Trouble),
-}
-
-impl From<Trouble> for Failed {
-    fn from(e: Trouble) -> Failed {
+impl From<Trouble> for Failed<Trouble> {
+    fn from(e: Trouble) -> Failed<Trouble> {
         match &e {
             Trouble::TooSlow => {
                 Failed::Said("no plan: a lock it needs is held, or planning took longer than the limit".into())
@@ -39,7 +32,7 @@ impl From<Trouble> for Failed {
 }
 
 /// The plan of `wanted`.
-pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Plan, Failed> {
+pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Plan, Failed<Trouble>> {
     let said = |why: &str| Err(Failed::Said(format!("no plan: {why}")));
     if wanted.run {
         return said("statements are run to measure on PostgreSQL only");
@@ -82,7 +75,11 @@ pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Resul
 }
 
 /// A statement with its values that the server kept for a shape, and its database: MySQL from 8.0 on.
-async fn sample(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Option<(String, String)>, Failed> {
+async fn sample(
+    conn: &mut Conn,
+    server: &Server,
+    wanted: &Wanted,
+) -> Result<Option<(String, String)>, Failed<Trouble>> {
     let Some(sql) = sample_sql(server, wanted.queryid) else { return Ok(None) };
     match conn.rows(sql).await {
         Ok(rows) => Ok(rows
@@ -103,7 +100,7 @@ fn sample_sql(server: &Server, queryid: Option<i64>) -> Option<String> {
 }
 
 /// Whether somebody changes a table that it names, or waits to.
-async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> {
+async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed<Trouble>> {
     const SQL: &str = "SELECT /* warroom */ ID, INFO FROM information_schema.PROCESSLIST \
          WHERE STATE LIKE 'Waiting for table%lock' OR STATE LIKE 'Waiting for%metadata lock' \
          OR STATE LIKE 'altering table%' OR STATE LIKE 'copy to tmp table%' LIMIT 1000";

@@ -20,23 +20,22 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use self::digests::Digests;
-use self::explain::Failed;
 use self::session::{Server, Session};
 use self::trouble::Trouble;
 use super::clients::Clients;
+use super::connected::{self, Answers, Connected, Failed, rest, tell};
 use super::pace::Pace;
 use super::reserved;
-use crate::signals::database::config::MysqlConfig;
-use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
-use crate::signals::database::plan::Question;
+use crate::signals::database::config::{MysqlConfig, SecretUrl};
+use crate::signals::database::ending::{Ended, Ending};
+use crate::signals::database::event::{DatabaseEvent, ServerInfo};
+use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::source::Asker;
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
 /// How often counters are read.
 const COUNTERS_EVERY: Duration = Duration::from_secs(5);
-/// How long giving the connection back may take before it is dropped instead.
-const CLOSE: Duration = Duration::from_millis(200);
 
 /// One MySQL or MariaDB server.
 pub struct MysqlSource {
@@ -65,87 +64,6 @@ impl MysqlSource {
             deadlocks: None,
             asker,
             questions,
-        }
-    }
-
-    /// Looks until something breaks; ends by itself when our connection stands in a slot that others need more.
-    async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
-        let server = session.server().await?;
-        self.digests.reconnected(server.performance_schema);
-        // It may be another server now that answers at this address: its counters are no continuation.
-        self.deadlocks = None;
-        let (rights, may_reserve) = rights::rights(session, &server).await?;
-        send(
-            out,
-            DatabaseEvent::ServerInfo(ServerInfo {
-                name: self.name.clone(),
-                engine: if server.mariadb { "mariadb".into() } else { "mysql".into() },
-                version: server.version.clone(),
-                extensions: Vec::new(),
-                role: server.account.clone(),
-                sees_all: server.sees_all,
-                standby: server.read_only,
-                superuser: false,
-                local_port: self.config.url.is_local().then_some(server.port),
-                rights,
-                may_reserve,
-            }),
-        )
-        .await;
-        let mut told = self.lacks(&server, false);
-        out.state(told.clone()).await;
-        let mut next_counters = Instant::now();
-        let (mut skipped, mut first) = (0, true);
-        let mut unseen = false;
-        loop {
-            let began = Instant::now();
-            match activity::look(session, &server).await {
-                Ok(looked) => {
-                    let mut look = looked.activity;
-                    unseen = looked.holder_unseen;
-                    self.pace.record(look.server_ms);
-                    self.clients.name(&mut look, server.port).await;
-                    look.skipped = std::mem::take(&mut skipped);
-                    look.every_ms = self.pace.every().as_millis() as u32;
-                    if reserved::must_go(&mut look, may_reserve, std::mem::take(&mut first)) {
-                        send(out, DatabaseEvent::Activity(look)).await;
-                        return Ok(());
-                    }
-                    out.sample(Event::Database(DatabaseEvent::Activity(look)));
-                    // A single counter: cheap enough for every look, so that a deadlock is seen within seconds.
-                    match self.dead(session, &server).await {
-                        Ok(Some(event)) => send(out, event).await,
-                        Ok(None) | Err(Trouble::TooSlow) => {}
-                        Err(e) => return Err(e),
-                    }
-                }
-                Err(Trouble::TooSlow) => {
-                    skipped += 1;
-                    self.pace.record(began.elapsed().as_secs_f32() * 1e3);
-                }
-                Err(e) => return Err(e),
-            }
-            if Instant::now() >= next_counters {
-                next_counters = Instant::now() + COUNTERS_EVERY.max(self.pace.every());
-                self.slow_looks(out, session, &server).await?;
-            }
-            let now = self.lacks(&server, unseen);
-            if now != told {
-                told = now;
-                out.state(told.clone()).await;
-            }
-            let every = self.pace.every();
-            let over = began.elapsed();
-            let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
-            skipped += missed;
-            // Back onto the beat: what was missed is not made up for.
-            let next = tokio::time::Instant::now() + (every * (missed + 1) - over);
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep_until(next) => break,
-                    Some(q) = self.questions.recv() => answer(session, &server, q).await?,
-                }
-            }
         }
     }
 
@@ -197,36 +115,107 @@ impl MysqlSource {
     }
 }
 
-/// Answers a question over the one connection; looks pause for as long.
-async fn answer(session: &mut Session, server: &Server, q: Question) -> Result<(), Trouble> {
-    if q.is_forgotten() {
-        return Ok(());
+impl Answers for Server {
+    type Session = Session;
+    type Trouble = Trouble;
+
+    async fn plan(&self, session: &mut Session, wanted: &Wanted) -> Result<Plan, Failed<Trouble>> {
+        explain::explain(session, self, wanted).await
     }
-    match q {
-        Question::Plan { wanted, answer } => {
-            let (said, broken) = told(explain::explain(session, server, &wanted).await, "no plan");
-            let _ = answer.send(said);
-            broken
-        }
-        Question::End { ending, answer } => {
-            let (said, broken) = told(ending::end(session, server, &ending).await, "not done");
-            let _ = answer.send(said);
-            broken
-        }
+
+    async fn end(&self, session: &mut Session, ending: &Ending) -> Result<Ended, Failed<Trouble>> {
+        ending::end(session, self, ending).await
     }
 }
 
-/// What is answered, and what of it ends the connection.
-fn told<T>(came: Result<T, Failed>, without: &str) -> (Result<T, String>, Result<(), Trouble>) {
-    match came {
-        Ok(value) => (Ok(value), Ok(())),
-        Err(Failed::Said(why)) => (Err(why), Ok(())),
-        Err(Failed::Broken(e)) => (Err(format!("{without}: the connection broke")), Err(e)),
-    }
-}
+impl Connected for MysqlSource {
+    type Session = Session;
+    type Trouble = Trouble;
 
-async fn send(out: &Out, event: DatabaseEvent) {
-    out.must(Event::Database(event)).await;
+    fn url(&self) -> &SecretUrl {
+        &self.config.url
+    }
+
+    async fn open(&self) -> Result<Session, Trouble> {
+        Session::open(&self.config).await
+    }
+
+    async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
+        let server = session.server().await?;
+        self.digests.reconnected(server.performance_schema);
+        // It may be another server now that answers at this address: its counters are no continuation.
+        self.deadlocks = None;
+        let (rights, may_reserve) = rights::rights(session, &server).await?;
+        tell(
+            out,
+            DatabaseEvent::ServerInfo(ServerInfo {
+                name: self.name.clone(),
+                engine: if server.mariadb { "mariadb".into() } else { "mysql".into() },
+                version: server.version.clone(),
+                extensions: Vec::new(),
+                role: server.account.clone(),
+                sees_all: server.sees_all,
+                standby: server.read_only,
+                superuser: false,
+                local_port: self.config.url.is_local().then_some(server.port),
+                rights,
+                may_reserve,
+            }),
+        )
+        .await;
+        let mut told = self.lacks(&server, false);
+        out.state(told.clone()).await;
+        let mut next_counters = Instant::now();
+        let (mut skipped, mut first) = (0, true);
+        let mut unseen = false;
+        loop {
+            let began = Instant::now();
+            match activity::look(session, &server).await {
+                Ok(looked) => {
+                    let mut look = looked.activity;
+                    unseen = looked.holder_unseen;
+                    self.pace.record(look.server_ms);
+                    self.clients.name(&mut look, server.port).await;
+                    look.skipped = std::mem::take(&mut skipped);
+                    look.every_ms = self.pace.every().as_millis() as u32;
+                    if reserved::must_go(&mut look, may_reserve, std::mem::take(&mut first)) {
+                        tell(out, DatabaseEvent::Activity(look)).await;
+                        return Ok(());
+                    }
+                    out.sample(Event::Database(DatabaseEvent::Activity(look)));
+                    // A single counter: cheap enough for every look, so that a deadlock is seen within seconds.
+                    match self.dead(session, &server).await {
+                        Ok(Some(event)) => tell(out, event).await,
+                        Ok(None) | Err(Trouble::TooSlow) => {}
+                        Err(e) => return Err(e),
+                    }
+                }
+                Err(Trouble::TooSlow) => {
+                    skipped += 1;
+                    self.pace.record(began.elapsed().as_secs_f32() * 1e3);
+                }
+                Err(e) => return Err(e),
+            }
+            if Instant::now() >= next_counters {
+                next_counters = Instant::now() + COUNTERS_EVERY.max(self.pace.every());
+                self.slow_looks(out, session, &server).await?;
+            }
+            let now = self.lacks(&server, unseen);
+            if now != told {
+                told = now;
+                out.state(told.clone()).await;
+            }
+            skipped += rest(&server, session, &mut self.questions, began, self.pace.every()).await?;
+        }
+    }
+
+    async fn close(session: Session) {
+        session.close().await;
+    }
+
+    fn questions(&mut self) -> Option<&mut mpsc::Receiver<Question>> {
+        Some(&mut self.questions)
+    }
 }
 
 impl Source for MysqlSource {
@@ -239,38 +228,6 @@ impl Source for MysqlSource {
     }
 
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(async move {
-            let place = self.config.url.shown();
-            loop {
-                let mut lost = false;
-                let opened = tokio::select! {
-                    () = cancel.cancelled() => return Ok(()),
-                    opened = Session::open(&self.config) => opened,
-                };
-                let trouble = match opened {
-                    Ok(mut session) => {
-                        let watched = tokio::select! {
-                            () = cancel.cancelled() => None,
-                            watched = self.watch(out, &mut session) => Some(watched),
-                        };
-                        lost = true;
-                        // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
-                        let _ = tokio::time::timeout(CLOSE, session.close()).await;
-                        match watched {
-                            None => return Ok(()),
-                            Some(Ok(())) if reserved::wait(out, &mut self.questions, &cancel).await => continue,
-                            Some(Ok(())) => return Ok(()),
-                            Some(Err(trouble)) => trouble,
-                        }
-                    }
-                    Err(trouble) => trouble,
-                };
-                if let Some((sqlstate, message)) = trouble.refusal() {
-                    let user = self.config.url.user().into();
-                    send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
-                }
-                return Err(trouble.explain(&place));
-            }
-        })
+        Box::pin(async move { connected::run(self, out, &cancel).await })
     }
 }

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::signals::SourceError;
+use crate::signals::database::sources::connected::Reason;
 
 /// Why a statement or a connection failed.
 #[derive(Debug)]
@@ -56,10 +57,11 @@ impl Trouble {
             Trouble::Secret(why) => why.clone(),
         }
     }
+}
 
-    /// Number and message when this is a finding about the outage rather than about our configuration: no free slot,
-    /// going down, nobody there, connection cut.
-    pub fn refusal(&self) -> Option<(CompactString, String)> {
+impl Reason for Trouble {
+    /// No free slot, going down, nobody there, connection cut.
+    fn refusal(&self) -> Option<(CompactString, String)> {
         match self {
             Trouble::TooSlow | Trouble::Secret(_) => None,
             Trouble::Silent(_) | Trouble::Sql(sqlx::Error::Io(_)) => Some((CompactString::default(), self.message())),
@@ -73,8 +75,7 @@ impl Trouble {
         }
     }
 
-    /// The sentence for the user. `place` is the address without the password.
-    pub fn explain(&self, place: &str) -> SourceError {
+    fn explain(&self, place: &str) -> SourceError {
         let said = self.message();
         let retry = |hint: &str| SourceError::retry(format!("{place}: {said}; {hint}"));
         let fatal = |hint: &str| SourceError::fatal(format!("{place}: {said}; {hint}"));

@@ -3,12 +3,13 @@
 //! The check and the deed are one statement: number, beginning of the session and, to cancel, beginning of the statement
 //! must all be as they were seen.
 
-use super::explain::Failed;
 use super::session::{Session as Conn, text};
+use super::trouble::Trouble;
 use crate::signals::database::ending::{Ended, Ending, How};
+use crate::signals::database::sources::connected::Failed;
 
 /// Carries it out.
-pub async fn end(conn: &mut Conn, e: &Ending) -> Result<Ended, Failed> {
+pub async fn end(conn: &mut Conn, e: &Ending) -> Result<Ended, Failed<Trouble>> {
     let said = |why: String| Err(Failed::Said(format!("not done: {why}")));
     let Some(sql) = sql(e) else {
         return said(format!("it is not known when pid {} began, so it cannot be told from another one", e.pid));

@@ -9,22 +9,15 @@ use sqlx::postgres::PgRow;
 use super::session::{Planning, Server, Session as Conn, number, text};
 use super::trouble::Trouble;
 use crate::signals::database::plan::{self, Plan, Table, Wanted};
+use crate::signals::database::sources::connected::{Failed, Reason};
 use crate::signals::database::statement::writing::rows_of;
 use crate::signals::database::statement::{Reading, reading};
 
 /// Bytes at which servers cut the statements of sessions, unless told otherwise.
 const CUT_AT: usize = 1_023;
 
-/// Why there is no plan.
-pub enum Failed {
-    /// A sentence for the user; the connection is sound.
-    Said(String),
-    /// The connection is not.
-    Broken(Trouble),
-}
-
-impl From<Trouble> for Failed {
-    fn from(e: Trouble) -> Failed {
+impl From<Trouble> for Failed<Trouble> {
+    fn from(e: Trouble) -> Failed<Trouble> {
         match &e {
             Trouble::TooSlow => {
                 Failed::Said("no plan: a lock it needs is held (limit 0.1 s), or planning took longer than 2 s".into())
@@ -48,7 +41,7 @@ fn hint(code: &str, said: &str) -> String {
 }
 
 /// The plan of `wanted`.
-pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Plan, Failed> {
+pub async fn explain(conn: &mut Conn, server: &Server, wanted: &Wanted) -> Result<Plan, Failed<Trouble>> {
     let said = |why: &str| Err(Failed::Said(format!("no plan: {why}")));
     if wanted.statement.len() == CUT_AT {
         return said("the statement is cut at 1023 bytes; raise track_activity_query_size on the server");
@@ -143,7 +136,7 @@ fn read(rows: &[PgRow]) -> Option<Plan> {
 }
 
 /// A function that the statement may call and that is not known to only compute.
-async fn volatile(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> {
+async fn volatile(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed<Trouble>> {
     let called: Vec<String> = r.called().iter().map(|n| format!("'{}'", n.replace('\'', "''"))).collect();
     if called.is_empty() {
         return Ok(None);
@@ -163,7 +156,7 @@ async fn hypothetical(
     r: &Reading,
     index: &str,
     plan: &mut Plan,
-) -> Result<(), Failed> {
+) -> Result<(), Failed<Trouble>> {
     const FIND: &str = "SELECT /* warroom */ quote_ident(n.nspname) FROM pg_extension e \
          JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'hypopg'";
     let Some(schema) = conn.rows(FIND.into()).await?.first().and_then(|row| text(row, 0)) else { return Ok(()) };
@@ -190,7 +183,7 @@ async fn hypothetical(
 }
 
 /// Whether a table it names, or one that a table of it is a part of, is held or waited for with an exclusive lock.
-async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> {
+async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed<Trouble>> {
     const SQL: &str = "WITH RECURSIVE l AS (SELECT pid, granted, relation FROM pg_locks \
            WHERE mode = 'AccessExclusiveLock' AND locktype = 'relation' AND pid IS DISTINCT FROM pg_backend_pid() \
            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())), \
@@ -208,7 +201,7 @@ async fn locked(conn: &mut Conn, r: &Reading) -> Result<Option<String>, Failed> 
 }
 
 /// What the catalog knows of a table; reading it locks nothing of the table's.
-async fn table(conn: &mut Conn, name: (String, String)) -> Result<Option<Table>, Failed> {
+async fn table(conn: &mut Conn, name: (String, String)) -> Result<Option<Table>, Failed<Trouble>> {
     let quoted = |s: &str| format!("'{}'", s.replace('\'', "''"));
     let (schema, table) = (quoted(&name.0), quoted(&name.1));
     let rows = conn

@@ -21,25 +21,24 @@ use compact_str::CompactString;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use self::explain::Failed;
-use self::session::Session;
+use self::session::{Server, Session};
 use self::statements::StatementPoll;
 use self::trouble::Trouble;
 use self::upkeep::UpkeepPoll;
 use super::clients::Clients;
+use super::connected::{self, Answers, Connected, Failed, rest, tell};
 use super::pace::Pace;
 use super::reserved;
-use crate::signals::database::config::PostgresConfig;
-use crate::signals::database::event::{DatabaseEvent, Refused, ServerInfo};
-use crate::signals::database::plan::Question;
+use crate::signals::database::config::{PostgresConfig, SecretUrl};
+use crate::signals::database::ending::{Ended, Ending};
+use crate::signals::database::event::{DatabaseEvent, ServerInfo};
+use crate::signals::database::plan::{Plan, Question, Wanted};
 use crate::signals::source::Asker;
 use crate::signals::{BoxFuture, Event, Out, Roots, Source, SourceError};
 use crate::timeline::SourceState;
 
 /// How often upkeep is looked at, and who we are and what we may see.
 const UPKEEP_EVERY: Duration = Duration::from_secs(10);
-/// How long giving the connection back may take before it is dropped instead.
-const CLOSE: Duration = Duration::from_millis(200);
 
 /// One PostgreSQL server.
 pub struct PostgresSource {
@@ -75,14 +74,89 @@ impl PostgresSource {
         }
     }
 
-    /// Looks until something breaks; ends by itself when our connection stands in a slot that others need more.
+    fn info(&self, server: &Server) -> ServerInfo {
+        let extension = self.statements.version();
+        ServerInfo {
+            name: self.name.clone(),
+            engine: "postgres".into(),
+            version: server.version.clone(),
+            extensions: extension.iter().map(|v| ("pg_stat_statements".into(), v.clone())).collect(),
+            role: server.role.clone(),
+            sees_all: server.sees_all,
+            standby: server.standby,
+            superuser: server.superuser,
+            local_port: self.config.url.is_local().then_some(server.port),
+            rights: rights::rights(server, extension.is_some()),
+            may_reserve: server.may_reserve(),
+        }
+    }
+
+    /// A single sum: cheap enough for every look, so that a deadlock is seen within seconds.
+    async fn count_deadlocks(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
+        match activity::deadlocks(session).await {
+            Ok(n) => {
+                let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
+                self.deadlocks = Some(n);
+                if delta > 0 {
+                    tell(out, DatabaseEvent::Deadlocks { delta, sides: Vec::new() }).await;
+                }
+                Ok(())
+            }
+            Err(Trouble::TooSlow) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What we cannot see, and the statement that would change it.
+    fn lacks(&self, server: &Server) -> SourceState {
+        if !server.sees_all {
+            let role = server.role.replace('"', "\"\"");
+            return SourceState::Degraded {
+                why: format!(
+                    "role {} may not see the statements of others; run: GRANT pg_monitor TO \"{role}\"",
+                    server.role
+                ),
+            };
+        }
+        match self.statements.lack() {
+            Some(why) => SourceState::Degraded { why: why.into() },
+            None => SourceState::Ok,
+        }
+    }
+}
+
+impl Answers for Server {
+    type Session = Session;
+    type Trouble = Trouble;
+
+    async fn plan(&self, session: &mut Session, wanted: &Wanted) -> Result<Plan, Failed<Trouble>> {
+        explain::explain(session, self, wanted).await
+    }
+
+    async fn end(&self, session: &mut Session, ending: &Ending) -> Result<Ended, Failed<Trouble>> {
+        ending::end(session, ending).await
+    }
+}
+
+impl Connected for PostgresSource {
+    type Session = Session;
+    type Trouble = Trouble;
+
+    fn url(&self) -> &SecretUrl {
+        &self.config.url
+    }
+
+    async fn open(&self) -> Result<Session, Trouble> {
+        Session::open(&self.config, &self.roots).await
+    }
+
     async fn watch(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
         let mut server = session.server().await?;
         let extension = statements::find(session).await?;
         self.statements.reconnected(extension.clone());
         // It may be another server now that answers at this address: its counters are no continuation.
         (self.deadlocks, self.upkeep) = (None, UpkeepPoll::default());
-        send(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
+        tell(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
         let mut told = self.lacks(&server);
         out.state(told.clone()).await;
 
@@ -101,7 +175,7 @@ impl PostgresSource {
                     self.statements.seen(&look);
                     self.clients.name(&mut look, server.port).await;
                     if reserved::must_go(&mut look, server.may_reserve(), std::mem::take(&mut first)) {
-                        send(out, DatabaseEvent::Activity(look)).await;
+                        tell(out, DatabaseEvent::Activity(look)).await;
                         return Ok(());
                     }
                     out.sample(Event::Database(DatabaseEvent::Activity(look)));
@@ -128,7 +202,7 @@ impl PostgresSource {
                 match session.server().await {
                     Ok(now) if now != server => {
                         server = now;
-                        send(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
+                        tell(out, DatabaseEvent::ServerInfo(self.info(&server))).await;
                     }
                     Ok(_) | Err(Trouble::TooSlow) => {}
                     Err(e) => return Err(e),
@@ -144,102 +218,17 @@ impl PostgresSource {
                 told = now;
                 out.state(told.clone()).await;
             }
-            let every = self.pace.every();
-            let over = began.elapsed();
-            let missed = (over.as_nanos() / every.as_nanos().max(1)) as u32;
-            skipped += missed;
-            // Back onto the beat: what was missed is not made up for.
-            let next = tokio::time::Instant::now() + (every * (missed + 1) - over);
-            loop {
-                tokio::select! {
-                    () = tokio::time::sleep_until(next) => break,
-                    Some(q) = self.questions.recv() => answer(session, &server, q).await?,
-                }
-            }
+            skipped += rest(&server, session, &mut self.questions, began, self.pace.every()).await?;
         }
     }
 
-    fn info(&self, server: &session::Server) -> ServerInfo {
-        let extension = self.statements.version();
-        ServerInfo {
-            name: self.name.clone(),
-            engine: "postgres".into(),
-            version: server.version.clone(),
-            extensions: extension.iter().map(|v| ("pg_stat_statements".into(), v.clone())).collect(),
-            role: server.role.clone(),
-            sees_all: server.sees_all,
-            standby: server.standby,
-            superuser: server.superuser,
-            local_port: self.config.url.is_local().then_some(server.port),
-            rights: rights::rights(server, extension.is_some()),
-            may_reserve: server.may_reserve(),
-        }
+    async fn close(session: Session) {
+        session.close().await;
     }
 
-    /// A single sum: cheap enough for every look, so that a deadlock is seen within seconds.
-    async fn count_deadlocks(&mut self, out: &Out, session: &mut Session) -> Result<(), Trouble> {
-        match activity::deadlocks(session).await {
-            Ok(n) => {
-                let delta = self.deadlocks.map_or(0, |before| n.saturating_sub(before));
-                self.deadlocks = Some(n);
-                if delta > 0 {
-                    send(out, DatabaseEvent::Deadlocks { delta, sides: Vec::new() }).await;
-                }
-                Ok(())
-            }
-            Err(Trouble::TooSlow) => Ok(()),
-            Err(e) => Err(e),
-        }
+    fn questions(&mut self) -> Option<&mut mpsc::Receiver<Question>> {
+        Some(&mut self.questions)
     }
-
-    /// What we cannot see, and the statement that would change it.
-    fn lacks(&self, server: &session::Server) -> SourceState {
-        if !server.sees_all {
-            let role = server.role.replace('"', "\"\"");
-            return SourceState::Degraded {
-                why: format!(
-                    "role {} may not see the statements of others; run: GRANT pg_monitor TO \"{role}\"",
-                    server.role
-                ),
-            };
-        }
-        match self.statements.lack() {
-            Some(why) => SourceState::Degraded { why: why.into() },
-            None => SourceState::Ok,
-        }
-    }
-}
-
-/// Answers a question over the one connection; looks pause for as long.
-async fn answer(session: &mut Session, server: &session::Server, q: Question) -> Result<(), Trouble> {
-    if q.is_forgotten() {
-        return Ok(());
-    }
-    match q {
-        Question::Plan { wanted, answer } => {
-            let (said, broken) = told(explain::explain(session, server, &wanted).await, "no plan");
-            let _ = answer.send(said);
-            broken
-        }
-        Question::End { ending, answer } => {
-            let (said, broken) = told(ending::end(session, &ending).await, "not done");
-            let _ = answer.send(said);
-            broken
-        }
-    }
-}
-
-/// What is answered, and what of it ends the connection.
-fn told<T>(came: Result<T, Failed>, without: &str) -> (Result<T, String>, Result<(), Trouble>) {
-    match came {
-        Ok(value) => (Ok(value), Ok(())),
-        Err(Failed::Said(why)) => (Err(why), Ok(())),
-        Err(Failed::Broken(e)) => (Err(format!("{without}: the connection broke")), Err(e)),
-    }
-}
-
-async fn send(out: &Out, event: DatabaseEvent) {
-    out.must(Event::Database(event)).await;
 }
 
 impl Source for PostgresSource {
@@ -252,38 +241,6 @@ impl Source for PostgresSource {
     }
 
     fn run<'a>(&'a mut self, out: &'a Out, cancel: CancellationToken) -> BoxFuture<'a, Result<(), SourceError>> {
-        Box::pin(async move {
-            let place = self.config.url.shown();
-            loop {
-                let mut lost = false;
-                let opened = tokio::select! {
-                    () = cancel.cancelled() => return Ok(()),
-                    opened = Session::open(&self.config, &self.roots) => opened,
-                };
-                let trouble = match opened {
-                    Ok(mut session) => {
-                        let watched = tokio::select! {
-                            () = cancel.cancelled() => None,
-                            watched = self.watch(out, &mut session) => Some(watched),
-                        };
-                        lost = true;
-                        // A goodbye, so that the server frees the slot now; a link that is gone cannot hold us up.
-                        let _ = tokio::time::timeout(CLOSE, session.close()).await;
-                        match watched {
-                            None => return Ok(()),
-                            Some(Ok(())) if reserved::wait(out, &mut self.questions, &cancel).await => continue,
-                            Some(Ok(())) => return Ok(()),
-                            Some(Err(trouble)) => trouble,
-                        }
-                    }
-                    Err(trouble) => trouble,
-                };
-                if let Some((sqlstate, message)) = trouble.refusal() {
-                    let user = self.config.url.user().into();
-                    send(out, DatabaseEvent::Refused(Refused { sqlstate, message, lost, user, from: None })).await;
-                }
-                return Err(trouble.explain(&place));
-            }
-        })
+        Box::pin(async move { connected::run(self, out, &cancel).await })
     }
 }

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 
 use crate::signals::SourceError;
+use crate::signals::database::sources::connected::Reason;
 
 /// Why a statement or a connection failed.
 #[derive(Debug)]
@@ -54,10 +55,11 @@ impl Trouble {
             Trouble::Peer(why) | Trouble::Secret(why) | Trouble::Unreached(why) => why.clone(),
         }
     }
+}
 
-    /// Code and message when this is a finding about the outage rather than about our configuration: no free slot,
-    /// starting up or going down, nobody there, connection cut.
-    pub fn refusal(&self) -> Option<(CompactString, String)> {
+impl Reason for Trouble {
+    /// No free slot, starting up or going down, nobody there, connection cut.
+    fn refusal(&self) -> Option<(CompactString, String)> {
         match self {
             Trouble::TooSlow | Trouble::Peer(_) | Trouble::Secret(_) => None,
             Trouble::Unreached(said) => Some((CompactString::default(), said.clone())),
@@ -70,8 +72,7 @@ impl Trouble {
         }
     }
 
-    /// The sentence for the user. `place` is the address without the password.
-    pub fn explain(&self, place: &str) -> SourceError {
+    fn explain(&self, place: &str) -> SourceError {
         let said = self.message();
         let retry = |hint: &str| SourceError::retry(format!("{place}: {said}; {hint}"));
         let fatal = |hint: &str| SourceError::fatal(format!("{place}: {said}; {hint}"));
