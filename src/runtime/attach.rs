@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{RwLock, mpsc};
 
 use super::discovery::Offers;
-use super::effects::{Shell, keep_drafts};
+use super::effects::{Shell, keep_drafts, last_words};
 use super::event_loop::Loop;
 use super::live::store;
 use super::settings::settings;
@@ -175,7 +175,7 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
     let shell = Shell {
         answers: answers_to,
         drafts: keep_drafts(Some(Arc::clone(&incident))),
-        incident: Some(incident),
+        incident: Some(Arc::clone(&incident)),
         recorder: None,
         replay: None,
         supervisor: None,
@@ -196,8 +196,12 @@ pub async fn run(args: AttachArgs) -> anyhow::Result<ExitCode> {
         signals,
         editor: None,
     };
-    the_loop.run().await?;
-    Ok(ExitCode::SUCCESS)
+    let ending = the_loop.run().await;
+    the_loop.terminal.give_back();
+    let unsaved = std::mem::take(&mut the_loop.state.unsaved);
+    drop(the_loop);
+    last_words(Some(incident), None, unsaved).await;
+    ending.map(|_| ExitCode::SUCCESS)
 }
 
 /// Reads what there is instead of waiting for a full buffer.

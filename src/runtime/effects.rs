@@ -23,7 +23,7 @@ use crate::stream::supervisor::Supervisor;
 use crate::timeline::Ts;
 use crate::ui::Level;
 
-pub use incident::{keep_drafts, last_chance};
+pub use incident::{keep_drafts, last_words};
 
 /// The incident log, which `:notes-to` may exchange.
 pub type IncidentLock = Arc<tokio::sync::RwLock<Arc<IncidentStore>>>;

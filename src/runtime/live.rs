@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::{IncidentLock, Shell, keep_drafts, last_chance};
+use super::effects::{IncidentLock, Shell, keep_drafts, last_words};
 use super::event_loop::{Ending, Loop};
 use super::flight;
 use super::past::Loader;
@@ -246,10 +246,7 @@ pub async fn run(live: Live) -> anyhow::Result<ExitCode> {
         session.stream = stream;
     }
     drop(the_loop);
-    let kept = last_chance(Some(incident), unsaved).await;
-    if kept > 0 {
-        say(&format!("{kept} note(s) could not be saved; they are kept as drafts, and the next start offers them"));
-    }
+    last_words(Some(incident), None, unsaved).await;
     // The note just saved and the last lines are still on their way to the recorder.
     session.supervisor.stop();
     let until = tokio::time::Instant::now() + Duration::from_millis(300);

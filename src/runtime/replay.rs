@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 
 use super::discovery::Offers;
-use super::effects::{IncidentLock, Shell, keep_drafts};
+use super::effects::{IncidentLock, Shell, keep_drafts, last_words};
 use super::event_loop::Loop;
 use super::left::Left;
 use super::left::coverage::Coverage;
@@ -180,6 +180,7 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             told.see(&batch);
             to.blocking_send(batch.into())
         });
+        told.whole();
         let watched = coverage.lines(window, &zone_shown);
         let _ = said.blocking_send(Arrival::Found { offers: Vec::new(), cannot_see: Vec::new(), watched });
         if let Some(store) = beside
@@ -211,8 +212,8 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let shell = Shell {
         answers: answers_to,
         drafts: keep_drafts(incident.clone()),
-        incident,
-        replay: Some(log),
+        incident: incident.clone(),
+        replay: Some(Arc::clone(&log)),
         recorder: None,
         supervisor: None,
         store: store.clone(),
@@ -232,8 +233,12 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         signals,
         editor: None,
     };
-    the_loop.run().await?;
-    Ok(ExitCode::SUCCESS)
+    let ending = the_loop.run().await;
+    the_loop.terminal.give_back();
+    let unsaved = std::mem::take(&mut the_loop.state.unsaved);
+    drop(the_loop);
+    last_words(incident, Some(&log), unsaved).await;
+    ending.map(|_| ExitCode::SUCCESS)
 }
 
 /// Whether an envelope only declares something.

@@ -6,6 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use super::replay::Input;
 use crate::signals::incident::event::{IncidentEvent, Ledger, RecordId};
 use crate::signals::incident::sources::store::{IncidentStore, StoreError};
@@ -24,6 +26,8 @@ pub struct ReplayLog {
     /// The log files, where there is no recording.
     pub logs: Vec<String>,
     seen: Mutex<Seen>,
+    /// Whether all of it has been seen.
+    whole: watch::Sender<bool>,
     incident: tokio::sync::Mutex<Option<RecordId>>,
 }
 
@@ -42,7 +46,8 @@ impl ReplayLog {
             Input::Recording(path) => (Some(named(path)), Vec::new()),
             Input::Left(left) => (None, left.files().map(named).collect()),
         };
-        ReplayLog { recording, logs, seen: Mutex::default(), incident: tokio::sync::Mutex::default() }
+        let (whole, incident) = (watch::Sender::new(false), tokio::sync::Mutex::default());
+        ReplayLog { recording, logs, seen: Mutex::default(), whole, incident }
     }
 
     /// Where notes beside a recording go: `outage.wr.notes.db`.
@@ -70,6 +75,16 @@ impl ReplayLog {
         }
     }
 
+    /// Nothing more will be seen of it.
+    pub fn whole(&self) {
+        self.whole.send_replace(true);
+    }
+
+    /// Whether all of it has been seen.
+    pub fn is_whole(&self) -> bool {
+        *self.whole.borrow()
+    }
+
     /// What the recording is known by, wherever its file is moved: its host and the time it begins with.
     pub fn key(&self) -> String {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,12 +101,14 @@ impl ReplayLog {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).records.clone()
     }
 
-    /// The incident that notes go to. The first time it is brought into the log.
+    /// The incident that notes go to. The first time it is brought into the log. Waits until the recording has been read:
+    /// before that nobody knows which incident it tells of.
     pub async fn incident(&self, store: &IncidentStore) -> Result<RecordId, StoreError> {
         let mut slot = self.incident.lock().await;
         if let Some(id) = *slot {
             return Ok(id);
         }
+        let _ = self.whole.subscribe().wait_for(|whole| *whole).await;
         let records = self.records();
         let id = match Ledger::fold(&records).latest().map(|i| i.id) {
             Some(id) => {
@@ -119,5 +136,48 @@ impl ReplayLog {
             out.extend(store.records(id).await?);
         }
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signals::incident::event::{Opened, Status};
+    use crate::timeline::{OriginId, SourceId};
+
+    #[tokio::test]
+    async fn a_note_waits_for_the_incident_that_stands_at_the_end_of_a_recording() {
+        let home = tempfile::tempdir().expect("a folder");
+        let store = IncidentStore::open(home.path().join("incident.db"));
+        let log = ReplayLog::new(&Input::Recording("outage.wr".into()));
+        let opened = Opened {
+            incident: RecordId::fresh(),
+            title: "checkout is down".into(),
+            severity: None,
+            status: Status::Closed,
+            at: Ts::from_secs(1_000),
+            author: "ann".into(),
+            host: "web-1".into(),
+            recording: None,
+        };
+        let id = opened.incident;
+        let envelope = Envelope {
+            seq: 1,
+            origin: OriginId(0),
+            source: SourceId(1),
+            observed: Ts::from_secs(1_000),
+            mono: 0,
+            event: Event::Incident(IncidentEvent::Opened(opened)),
+        };
+        let read = async {
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            log.see(&[envelope]);
+            log.whole();
+        };
+        let (found, ()) = tokio::join!(log.incident(&store), read);
+        assert_eq!(found.expect("the incident"), id);
+        assert_eq!(store.list().await.expect("the log").len(), 1);
     }
 }

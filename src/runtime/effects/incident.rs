@@ -13,12 +13,13 @@ use super::{IncidentLock, Shell, private};
 use crate::app::arrival::Arrival;
 use crate::app::effect::Draft;
 use crate::runtime::postmortem::{self, Format};
+use crate::runtime::replay_log::ReplayLog;
 use crate::runtime::settings;
 use crate::signals::incident::event::{IncidentEvent, RecordId};
 use crate::signals::incident::report::ReportOptions;
 use crate::signals::incident::report::window::Seen;
 use crate::signals::incident::sources::draft::{self, NoteDraft};
-use crate::signals::incident::sources::store::{IncidentStore, NoteEdit, StoreError};
+use crate::signals::incident::sources::store::{IncidentStore, NoteEdit, Saved, StoreError};
 use crate::ui::Level;
 
 /// How often the unfinished note is written at most.
@@ -39,24 +40,17 @@ impl Shell {
     /// Commits a note, and tries again for as long as it does not work.
     pub(super) async fn save_note(&self, d: Draft) {
         let (number, edits) = (d.number, d.edits);
-        let mut note = note_of(d);
+        let note = note_of(d);
+        if self.replay.as_ref().is_some_and(|r| !r.is_whole()) {
+            let why = "waits until the recording is read, which may hold its incident".into();
+            self.answer(Arrival::NoteFailed { why }).await;
+        }
         loop {
             let Some(store) = self.store().await else {
                 let why = "there is no incident log to write to".into();
                 return self.answer(Arrival::NoteRefused { number, why }).await;
             };
-            let saved = async {
-                if let Some(id) = edits {
-                    let edit = NoteEdit { text: Some(note.text.clone()), kind: Some(note.kind), ..NoteEdit::default() };
-                    return store.edit(id, edit).await;
-                }
-                if let Some(replay) = &self.replay {
-                    note.incident = Some(replay.incident(&store).await?);
-                    note.recording = Some(replay.key());
-                }
-                store.add_note(note.clone()).await
-            };
-            match saved.await {
+            match commit(&store, self.replay.as_deref(), note.clone(), edits).await {
                 Ok(saved) => {
                     self.noted(&store).await;
                     return self.answer(Arrival::NoteSaved { number, redacted: saved.redacted }).await;
@@ -255,20 +249,46 @@ pub fn keep_drafts(incident: Option<IncidentLock>) -> watch::Sender<Option<Strin
     to
 }
 
-/// On the way out: notes that are not on disk get a last chance, and what fails is kept as a draft. Returns how many were
-/// kept so.
-pub async fn last_chance(incident: Option<IncidentLock>, unsaved: Vec<Draft>) -> usize {
-    let Some(lock) = incident else { return 0 };
+/// Puts a note, or other words for one, into the log; in a replay under the incident of the recording.
+async fn commit(
+    store: &IncidentStore,
+    replay: Option<&ReplayLog>,
+    mut note: NoteDraft,
+    edits: Option<RecordId>,
+) -> Result<Saved, StoreError> {
+    if let Some(id) = edits {
+        let edit = NoteEdit { text: Some(note.text), kind: Some(note.kind), ..NoteEdit::default() };
+        return store.edit(id, edit).await;
+    }
+    if let Some(replay) = replay {
+        note.incident = Some(replay.incident(store).await?);
+        note.recording = Some(replay.key());
+    }
+    store.add_note(note).await
+}
+
+/// On the way out: notes that are not on disk get a last chance, and what fails is kept as a draft, which is said.
+pub async fn last_words(incident: Option<IncidentLock>, replay: Option<&ReplayLog>, unsaved: Vec<Draft>) {
+    let Some(lock) = incident else { return };
     let store = Arc::clone(&*lock.read().await);
+    // Nobody reads on: what is known of the recording now is all there will be.
+    if let Some(replay) = replay {
+        replay.whole();
+    }
     let mut kept = 0;
     for d in unsaved {
+        let edits = d.edits;
         let note = note_of(d);
-        let saved = tokio::time::timeout(LAST_CHANCE, store.add_note(note.clone())).await;
+        let saved = tokio::time::timeout(LAST_CHANCE, commit(&store, replay, note.clone(), edits)).await;
         if !matches!(saved, Ok(Ok(_))) {
             let path = format!("{}-{kept}", draft::draft_path(store.path()).display());
             let _ = draft::save_draft(Path::new(&path), &note);
             kept += 1;
         }
     }
-    kept
+    if kept > 0 {
+        // Standard error may be a terminal that is gone: then nobody hears it.
+        let said = "could not be saved; kept as drafts, which the next start offers";
+        let _ = writeln!(std::io::stderr(), "warroom: {kept} note(s) {said}");
+    }
 }
