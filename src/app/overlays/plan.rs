@@ -2,7 +2,7 @@
 
 use super::BoxLine;
 use crate::signals::database::plan::{Plan, thousands};
-use crate::signals::database::verdict::millis;
+use crate::signals::database::words::millis;
 use crate::ui::Role;
 
 /// The lines at a width of so many cells.

@@ -6,7 +6,7 @@ use compact_str::CompactString;
 
 use super::event::SqliteFile;
 use super::history::{DatabaseHistory, minute};
-use super::verdict::bytes;
+use super::words::bytes;
 use crate::timeline::{SourceId, Ts};
 use crate::ui::{Level, Verdict};
 

@@ -6,7 +6,8 @@
 use super::event::PoolLayer;
 use super::history::Look;
 use super::pools::PoolNow;
-use super::verdict::{SLOTS, counted, millis};
+use super::verdict::SLOTS;
+use super::words::{counted, millis};
 use crate::ui::{Level, Verdict};
 
 /// Connections of the server that clients can have, our own among them: it may be the one that another client lacks.

@@ -30,3 +30,4 @@ pub mod troubles;
 pub mod upkeep;
 pub mod verdict;
 pub mod waits;
+pub mod words;

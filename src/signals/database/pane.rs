@@ -15,6 +15,7 @@ use super::layers::Slots;
 use super::plan::Wanted;
 use super::slow::SlowRow;
 use super::verdict::{self as conclusions, Now};
+use super::words::{millis, state_of};
 use crate::timeline::SourceId;
 use crate::timeline::time::short;
 use crate::ui::text::{put, width};
@@ -52,7 +53,7 @@ pub fn glance(history: &DatabaseHistory, cx: &PaneCx) -> Glance {
     } else if let Some(holder) = now.holders.first() {
         text += &format!(" blocked {}", holder.waiting.len());
     } else if let Some(row) = now.slow.iter().find(|r| r.is_slow()) {
-        let slow = format!(" slow {}", conclusions::millis(row.typical_ms()));
+        let slow = format!(" slow {}", millis(row.typical_ms()));
         return Glance::new(now.verdict.level, text + &slow).short(short);
     }
     Glance::new(now.verdict.level, text)
@@ -301,7 +302,7 @@ pub fn endable(history: &DatabaseHistory, cx: &PaneCx) -> Option<Ending> {
 /// `shop, idle in transaction 2 m: UPDATE …`, as far as each is known.
 fn told(seen: &Seen) -> String {
     let statement = seen.statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let who: Vec<_> = [seen.session.user.to_string(), conclusions::state_of(seen)].into();
+    let who: Vec<_> = [seen.session.user.to_string(), state_of(seen)].into();
     let who = who.into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(", ");
     if statement.is_empty() { who } else { format!("{who}: {statement}") }
 }

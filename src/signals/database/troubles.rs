@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::down;
 use super::event::{Told, What};
 use super::history::{DatabaseHistory, minute};
-use super::verdict::{bytes, counted, deadlock_side};
+use super::words::{bytes, counted, deadlock_side};
 use crate::timeline::time::short;
 use crate::timeline::{RequestId, SourceId, TimeRange, Ts};
 use crate::ui::{Level, Verdict};

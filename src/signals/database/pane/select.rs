@@ -6,7 +6,8 @@ use super::rows::Picked;
 use crate::signals::database::event::{LineRef, Told, What};
 use crate::signals::database::history::{DatabaseHistory, Seen};
 use crate::signals::database::slow::Basis;
-use crate::signals::database::verdict::{Now, blocked_by, from_titles, millis, state_of, waits_for};
+use crate::signals::database::verdict::{Now, from_titles};
+use crate::signals::database::words::{blocked_by, millis, state_of, waits_for};
 use crate::timeline::Ts;
 use crate::ui::{PaneCx, RowKey, Selected};
 

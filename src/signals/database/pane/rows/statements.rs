@@ -2,7 +2,7 @@
 
 use super::{Picked, Row, column, row, say};
 use crate::signals::database::slow::{Basis, Belongs, SlowRow};
-use crate::signals::database::verdict::millis;
+use crate::signals::database::words::millis;
 use crate::timeline::facts::MarkKind;
 use crate::ui::text::width as cells;
 use crate::ui::{PaneCx, Role};

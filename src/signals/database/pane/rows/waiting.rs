@@ -3,8 +3,8 @@
 use super::{Picked, Piece, Row, one_line, row, say};
 use crate::signals::database::blocked::Root;
 use crate::signals::database::history::{Look, Seen};
-use crate::signals::database::verdict::{millis, state_of};
 use crate::signals::database::waits::Holder;
+use crate::signals::database::words::{millis, state_of};
 use crate::timeline::SourceId;
 use crate::timeline::facts::MarkKind;
 use crate::ui::{PaneCx, Role};
