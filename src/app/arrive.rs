@@ -1,5 +1,6 @@
 //! Envelopes, ticks and answers, folded into the state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::arrival::{Arrival, SavedRow};
@@ -33,7 +34,7 @@ impl State {
     /// Records of the incident log that came on no stream.
     pub fn noted(&mut self, records: &[IncidentEvent]) {
         for record in records {
-            self.timeline.incident.add(record);
+            Arc::make_mut(&mut self.timeline.incident).add(record);
         }
         self.windows.share(&self.timeline.incident);
     }

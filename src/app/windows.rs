@@ -4,6 +4,7 @@
 //! loaded from the recording and takes the place of the present for what is drawn; panes do not know. Until it is here
 //! the present shows the far past by the minute.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::state::State;
@@ -65,9 +66,9 @@ impl Windows {
     }
 
     /// What people wrote is the same in every window.
-    pub fn share(&mut self, incident: &IncidentHistory) {
+    pub fn share(&mut self, incident: &Arc<IncidentHistory>) {
         for window in self.loaded.iter_mut().flatten() {
-            window.timeline.incident.clone_from(incident);
+            window.timeline.incident = Arc::clone(incident);
         }
     }
 

@@ -1,6 +1,7 @@
 //! All histories together, and the one function that feeds them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Envelope, Event};
@@ -111,11 +112,11 @@ pub struct Timeline {
     /// Databases and pools.
     pub database: database::history::DatabaseHistory,
     /// Deploys and changes.
-    pub deploys: deploys::history::DeploysHistory,
+    pub deploys: Arc<deploys::history::DeploysHistory>,
     /// Dependencies.
     pub health: health::history::HealthHistory,
     /// Notes and milestones.
-    pub incident: incident::history::IncidentHistory,
+    pub incident: Arc<incident::history::IncidentHistory>,
     /// First and last observed time of what was observed while the stream ran.
     pub span: Option<(Ts, Ts)>,
     /// Envelopes applied.
@@ -149,9 +150,9 @@ impl Timeline {
             Event::Logs(v) => self.logs.apply(seq, e.source, e.observed, v),
             Event::Host(v) => self.host_of(e.origin).apply(seq, e.source, e.observed, v),
             Event::Database(v) => self.database.apply(seq, e.source, e.observed, v),
-            Event::Deploys(v) => self.deploys.apply(seq, e.source, e.observed, v),
+            Event::Deploys(v) => Arc::make_mut(&mut self.deploys).apply(seq, e.source, e.observed, v),
             Event::Health(v) => self.health.apply(seq, e.source, e.observed, v),
-            Event::Incident(v) => self.incident.apply(seq, e.source, e.observed, v),
+            Event::Incident(v) => Arc::make_mut(&mut self.incident).apply(seq, e.source, e.observed, v),
         }
     }
 
@@ -257,9 +258,9 @@ impl Timeline {
             host: self.host.before(from),
             hosts: self.hosts.iter().map(|(name, h)| (name.clone(), h.before(from))).collect(),
             database: self.database.before(from),
-            deploys: self.deploys.clone(),
+            deploys: Arc::clone(&self.deploys),
             health: self.health.before(from),
-            incident: self.incident.clone(),
+            incident: Arc::clone(&self.incident),
             span: self.span,
             applied: self.applied,
             repeated: self.repeated,

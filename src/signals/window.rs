@@ -14,7 +14,7 @@ pub struct Wanted {
     pub for_: (Ts, Ts),
     /// The playhead that it was wanted for, among them.
     pub at: Ts,
-    /// From when on facts are to be folded behind [`Wanted::base`]: the beginning of a minute.
+    /// From when on facts are to be folded behind [`Wanted::packed`]: the beginning of a minute.
     pub from: Ts,
     /// What [`Timeline::before`] has kept.
     base: Timeline,
@@ -27,10 +27,24 @@ impl Wanted {
         Wanted { for_: (first, last), at, from, base: present.before(from, last) }
     }
 
-    /// What facts are to be folded behind. Takes as long as two hours of log counts take to be unpacked.
-    pub fn base(&self) -> Timeline {
-        let mut base = self.base.clone();
-        base.unpack(self.from, self.for_.1);
-        base
+    /// What facts are to be folded behind, with log counts as they are kept: to be unpacked, on whichever thread.
+    pub fn packed(&self) -> Base {
+        Base { timeline: self.base.clone(), from: self.from, to: self.for_.1 }
+    }
+}
+
+/// What a window begins with.
+pub struct Base {
+    timeline: Timeline,
+    from: Ts,
+    to: Ts,
+}
+
+impl Base {
+    /// With log counts by the second. Takes as long as two hours of them take to be unpacked.
+    pub fn unpack(self) -> Timeline {
+        let Base { mut timeline, from, to } = self;
+        timeline.unpack(from, to);
+        timeline
     }
 }

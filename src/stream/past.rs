@@ -204,7 +204,8 @@ impl Chain {
             None => true,
         };
         let all = (Ts::MIN, Ts::MAX);
-        decode(&self.pieces, self.runs.clone(), all, Duration::ZERO, &[Stream::Logs], lines)
+        let wants = Wants { streams: &[Stream::Logs], margin: Duration::ZERO, later: None };
+        decode(&self.pieces, self.runs.clone(), all, wants, lines)
     }
 }
 
@@ -251,7 +252,7 @@ pub struct Early {
 
 /// Playheads round the one asked for that an early window is right for, and what is folded before them: samples, mounts
 /// and statements come at least this often.
-const EARLY: Duration = Duration::from_secs(5);
+const EARLY: Duration = Duration::from_secs(2);
 const LATEST: Duration = Duration::from_secs(12);
 /// Process tables, the largest of all that is sampled, come more often, unless looking is dear.
 const TABLE: Duration = Duration::from_secs(3);
@@ -282,7 +283,7 @@ impl Past {
     pub fn window(&self, ask: Wanted) -> Result<Timeline, PastError> {
         let Wanted { for_: (first, last), from, .. } = ask;
         if matches!(self, Past::Nothing) {
-            return Ok(ask.base());
+            return Ok(ask.packed().unpack());
         }
         let near = (first - TABLES).max(from);
         let back = self.pieces(from, near)?;
@@ -292,11 +293,12 @@ impl Past {
         }
         // Decoding is most of the work, and can be done by two at a time.
         let (head, tail) = back.all.split_at(back.middle());
-        let lean = |pieces: &[Piece]| decode(pieces, back.runs.clone(), (from, Ts(near.0 - 1)), FRAME, LEAN, wanted);
-        let newer = || Ok([lean(tail)?, decode(&here.all, here.runs.clone(), (near, last), FRAME, FULL, wanted)?]);
+        let wants = |streams| Wants { streams, margin: FRAME, later: None };
+        let lean = |pieces: &[Piece]| decode(pieces, back.runs.clone(), (from, Ts(near.0 - 1)), wants(LEAN), wanted);
+        let newer = || Ok([lean(tail)?, decode(&here.all, here.runs.clone(), (near, last), wants(FULL), wanted)?]);
         let (newer, older) = both(newer, || lean(head));
         let [tail, here] = newer.unwrap_or_else(|| Ok(Default::default()))?;
-        let mut base = ask.base();
+        let mut base = ask.packed().unpack();
         older?.iter().chain(&tail).chain(&here).for_each(|e| base.apply_past(e));
         Ok(base)
     }
@@ -313,21 +315,24 @@ impl Past {
         if pieces.since.is_some_and(|since| since > for_.0) {
             return None;
         }
-        let read = |from: Ts, margin, streams| {
-            decode(&pieces.all, pieces.runs.clone(), (from, for_.1), margin, streams, wanted)
-        };
-        // Where nothing is found so near, it is looked for further back: frames may be longer, and tables rarer.
-        let or_before = |found: Result<Vec<Envelope>, PastError>, streams| match found {
-            Ok(found) if found.is_empty() => read(from, LATEST, streams),
-            found => found,
-        };
+        let read = |part: Wants| decode(&pieces.all, pieces.runs.clone(), (from, for_.1), part, wanted);
         let facts = || {
-            let samples = or_before(read(from, GATHERED, LEAN), LEAN)?;
-            let tables = or_before(read((for_.0 - TABLE).max(from), GATHERED, TABLES_ONLY), TABLES_ONLY)?;
-            Ok::<_, PastError>([samples, tables])
+            let tables = Some((Stream::Processes, (for_.0 - TABLE).max(from) - GATHERED));
+            let mut found = read(Wants { streams: FULL, margin: GATHERED, later: tables })?;
+            // What is not found so near is looked for further back: frames may be longer, and tables rarer.
+            let is_table = |e: &Envelope| Stream::of(&e.event) == Some(Stream::Processes);
+            for (streams, tables) in [(LEAN, false), (TABLES_ONLY, true)] {
+                if !found.iter().any(|e| is_table(e) == tables) {
+                    found.extend(read(Wants { streams, margin: LATEST, later: None })?);
+                }
+            }
+            Ok::<_, PastError>(found)
         };
-        let (facts, mut timeline) = both(facts, || ask.base());
-        facts?.ok()?.iter().flatten().for_each(|e| timeline.apply_past(e));
+        // Decoding takes longer, and is not what waits for a thread to begin.
+        let base = ask.packed();
+        let (timeline, facts) = both(move || base.unpack(), facts);
+        let mut timeline = timeline?;
+        facts.ok()?.iter().for_each(|e| timeline.apply_past(e));
         Some(Early { timeline, for_ })
     }
 
@@ -362,16 +367,25 @@ fn wanted(text: &str) -> bool {
     }
 }
 
-/// Envelopes from the first to the second of `span`; `margin` is how long before it a frame may begin that reaches into it.
+/// Which part of frames is wanted.
+struct Wants {
+    streams: &'static [Stream],
+    /// How long before the time that is wanted a frame may begin that reaches into it.
+    margin: Duration,
+    /// Frames of this stream only if they begin no earlier.
+    later: Option<(Stream, Ts)>,
+}
+
+/// Envelopes from the first to the second of `span`.
 fn decode(
     pieces: &[Piece],
     runs: Option<Runs>,
     span: (Ts, Ts),
-    margin: Duration,
-    streams: &'static [Stream],
+    wants: Wants,
     wanted: fn(&str) -> bool,
 ) -> Result<Vec<Envelope>, PastError> {
     let (from, to) = span;
+    let streams = wants.streams;
     let mut runs = runs.unwrap_or_default();
     let mut out = Vec::new();
     let mut open: Option<(PathBuf, File)> = None;
@@ -379,8 +393,9 @@ fn decode(
     let mut total = 0;
     let mut chains = Decoder::default();
     for piece in pieces {
-        let bytes: &[u8] = match &piece.bytes {
-            Bytes::Memory(frame) => frame,
+        buffer.clear();
+        match &piece.bytes {
+            Bytes::Memory(frame) => buffer.extend_from_slice(frame),
             Bytes::File(path, range) => {
                 let fail = |source| PastError::Io { path: path.display().to_string(), source };
                 let file = match &mut open {
@@ -388,20 +403,21 @@ fn decode(
                     other => &mut other.insert((path.clone(), File::open(path).map_err(fail)?)).1,
                 };
                 file.seek(SeekFrom::Start(range.start)).map_err(fail)?;
-                buffer.clear();
                 file.take(range.end - range.start).read_to_end(&mut buffer).map_err(fail)?;
-                &buffer
             }
-        };
-        total += bytes.len() as u64;
+        }
+        total += buffer.len() as u64;
         if total > MOST {
             break;
         }
         if let Some(speaking) = &piece.speaking {
             runs.resume(speaking);
         }
-        let reader = Reader::new(bytes).only(wanted).streams(streams).between(from - margin, to);
+        let reader = Reader::over(buffer).only(wanted).streams(streams).between(from - wants.margin, to);
         let mut reader = reader.resume(std::mem::take(&mut chains));
+        if let Some((stream, first)) = wants.later {
+            reader = reader.later(stream, first);
+        }
         while let Ok(Some(frame)) = reader.next_frame() {
             if let Frame::Events(mut envelopes) = frame {
                 if piece.speaking.is_some() {
@@ -415,7 +431,7 @@ fn decode(
                 out.extend(envelopes.into_iter().filter(|e| e.observed >= from && e.observed <= to && asked(e)));
             }
         }
-        chains = reader.into_chains();
+        (chains, buffer) = reader.into_parts();
     }
     Ok(out)
 }

@@ -59,8 +59,7 @@ pub struct CountSeries {
 impl CountSeries {
     /// Adds counts placed in second `second`, observed at `observed`.
     pub fn add(&mut self, second: i64, observed: Ts, counts: &Counts) {
-        let seen = observed.secs().max(second);
-        self.seconds.add(second, seen, *counts, Counts::merge);
+        self.seconds.add(second, observed.secs().max(second), *counts, Counts::merge);
         while self.seconds.distinct() > SECONDS {
             let (minutes, packed) = (&mut self.minutes, &mut self.packed);
             self.seconds.pop_first(|s| {
@@ -94,17 +93,17 @@ impl CountSeries {
         let held = self.seconds.distinct_upto(to);
         let from = self.packed.back(to, SECONDS.saturating_sub(held)).map_or(from.secs(), |s| s.min(from.secs()));
         let from = from.div_euclid(60) * 60;
-        let mut out = CountSeries { evicted: self.evicted, ..CountSeries::default() };
-        out.seconds = Seconds::with_capacity(SECONDS + 64);
-        out.minutes = self.minutes.before(from.div_euclid(60));
-        self.packed.each(from, to, |second, seen, c| out.add(second, Ts::from_secs(seen), c));
+        // Some more in full than the present keeps: nothing depends on that, and putting them among the minutes takes time.
+        let mut seconds = Seconds::with_capacity(self.packed.seconds(from, to) + held);
+        let mut minutes = self.minutes.before(from.div_euclid(60));
+        self.packed.each(from, to, |second, seen, c| seconds.add(second, seen, *c, Counts::merge));
         for s in self.seconds.range(i64::MIN, to) {
             match s.second < from {
-                true => out.minutes.add(s.second.div_euclid(60), &s.value),
-                false => out.add(s.second, Ts::from_secs(s.seen), &s.value),
+                true => minutes.add(s.second.div_euclid(60), &s.value),
+                false => seconds.add(s.second, s.seen, s.value, Counts::merge),
             }
         }
-        out
+        CountSeries { seconds, minutes, packed: Packed::default(), evicted: self.evicted }
     }
 
     /// Hands on every second from `from` to `to`, packed or not: (second, second of observation, counts).
@@ -112,6 +111,11 @@ impl CountSeries {
         let (from, to) = (from.secs(), to.secs());
         self.packed.each(from, to, &mut f);
         self.seconds.range(from, to).for_each(|s| f(s.second, s.seen, &s.value));
+    }
+
+    /// The first second that is held in full.
+    pub fn full_from(&self) -> Option<i64> {
+        self.seconds.first()
     }
 
     /// The newest second that is held by the minute only.
@@ -277,19 +281,25 @@ impl Packed {
         first
     }
 
+    /// How many there are from `from` to `to`, rather more.
+    fn seconds(&self, from: i64, to: i64) -> usize {
+        self.blocks.iter().filter(|b| b.first <= to && b.last >= from).map(|b| b.seconds).sum()
+    }
+
     /// Hands on seconds from `from` up to and with `to`, in the order in which they came.
     fn each(&self, from: i64, to: i64, mut f: impl FnMut(i64, i64, &Counts)) {
         for block in self.blocks.iter().filter(|b| b.first <= to && b.last >= from) {
-            let mut bytes = block.bytes.iter();
+            let mut bytes = block.bytes.as_slice();
             let mut second = block.base;
             let signed = |n: u64| (n >> 1) as i64 ^ -((n & 1) as i64);
             while let (Some(by), Some(behind)) = (take(&mut bytes), take(&mut bytes)) {
                 second = second.wrapping_add(signed(by));
-                let mask = bytes.next().copied().unwrap_or(0);
+                let mut mask = bytes.split_off_first().copied().unwrap_or(0) & 0x7f;
                 let mut counts = Counts::default();
-                for (i, n) in counts.0.iter_mut().enumerate().filter(|(i, _)| mask & (1 << i) != 0) {
-                    let _ = i;
-                    *n = u32::try_from(take(&mut bytes).unwrap_or(0)).unwrap_or(u32::MAX);
+                while mask != 0 {
+                    let n = take(&mut bytes).unwrap_or(0);
+                    counts.0[mask.trailing_zeros() as usize] = u32::try_from(n).unwrap_or(u32::MAX);
+                    mask &= mask - 1;
                 }
                 if (from..=to).contains(&second) {
                     f(second, second.wrapping_add(signed(behind)), &counts);
@@ -308,14 +318,20 @@ fn put(to: &mut Vec<u8>, mut n: u64) {
     to.push(n as u8);
 }
 
-fn take(from: &mut std::slice::Iter<'_, u8>) -> Option<u64> {
-    let mut n = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *from.next()?;
+fn take(from: &mut &[u8]) -> Option<u64> {
+    let first = *from.split_off_first()?;
+    // Nearly all are this short.
+    if first < 0x80 {
+        return Some(first.into());
+    }
+    let (mut n, mut shift) = (u64::from(first & 0x7f), 7);
+    while shift < 64 {
+        let byte = *from.split_off_first()?;
         n |= u64::from(byte & 0x7f) << shift;
         if byte < 0x80 {
-            return Some(n);
+            break;
         }
+        shift += 7;
     }
     Some(n)
 }

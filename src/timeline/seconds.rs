@@ -34,6 +34,11 @@ impl<T: Copy> Seconds<T> {
         Seconds { all: VecDeque::with_capacity(room), distinct: 0 }
     }
 
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.all.reserve(more);
+    }
+
     /// Adds a value; one of the same second that was observed in the same second takes it in with `merge`.
     pub fn add(&mut self, second: i64, seen: i64, value: T, merge: impl FnOnce(&mut T, &T)) {
         let new = Second { second, seen, value };

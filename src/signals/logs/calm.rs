@@ -35,7 +35,8 @@ impl Calm {
     pub fn over(&mut self, stretch: Option<(i64, u64)>) {
         if let Some((start, errors)) = std::mem::replace(&mut self.waiting, stretch) {
             self.kept.push_back((start, errors));
-            let at = self.sorted.partition_point(|n| *n < errors);
+            // Behind those of as many: most are of the fewest, and what lies behind moves.
+            let at = self.sorted.partition_point(|n| *n <= errors);
             self.sorted.insert(at, errors);
             if self.kept.len() as i64 * self.width > KEPT
                 && let Some((_, old)) = self.kept.pop_front()
@@ -57,8 +58,7 @@ impl Calm {
     }
 
     fn remove(&mut self, errors: u64) {
-        let at = self.sorted.partition_point(|n| *n < errors);
-        if at < self.sorted.len() {
+        if let Some(at) = self.sorted.partition_point(|n| *n <= errors).checked_sub(1) {
             self.sorted.remove(at);
         }
     }

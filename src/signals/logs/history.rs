@@ -152,9 +152,9 @@ impl LogsHistory {
         // An outage that began before `from` is still the same one.
         let (usual, anew) = self.usual.before(from.secs());
         let mut out = self.recounted(usual, |counts| counts.around(from, to));
-        self.all.each_second(Ts::from_secs(anew), to, |second, seen, counts| {
-            out.usual.add(second, Ts::from_secs(seen), counts)
-        });
+        // What was unpacked just now is not unpacked again.
+        let full = out.all.full_from().is_some_and(|first| first <= anew);
+        out.usual.fill(if full { &out.all } else { &self.all }, anew, to);
         out
     }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 use super::episodes::{Episode, Walk};
-use crate::timeline::counts::Counts;
+use crate::timeline::counts::{CountSeries, Counts};
 use crate::timeline::seconds::Seconds;
 use crate::timeline::{Severity, Ts};
 
@@ -20,6 +20,18 @@ const PLACES: usize = 32;
 struct Records {
     errors: u32,
     all: u32,
+}
+
+impl Records {
+    fn of(counts: &Counts) -> Records {
+        let n = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+        Records { errors: n(counts.at_least(Severity::Error)), all: n(counts.total()) }
+    }
+
+    fn merge(&mut self, new: &Records) {
+        self.errors = self.errors.saturating_add(new.errors);
+        self.all = self.all.saturating_add(new.all);
+    }
 }
 
 /// What one second holds, whenever it was observed.
@@ -65,15 +77,11 @@ impl UsualErrors {
         if self.walked.back().and_then(Walk::next).is_some_and(|next| second < next) {
             return;
         }
-        let errors = u32::try_from(counts.at_least(Severity::Error)).unwrap_or(u32::MAX);
-        let all = u32::try_from(counts.total()).unwrap_or(u32::MAX);
         // Late lines, and those from before the start, are visible at once.
         if self.looked.get_mut().as_ref().is_some_and(|(at, _)| seen < *at) {
             *self.looked.get_mut() = None;
         }
-        self.seconds.add(second, seen, Records { errors, all }, |mine, new| {
-            (mine.errors, mine.all) = (mine.errors.saturating_add(new.errors), mine.all.saturating_add(new.all));
-        });
+        self.seconds.add(second, seen, Records::of(counts), Records::merge);
         if self.seconds.distinct() > KEPT + STEP {
             let mut walk = self.walked.back().cloned().unwrap_or_default();
             for _ in 0..STEP {
@@ -87,6 +95,15 @@ impl UsualErrors {
             }
             *self.looked.get_mut() = None;
         }
+    }
+
+    /// Takes in the seconds of a window, from where [`UsualErrors::before`] told on. There may be any number of them.
+    pub fn fill(&mut self, counts: &CountSeries, from: i64, to: Ts) {
+        self.seconds.reserve(usize::try_from(to.secs().saturating_sub(from)).unwrap_or(0).min(KEPT + STEP));
+        let seconds = &mut self.seconds;
+        counts.each_second(Ts::from_secs(from), to, |second, seen, counts| {
+            seconds.add(second, seen, Records::of(counts), Records::merge);
+        });
     }
 
     /// What a window onto the past that must be right from second `from` on begins with, and the second from which it

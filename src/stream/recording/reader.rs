@@ -168,6 +168,8 @@ pub struct Reader<R> {
     streams: Option<&'static [Stream]>,
     /// Frames that begin outside of this are followed, and not decoded.
     between: Option<(Ts, Ts)>,
+    /// Those of one chain, if they begin before.
+    later: Option<(Stream, Ts)>,
     chains: Decoder,
     /// Of the last frame, where it has one.
     generation: Option<u8>,
@@ -177,6 +179,13 @@ pub struct Reader<R> {
     known: u64,
     /// Some of the frames since the last damage build on what it hit.
     orphaned: bool,
+}
+
+impl Reader<io::Empty> {
+    /// Of what is in memory already.
+    pub fn over(bytes: Vec<u8>) -> Reader<io::Empty> {
+        Reader { buffer: bytes, ended: true, ..Reader::new(io::empty()) }
+    }
 }
 
 impl<R: Read> Reader<R> {
@@ -195,6 +204,7 @@ impl<R: Read> Reader<R> {
             sifted: None,
             streams: None,
             between: None,
+            later: None,
             chains: Decoder::default(),
             generation: None,
             seen: None,
@@ -206,11 +216,6 @@ impl<R: Read> Reader<R> {
     /// Goes on with the chains that another reader of the same recording has followed so far.
     pub fn resume(self, chains: Decoder) -> Reader<R> {
         Reader { chains, ..self }
-    }
-
-    /// The chains as they stand, for the reader of what comes next.
-    pub fn into_chains(self) -> Decoder {
-        self.chains
     }
 
     /// Generation of the last frame, modulo 256; `None` of frames that need no other.
@@ -238,6 +243,16 @@ impl<R: Read> Reader<R> {
     /// they hold is left out.
     pub fn between(self, first: Ts, last: Ts) -> Reader<R> {
         Reader { between: Some((first, last)), ..self }
+    }
+
+    /// The same of frames of one chain that begin before `first`.
+    pub fn later(self, stream: Stream, first: Ts) -> Reader<R> {
+        Reader { later: Some((stream, first)), ..self }
+    }
+
+    /// What was read, for the next reader to be made [`over`](Reader::over).
+    pub fn into_parts(self) -> (Decoder, Vec<u8>) {
+        (self.chains, self.buffer)
     }
 
     /// Where the last frame stood, in bytes from where the reader began.
@@ -297,6 +312,9 @@ impl<R: Read> Reader<R> {
                 }
                 (1, 1) if kind == frame_type::EVENTS => match self.chains.piece(payload, crc) {
                     Piece::Text(_) if self.between.is_some_and(|(a, b)| observed < a || observed > b) => {
+                        Decoded::Nothing
+                    }
+                    Piece::Text(_) if self.later.is_some_and(|(s, first)| s.is_of(payload) && observed < first) => {
                         Decoded::Nothing
                     }
                     // Of a stream that was asked for everything is wanted, unless something else was said.
