@@ -148,9 +148,23 @@ pub(super) fn take_message(fields: &mut Vec<(CompactString, Value)>) -> Option<(
     Some((name, text))
 }
 
+/// Whether a name ends as one of those below does: nearly all fields are told by that, and there are many.
+fn may_name_request(key: &str) -> bool {
+    let mut back = key.bytes().rev().filter(u8::is_ascii_alphanumeric).map(|c| c | 0x20);
+    let (last, before) = (back.next(), back.next());
+    matches!(
+        (before, last),
+        (Some(b'i'), Some(b'd'))
+            | (Some(b'o'), Some(b'n'))
+            | (Some(b'n'), Some(b't'))
+            | (Some(b'c'), Some(b'e'))
+            | (Some(b't'), Some(b'r'))
+    )
+}
+
 /// How good a name is for a request ID; smaller wins. Case, dashes, dots and underscores do not matter.
 pub(super) fn request_id_rank(key: &str) -> Option<u8> {
-    if key.len() > 64 {
+    if key.len() > 64 || !may_name_request(key) {
         return None;
     }
     let mut flat = [0u8; 64];
@@ -212,12 +226,16 @@ fn consider<'a>(name: &str, value: &'a Value, best: &mut Option<(u8, &'a Value)>
     }
 }
 
+/// The ID that a text value is of, where it is one.
+pub(super) fn id_in(text: &str) -> Option<&str> {
+    let s = clean(text);
+    let is = (1..=128).contains(&s.len()) && s != "-" && s != "null" && s.bytes().any(|c| c != b'0' && c != b'-');
+    is.then_some(s)
+}
+
 fn usable(value: &Value) -> bool {
     match value {
-        Value::String(s) => {
-            let s = clean(s);
-            (1..=128).contains(&s.len()) && s != "-" && s != "null" && s.bytes().any(|c| c != b'0' && c != b'-')
-        }
+        Value::String(s) => id_in(s).is_some(),
         Value::Number(n) => n.as_u64().is_some_and(|n| n > 0),
         _ => false,
     }

@@ -3,9 +3,6 @@
 
 use std::borrow::Cow;
 
-use compact_str::CompactString;
-use serde_json::Value;
-
 use super::scan::Members;
 use super::{Format, keys};
 use crate::timeline::RequestId;
@@ -49,11 +46,11 @@ impl<'a> Shallow<'a> {
 
     /// As [`Parsed::request_id`](super::Parsed::request_id).
     pub fn request_id(&self) -> Option<RequestId> {
-        let value = |text: &str| serde_json::from_str::<Value>(text).ok();
-        let named = self.0.iter().filter(|(name, _)| keys::request_id_rank(name).is_some());
-        let named: Vec<(CompactString, Value)> = named.filter_map(|(n, v)| Some(((*n).into(), value(v)?))).collect();
-        let found = keys::request_id_of(&named, "");
-        found.or_else(|| {
+        let ranked = |(name, value): &(&'a str, &'a str)| Some((keys::request_id_rank(name)?, *value));
+        let mut named = self.0.iter().filter_map(ranked).filter_map(|(rank, value)| Some((rank, Written(value).id()?)));
+        let first = named.next();
+        let best = named.fold(first, |best, it| best.filter(|(rank, _)| *rank <= it.0).or(Some(it)));
+        best.map(|(_, id)| RequestId(id.as_ref().into())).or_else(|| {
             let ranked = self.0.iter().enumerate().filter(|(_, (_, v))| *v != "null");
             let (_, i) = ranked.filter_map(|(i, (name, _))| Some((keys::message_rank(name)?, i))).min()?;
             let message = Written(self.0[i].1).text()?;
@@ -76,6 +73,17 @@ impl<'a> Written<'a> {
         }
     }
 
+    /// The ID it is, where its name says that it is one.
+    fn id(self) -> Option<Cow<'a, str>> {
+        if !self.0.starts_with('"') {
+            return self.0.parse::<u64>().is_ok_and(|n| n > 0).then_some(Cow::Borrowed(self.0));
+        }
+        match self.text()? {
+            Cow::Borrowed(plain) => keys::id_in(plain).map(Cow::Borrowed),
+            Cow::Owned(text) => keys::id_in(&text).map(|id| Cow::Owned(id.to_owned())),
+        }
+    }
+
     /// As a number, where it is none in quotes.
     pub fn number(self) -> Option<f64> {
         if self.0.starts_with('"') { None } else { self.0.parse().ok() }
@@ -84,6 +92,8 @@ impl<'a> Written<'a> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::super::{Context, FORMATS, parse};
     use super::*;
 
@@ -100,6 +110,13 @@ mod tests {
             (r#"{"@mt":"{Id} came","Id":"r-17","@t":"2026-11-21T14:00:00Z"}"#, false),
             (r#"{"msg":"cut of"#, false),
             (r#"{"msg":"more"} and more"#, false),
+            (r#"{"msg":"two","trace_id":"aaaa1111","rid":"r-9","x_request_id":"r-10","span_id":"b"}"#, true),
+            (
+                r#"{"msg":"none of them","trace_id":"00000000","request_id":"null","corr_id":0,"cid":true,"rid":-4}"#,
+                true,
+            ),
+            (r#"{"msg":"a big one","rid":18446744073709551615,"@tr":"0x4bf9"}"#, true),
+            (r#"{"msg":"two escaped","Request-ID":"r\u002d17\"","requestDuration":12}"#, true),
             ("plain text", false),
         ] {
             let told = Shallow::of(line.as_bytes(), json);
