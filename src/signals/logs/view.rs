@@ -125,6 +125,7 @@ impl LogView {
     fn refilter(&mut self, anchor: Anchor) {
         let filter = self.mutes.under(&self.filter);
         self.rows.retain(|r| filter.matches(r));
+        self.away.sifted();
         self.load(anchor);
     }
 

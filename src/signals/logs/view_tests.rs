@@ -1,6 +1,7 @@
 //! The view as a triple: the lines there are, what is done, the lines shown.
 
 use super::*;
+use crate::signals::logs::history::LogsHistory;
 use crate::signals::logs::store::{Ask, LogArrival, LogQuery};
 
 pub fn row(i: i64) -> LogRow {
@@ -137,6 +138,18 @@ fn new_lines_never_move_the_line_under_the_cursor() {
     }
     w.then(LogView::end);
     assert_eq!(w.shown(), (440, 449, 449));
+}
+
+#[test]
+fn what_came_is_counted_under_the_filter_that_it_came_under() {
+    let mut w = World::new(100, 10);
+    let history = LogsHistory::default();
+    w.then(|v| v.move_by(-3));
+    w.grow(10);
+    w.then(|v| v.set_filter(Filter::parse("/7$/").unwrap()));
+    assert_eq!(w.view.news(&history, "v"), None, "what came before passed another filter");
+    w.grow(20);
+    assert_eq!(w.view.news(&history, "v").as_deref(), Some("v 2 new"), "117 and 127");
 }
 
 #[test]

@@ -24,6 +24,11 @@ impl Away {
         self.errors += rows.iter().filter(|r| r.severity >= Some(Severity::Error)).count() as u64;
         self.more |= gap;
     }
+
+    /// Others are looked for from here on: rows of before say nothing of these.
+    pub(super) fn sifted(&mut self) {
+        (self.rows, self.errors, self.more) = (0, 0, false);
+    }
 }
 
 impl LogView {
