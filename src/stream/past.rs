@@ -258,6 +258,12 @@ const LATEST: Duration = Duration::from_secs(12);
 const TABLE: Duration = Duration::from_secs(3);
 /// What goes into one frame while things are recorded.
 const GATHERED: Duration = Duration::from_secs(2);
+/// What of process tables and mounts is folded before the first playhead of a window: only the newest one is shown.
+const TABLES: Duration = Duration::from_secs(120);
+/// A frame may begin any time before what is wanted and reach into it: whoever writes faster than the clock goes, from a
+/// file or in a test, gathers more than half a second into one.
+const FRAME: Duration = Duration::MAX;
+
 /// Does both, the first on a thread of its own where one can be had; `None` of it when it panicked.
 fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (Option<A>, B) {
     let first = Mutex::new(Some(first));
@@ -271,12 +277,6 @@ fn both<A: Send, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B
         (thread.map_or_else(|_| run(), |t| t.join().ok().flatten()), second)
     })
 }
-
-/// What of process tables and mounts is folded before the first playhead of a window: only the newest one is shown.
-const TABLES: Duration = Duration::from_secs(120);
-/// A frame may begin any time before what is wanted and reach into it: whoever writes faster than the clock goes, from a
-/// file or in a test, gathers more than half a second into one.
-const FRAME: Duration = Duration::MAX;
 
 impl Past {
     /// Folds the window. Blocks for as long as reading takes.
