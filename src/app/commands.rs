@@ -7,9 +7,10 @@ use super::effect::Effect;
 use super::overlays::Overlay;
 use super::overlays::line::Line;
 use super::state::State;
+use super::typed::time_asked;
 use super::{filtering, update};
 use crate::signals::incident::event::{MilestoneKind, RoleKind};
-use crate::timeline::{Filter, time_text};
+use crate::timeline::Filter;
 use crate::ui::Level;
 
 /// Runs an action as typed in the palette.
@@ -67,7 +68,7 @@ fn milestone(state: &mut State, argument: &str) -> Vec<Effect> {
         let kind = word.parse::<MilestoneKind>()?;
         let at = match time.trim() {
             "" => state.now(),
-            text => time_text::parse(text, state.now(), &state.settings.zone)?,
+            text => time_asked(state, text)?,
         };
         Ok(Effect::Milestone(kind, at))
     };

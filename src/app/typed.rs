@@ -260,7 +260,7 @@ fn write(state: &mut State, path: &str, what: WriteWhat) -> Vec<Effect> {
 /// A typed time. Steps count from the playhead; a time of day is the latest one that the screen can show, so that going
 /// forward inside a recording does not land a day before it. In a recording it is the one nearest to its end, as for
 /// `replay --at`: what lies outside is said when it is gone to.
-fn time_asked(state: &State, text: &str) -> Result<Ts, String> {
+pub(super) fn time_asked(state: &State, text: &str) -> Result<Ts, String> {
     let step = text.trim_start().starts_with(['+', '-']);
     let from = if step { state.now() } else { state.horizon() };
     match state.player.is_replay() {

@@ -197,9 +197,9 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
-        let first = contract::parse(lines[0], Ts::MIN).unwrap();
+        let first = contract::parse(lines[0], None).unwrap();
         assert_eq!((first.status, first.by.as_deref()), (ChangeStatus::Start, Some("ci")));
-        let last = contract::parse(lines[2], Ts::MIN).unwrap();
+        let last = contract::parse(lines[2], None).unwrap();
         assert_eq!((last.kind, last.at.to_string()), (ChangeKind::Rollback, "2026-03-14T14:02:00Z".into()));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644);

@@ -142,6 +142,10 @@ fn range(args: &QueryArgs, end: Ts) -> anyhow::Result<TimeRange> {
         None => Ok(default),
     };
     let range = TimeRange { start: parse(&args.from, Ts::MIN)?, end: parse(&args.to, Ts::MAX)? };
+    if range.start >= range.end {
+        let (from, to) = (range.start, range.end);
+        anyhow::bail!(UsageError(format!("nothing lies from {from} to {to}: the first must be earlier")));
+    }
     let given = [(&args.from, "from", range.start), (&args.to, "to", range.end)];
     if given.iter().any(|(text, _, _)| text.as_ref().is_some_and(|t| t.parse::<jiff::Timestamp>().is_err())) {
         let said = given.iter().filter(|(text, _, _)| text.is_some()).map(|(_, word, t)| format!("{word} {t}"));

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::cli::RecordArgs;
+use crate::cli::{RecordArgs, UsageError};
 use crate::config::Config;
 use crate::runtime::session::Session;
 pub use crate::runtime::signals::Signals;
@@ -13,6 +13,9 @@ use crate::signals::Roots;
 pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     if args.past {
         return tokio::task::spawn_blocking(move || super::record_past::run(&args)).await?;
+    }
+    if args.from.is_some() || args.to.is_some() {
+        anyhow::bail!(UsageError("--from and --to are of the past: add --past, and leave out --for".into()));
     }
     let mut signals = Signals::listen()?;
     let (config, _) = Config::find(args.config.as_deref())?;

@@ -155,7 +155,7 @@ impl Shell {
             }),
             Effect::Milestone(kind, at) => me.with_open_incident(move |store, id| async move {
                 store.milestone(id, kind, at).await?;
-                Ok(format!("milestone {kind} saved"))
+                Ok(format!("milestone {kind} saved: {}", at.jiff().strftime("%F %T UTC")))
             }),
             Effect::NotesTo { path, open, known } => {
                 tokio::spawn(async move { me.notes_to(path, open, known).await });

@@ -120,9 +120,10 @@ fn window(left: &ReplayedArgs, files: &[PathBuf], zone: &TimeZone) -> anyhow::Re
     }
     let newest = files.iter().filter_map(|f| f.metadata().and_then(|m| m.modified()).ok()).max();
     let newest = newest.and_then(|t| jiff::Timestamp::try_from(t).ok()).map(Ts::from_jiff);
-    let near = newest.unwrap_or_else(|| StreamClock::start().wall());
+    let now = StreamClock::start().wall();
+    let near = newest.unwrap_or(now);
     let at = |text: &Option<String>, none: Ts| match text {
-        Some(text) => time_text::parse_near(text, near, zone).map_err(UsageError),
+        Some(text) => time_text::parse_told(text, near, now, zone).map_err(UsageError),
         None => Ok(none),
     };
     let range = TimeRange { start: at(&left.from, Ts::MIN)?, end: at(&left.to, Ts::MAX)? };
@@ -152,7 +153,14 @@ pub async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         first = first.or(found);
         first.is_none()
     })?;
-    let start = first.ok_or_else(|| anyhow::anyhow!("nothing with a time in it was found to replay"))?;
+    let start = first.ok_or_else(|| match window {
+        Some(w) => anyhow::anyhow!(
+            "nothing was found from {} to {}: choose another --from and --to, with a date where it was another day",
+            w.start,
+            w.end
+        ),
+        None => anyhow::anyhow!("nothing with a time in it was found to replay"),
+    })?;
     let log = Arc::new(ReplayLog::new(&input));
     let path = match args.sidecar {
         true => ReplayLog::sidecar(&input),

@@ -28,6 +28,14 @@ pub fn parse(text: &str, now: Ts, zone: &TimeZone) -> Result<Ts, String> {
         .ok_or_else(|| format!("`{text}` is no time; understood are {FORMS}"))
 }
 
+/// The same for what was told already: near `at`, and never after `now`, where nothing has been told yet.
+pub fn parse_told(text: &str, at: Ts, now: Ts, zone: &TimeZone) -> Result<Ts, String> {
+    match parse_near(text, at, zone)? {
+        ahead if ahead > now => parse(text, now, zone),
+        told => Ok(told),
+    }
+}
+
 /// The same for a time that may lie ahead: a bare time of day is the one nearest to `at`, before it or after. For the
 /// ends of a window, and for a recording, whose end is no present.
 pub fn parse_near(text: &str, at: Ts, zone: &TimeZone) -> Result<Ts, String> {

@@ -67,7 +67,9 @@ pub fn draw(state: &State, cx: &PaneCx, area: Rect, buf: &mut Buffer) {
 /// That nothing is wrong, over what is known and since the last outage; half an hour at most.
 fn calm(state: &State, now: Ts) -> String {
     let t = state.shown();
-    let known = t.logs.known_since(now).into_iter().chain(t.span.map(|(first, _)| first)).min();
+    // Of raw logs it is only known what they tell: a deploy of an hour before is no watching.
+    let watched = t.span.map(|(first, _)| first).filter(|_| t.host_at(now).1.latest(now).is_some());
+    let known = t.logs.known_since(now).into_iter().chain(watched).min();
     let outage = t.logs.last_outage(now).map(|e| e.until());
     match known.filter(|t| *t < now).max(outage).map(|t| now.since(t)) {
         Some(known) if known >= LOOK => "nothing abnormal in 30 min".into(),

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::signals::deploys::event::DeployEvent;
 use crate::signals::logs::event::LogEvent;
 use crate::signals::{Envelope, Event};
 use crate::timeline::source::Declaration;
 use crate::timeline::time::short;
-use crate::timeline::{OriginId, SourceId, SourceState, TimeRange, Ts};
+use crate::timeline::{OriginId, SourceId, SourceKind, SourceState, TimeRange, Ts};
 
 /// Cells of a bar.
 const CELLS: usize = 40;
@@ -21,10 +22,19 @@ const SOURCES: usize = 200;
 #[derive(Clone, Debug, Default)]
 struct Known {
     name: String,
-    /// Grains with something in them.
-    grains: BTreeMap<i64, u32>,
+    /// Grains with something in them: the first and the last second of it.
+    grains: BTreeMap<i64, (i64, i64)>,
     facts: u64,
+    /// It is a log: what is derived from its lines is not counted beside them.
+    is_log: bool,
     lacks: Option<String>,
+}
+
+impl Known {
+    fn mark(&mut self, second: i64) {
+        let (first, last) = self.grains.entry(second.div_euclid(GRAIN)).or_insert((second, second));
+        (*first, *last) = ((*first).min(second), (*last).max(second));
+    }
 }
 
 /// Gathers while a replay is read.
@@ -46,7 +56,11 @@ impl Coverage {
                 continue;
             }
             match &e.event {
-                Event::Stream(Declaration::Source(d)) => self.sources.entry(id).or_default().name.clone_from(&d.name),
+                Event::Stream(Declaration::Source(d)) => {
+                    let known = self.sources.entry(id).or_default();
+                    known.name.clone_from(&d.name);
+                    known.is_log = d.kind == SourceKind::Logs;
+                }
                 Event::Stream(Declaration::State { state: SourceState::Degraded { why }, .. }) => {
                     self.sources.entry(id).or_default().lacks = Some(why.clone());
                 }
@@ -54,15 +68,15 @@ impl Coverage {
                 Event::Logs(LogEvent::Appended(a)) => {
                     let known = self.sources.entry(id).or_default();
                     known.facts += u64::from(a.lines);
-                    for (second, _) in &a.counts {
-                        *known.grains.entry(second.div_euclid(GRAIN)).or_default() += 1;
-                    }
+                    a.counts.iter().for_each(|(second, _)| known.mark(*second));
                 }
-                Event::Logs(_) => {}
+                Event::Logs(_) | Event::Deploys(DeployEvent::Covers { .. }) => {}
                 _ => {
                     let known = self.sources.entry(id).or_default();
-                    known.facts += 1;
-                    *known.grains.entry(e.observed.secs().div_euclid(GRAIN)).or_default() += 1;
+                    if !known.is_log {
+                        known.facts += 1;
+                        known.mark(e.observed.secs());
+                    }
                 }
             }
         }
@@ -81,7 +95,8 @@ impl Coverage {
             return Vec::new();
         };
         let width = self.sources.values().map(|k| k.name.chars().count()).max().unwrap_or(0).min(20);
-        let at = |grain: i64| Ts::from_secs(grain * GRAIN).hms(zone);
+        let second = |second: i64| Ts::from_secs(second).hms(zone);
+        let at = |grain: i64| second(grain * GRAIN);
         let mut out = vec![format!("{:width$}  {} to {}; · is not known", "", at(from), at(to + 1))];
         for k in self.sources.values().filter(|k| !k.name.is_empty()) {
             let lacks = k.lacks.as_ref().map(|l| format!("; {l}")).unwrap_or_default();
@@ -111,8 +126,8 @@ impl Coverage {
             out.push(format!(
                 "{:width$.20}  {bar}  {} to {}, {}{}{lacks}",
                 k.name,
-                at(*first),
-                at(last + 1),
+                second(k.grains.get(first).map_or(first * GRAIN, |g| g.0)),
+                second(k.grains.get(last).map_or(last * GRAIN, |g| g.1)),
                 k.facts,
                 hole.unwrap_or_default()
             ));

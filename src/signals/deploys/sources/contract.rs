@@ -11,14 +11,16 @@ use serde_json::{Map, Value};
 use super::super::event::{Change, ChangeKind, ChangeStatus};
 use crate::timeline::Ts;
 
-/// Reads one line. `seen` is when the line was read: the time of a change whose line has none.
+/// Reads one line. `seen` is when the line was read, if it was written just then: the time of a change whose line has none.
 ///
 /// The error says what is wrong with the line, without quoting it.
-pub fn parse(line: &str, seen: Ts) -> Result<Change, String> {
+pub fn parse(line: &str, seen: Option<Ts>) -> Result<Change, String> {
+    // What some editors put in front of a file.
+    let line = line.trim_start_matches('\u{feff}');
     let value: Value = serde_json::from_str(line).map_err(|e| format!("not a JSON object: {e}"))?;
     let Value::Object(map) = &value else { return Err("not a JSON object".into()) };
     let at = match first(map, &["ts", "time", "@timestamp", "timestamp", "at", "date"]) {
-        None => seen,
+        None => seen.ok_or("it has no `ts`, and was there before anybody looked")?,
         Some(v) => time(v).ok_or("its time is neither RFC 3339 nor a number since 1970")?,
     };
     let mut detail = text(map, &["detail", "message", "msg", "description", "note"]);
@@ -149,7 +151,7 @@ mod tests {
         c.status = ChangeStatus::Fail;
         let line = line(&c);
         assert_eq!(line.matches('\n').count(), 1);
-        let back = parse(line.trim_end(), SEEN).unwrap();
+        let back = parse(line.trim_end(), Some(SEEN)).unwrap();
         assert_eq!(Change { raw: None, ..back }, c);
     }
 
@@ -164,16 +166,18 @@ mod tests {
             r#""ts":"1700000000500""#,
             r#""timestamp":1700000000500000"#,
         ] {
-            let c = parse(&format!(r#"{{{ts},"service":"api"}}"#), SEEN).unwrap();
+            let c = parse(&format!(r#"{{{ts},"service":"api"}}"#), Some(SEEN)).unwrap();
             assert_eq!(c.at, want, "{ts}");
         }
-        assert_eq!(parse(r#"{"ts":1700000000,"service":"a"}"#, SEEN).unwrap().at, Ts::from_secs(1_700_000_000));
-        assert_eq!(parse(r#"{"service":"a"}"#, SEEN).unwrap().at, SEEN);
+        assert_eq!(parse(r#"{"ts":1700000000,"service":"a"}"#, Some(SEEN)).unwrap().at, Ts::from_secs(1_700_000_000));
+        assert_eq!(parse(r#"{"service":"a"}"#, Some(SEEN)).unwrap().at, SEEN);
+        assert!(parse(r#"{"service":"a"}"#, None).unwrap_err().contains("no `ts`"));
+        assert_eq!(parse("\u{feff}{\"ts\":17,\"service\":\"a\"}", None).unwrap().at, Ts::from_secs(17));
     }
 
     #[test]
     fn a_flag_is_named_with_its_value() {
-        let c = parse(r#"{"kind":"flag","service":"shop","key":"new_cart","from":"off","to":"on","who":"ann"}"#, SEEN);
+        let c = parse(r#"{"kind":"flag","service":"shop","key":"new_cart","from":"off","to":"on","who":"ann"}"#, Some(SEEN));
         let c = c.unwrap();
         assert_eq!((c.kind, c.version.as_str(), c.previous.as_deref()), (ChangeKind::Flag, "new_cart=on", Some("off")));
     }
@@ -187,7 +191,7 @@ mod tests {
             (r#"{"service":"a","status":"perhaps"}"#, "status"),
             ("[]", "object"),
         ] {
-            assert!(parse(line, SEEN).unwrap_err().contains(word), "{line}");
+            assert!(parse(line, Some(SEEN)).unwrap_err().contains(word), "{line}");
         }
     }
 }

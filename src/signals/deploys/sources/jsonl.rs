@@ -33,10 +33,11 @@ impl DeployLog {
         let mut said: Option<SourceState> = None;
         loop {
             let polled = self.tail.poll().await.map_err(|e| SourceError::retry(unreadable(&self.path, &e)))?;
+            let seen = (!polled.old).then(|| out.now());
             let mut changes = Vec::new();
             let mut last = None;
             for line in &polled.lines {
-                match contract::parse(line, out.now()) {
+                match contract::parse(line, seen) {
                     Ok(change) => changes.push(change),
                     Err(why) => {
                         self.bad += 1;
