@@ -109,6 +109,26 @@ pub fn run(args: RecordingArgs) -> anyhow::Result<ExitCode> {
 
 /// Hands every frame on, of a folder those of its segments; gives what could not be read, or an error when nothing could.
 fn frames(path: &Path, mut to: impl FnMut(Frame) -> anyhow::Result<()>) -> anyhow::Result<Damage> {
+    each(path, |frame, _| frame.map_or(Ok(()), &mut to))
+}
+
+/// The same for whoever writes another recording: what is damaged here is a gap there, or nobody would know of it.
+fn frames_and_losses(path: &Path, mut to: impl FnMut(Frame) -> anyhow::Result<()>) -> anyhow::Result<Damage> {
+    let mut lost = Lost::default();
+    each(path, |frame, damage| {
+        lost.since(damage).map_or(Ok(()), |gap| to(Frame::Gap(gap)))?;
+        match frame {
+            Some(frame) => to(frame),
+            None => {
+                lost = Lost::default();
+                Ok(())
+            }
+        }
+    })
+}
+
+/// Every frame with the damage of its file so far; nothing stands for the end of a file.
+fn each(path: &Path, mut to: impl FnMut(Option<Frame>, &Damage) -> anyhow::Result<()>) -> anyhow::Result<Damage> {
     let (mut damage, mut size, mut any) = (Damage::default(), 0, false);
     for file in replay::files(path)? {
         let input = File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
@@ -116,14 +136,35 @@ fn frames(path: &Path, mut to: impl FnMut(Frame) -> anyhow::Result<()>) -> anyho
         let mut reader = Reader::new(input);
         while let Some(frame) = reader.next_frame().with_context(|| format!("cannot read {}", file.display()))? {
             any = true;
-            to(frame)?;
+            to(Some(frame), reader.damage())?;
         }
+        to(None, reader.damage())?;
         damage.add(reader.damage());
     }
     if !any {
         return Err(RecordingError::NotARecording { path: path.display().to_string(), size }.into());
     }
     Ok(damage)
+}
+
+/// How much of the damage was told.
+#[derive(Default)]
+struct Lost {
+    bytes: u64,
+    events: u64,
+}
+
+impl Lost {
+    /// What is lost beyond that.
+    fn since(&mut self, damage: &Damage) -> Option<Gap> {
+        let (bytes, events) = (damage.bytes - self.bytes, damage.orphans - self.events);
+        (self.bytes, self.events) = (damage.bytes, damage.orphans);
+        let why = match bytes {
+            0 => "they build on what was damaged in the recording that this was made of".to_owned(),
+            n => format!("{n} bytes of the recording that this was made of were damaged, and what builds on them"),
+        };
+        (bytes > 0 || events > 0).then_some(Gap { envelopes: events, why })
+    }
 }
 
 /// What a recording holds.
@@ -299,7 +340,11 @@ fn cat(path: &Path, signals: &[String], part: &Part) -> anyhow::Result<ExitCode>
 
 fn tell(path: &Path, damage: &Damage) {
     if damage.bytes > 0 {
-        eprintln!("warroom: {}: {} damaged bytes stepped over", path.display(), damage.bytes);
+        let lost = match damage.orphans {
+            0 => String::new(),
+            n => format!(", and {n} events lost that build on them"),
+        };
+        eprintln!("warroom: {}: {} damaged bytes stepped over{lost}", path.display(), damage.bytes);
     }
 }
 
@@ -338,13 +383,13 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
     let range = range(part, path)?;
     let mut out = Output::create(output)?;
     let mut before = Some(Before::default());
-    let mut count = 0u64;
-    let damage = frames(path, |frame| match frame {
+    let (mut count, mut over) = (0u64, false);
+    let damage = frames_and_losses(path, |frame| match frame {
         Frame::Segment(segment) => {
             // Of segments before the part nothing but what was kept of them is written, under the first one's name.
             if out.is_empty() || before.is_none() { out.segment(&segment, range.start.max(Ts(0))) } else { Ok(()) }
         }
-        Frame::Gap(_) | Frame::Clock(_) if before.is_some() => Ok(()),
+        Frame::Gap(_) | Frame::Clock(_) if before.is_some() || over => Ok(()),
         Frame::Gap(gap) => out.write(&encode_gap(&gap, 0, range.start.max(Ts(0)))),
         Frame::Clock(step) => out.write(&encode_clock(&step, 0)),
         Frame::Events(envelopes) => {
@@ -360,6 +405,7 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
                     }
                 }
             }
+            over = inside.is_empty();
             if !inside.is_empty() {
                 if let Some(b) = before.take() {
                     out.write(&encode_events(&b.envelopes()))?;
@@ -380,7 +426,7 @@ fn cut(path: &Path, part: &Part, output: &Path) -> anyhow::Result<ExitCode> {
 fn redact(path: &Path, output: &Path) -> anyhow::Result<ExitCode> {
     let mut out = Output::create(output)?;
     let mut count = 0u64;
-    let damage = frames(path, |frame| match frame {
+    let damage = frames_and_losses(path, |frame| match frame {
         Frame::Segment(segment) => out.segment(&Segment { redacted: true, ..segment }, Ts(0)),
         Frame::Events(envelopes) => {
             count += envelopes.len() as u64;

@@ -302,6 +302,19 @@ fn a_recording_is_checked_cut_joined_and_printed_without_being_touched() {
     std::fs::write(home.path("torn.wr"), &whole[..whole.len() - 5]).unwrap();
     let torn = home.run(&["recording", "check", "torn.wr"]);
     assert!(torn.code == Some(3) && torn.out.contains("DAMAGE"), "{torn:?}");
+
+    // What is made of a damaged one says that something is missing.
+    let mut damaged = whole.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle..middle + 100].fill(7);
+    std::fs::write(home.path("damaged.wr"), &damaged).unwrap();
+    for made in [["cut", "damaged.wr"], ["redact", "damaged.wr"], ["join", "damaged.wr"]] {
+        let out = format!("of-{}.wr", made[0]);
+        let said = home.run(&["recording", made[0], made[1], "-o", &out]);
+        assert!(said.code == Some(0) && said.err.contains("damaged bytes stepped over"), "{said:?}");
+        let check = home.run(&["recording", "check", &out]);
+        assert!(check.code == Some(3) && check.out.contains("bytes of the recording that this"), "{check:?}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::{Output, frames, tell};
+use super::{Lost, Output, frames, frames_and_losses, tell};
 use crate::signals::{Envelope, Event};
 use crate::stream::recording::{Frame, Reader, Segment};
 use crate::stream::runs::Runs;
@@ -77,7 +77,7 @@ fn look<'a>(path: &'a Path, runs: &mut Runs) -> anyhow::Result<Known<'a>> {
 /// All of one recording, as it stands.
 fn whole(path: &Path, out: &mut Output) -> anyhow::Result<u64> {
     let mut count = 0;
-    let damage = frames(path, |frame| {
+    let damage = frames_and_losses(path, |frame| {
         count += if let Frame::Events(e) = &frame { e.len() as u64 } else { 0 };
         out.frame(&frame)
     })?;
@@ -95,6 +95,7 @@ struct Input<'a> {
     before: Vec<Frame>,
     /// The largest sequence number so far.
     upto: u64,
+    lost: Lost,
 }
 
 impl Input<'_> {
@@ -103,6 +104,7 @@ impl Input<'_> {
         while let Some(frame) =
             self.reader.next_frame().with_context(|| format!("cannot read {}", self.path.display()))?
         {
+            self.before.extend(self.lost.since(self.reader.damage()).map(Frame::Gap));
             match frame {
                 Frame::Segment(_) => {}
                 Frame::Events(envelopes) => {
@@ -112,6 +114,9 @@ impl Input<'_> {
                 }
                 other => self.before.push(other),
             }
+        }
+        if self.next.is_none() {
+            self.before.extend(self.lost.since(self.reader.damage()).map(Frame::Gap));
         }
         Ok(())
     }
@@ -138,7 +143,14 @@ fn merge(files: &[Known], out: &mut Output) -> anyhow::Result<(u64, u64)> {
     let mut inputs = Vec::new();
     for k in files {
         let file = File::open(k.path).with_context(|| format!("cannot open {}", k.path.display()))?;
-        let mut input = Input { path: k.path, reader: Reader::new(file), next: None, before: Vec::new(), upto: 0 };
+        let mut input = Input {
+            path: k.path,
+            reader: Reader::new(file),
+            next: None,
+            before: Vec::new(),
+            upto: 0,
+            lost: Lost::default(),
+        };
         input.advance()?;
         inputs.push(input);
     }

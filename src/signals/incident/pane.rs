@@ -26,7 +26,12 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     let Some(now) = history.current(cx.now) else {
         let ledger = history.ledger(cx.now);
         let mut text = "no incident open: a writes the first note".to_owned();
-        if let Some(last) = ledger.latest() {
+        // Notes go where they go now, wherever the playhead stands.
+        if let Some(open) = history.current(Ts::MAX) {
+            text = format!("not opened yet at this time; a writes into {}", open.incident.title);
+        } else if let Some(own) = ledger.latest().filter(|last| last.recording.is_some()) {
+            text = format!("{}: a writes another note", own.title);
+        } else if let Some(last) = ledger.latest() {
             let (severity, ago) = (last.severity_word(), age(cx.now.since(last.status_since)));
             text =
                 format!("no incident open, last: {severity} {} closed {ago} ago; a writes the first note", last.title);

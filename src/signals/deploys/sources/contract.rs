@@ -177,7 +177,10 @@ mod tests {
 
     #[test]
     fn a_flag_is_named_with_its_value() {
-        let c = parse(r#"{"kind":"flag","service":"shop","key":"new_cart","from":"off","to":"on","who":"ann"}"#, Some(SEEN));
+        let c = parse(
+            r#"{"kind":"flag","service":"shop","key":"new_cart","from":"off","to":"on","who":"ann"}"#,
+            Some(SEEN),
+        );
         let c = c.unwrap();
         assert_eq!((c.kind, c.version.as_str(), c.previous.as_deref()), (ChangeKind::Flag, "new_cart=on", Some("off")));
     }

@@ -10,6 +10,9 @@ pub const RECORD_BYTES: usize = 1024 * 1024;
 /// The same in lines.
 pub const RECORD_LINES: u32 = 10_000;
 
+/// The byte order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The lines of a block, one record at a time.
 pub(super) struct Records<'a> {
     block: &'a [u8],
@@ -44,7 +47,9 @@ impl<'a> Records<'a> {
         }
         let end = memchr::memchr(b'\n', &self.block[start..]).map_or(self.block.len(), |i| start + i);
         self.at = end + 1;
-        Some((start, end))
+        // What some editors put in front of a file is no part of its first record.
+        let mark = if self.block[start..end].starts_with(MARK) { MARK.len() } else { 0 };
+        Some((start + mark, end))
     }
 
     /// What begins at a line that continues nothing.

@@ -243,6 +243,15 @@ fn nesting_and_long_names_do_not_multiply() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_the_first_record() {
+    let cx = cx();
+    let block = b"\xef\xbb\xbf{\"ts\":\"2026-11-20T14:02:31Z\",\"level\":\"error\",\"msg\":\"a\"}\n{\"msg\":\"b\"}\n";
+    let spans: Vec<Span> = records(block, &json::Json, &cx).collect();
+    assert_eq!(spans.iter().map(|s| s.range.start).collect::<Vec<_>>(), [3, 59]);
+    assert!(spans[0].head.time.is_some() && spans[0].head.severity.is_some());
+}
+
+#[test]
 fn a_record_is_cut_at_its_limits_and_nothing_is_lost() {
     let cx = cx();
     let mut block = b"2026-11-20T14:02:31Z ERROR x\n".to_vec();
