@@ -4,7 +4,8 @@
 //! {"ts":"2026-03-14T13:55:58Z","kind":"deploy","status":"ok","service":"api","version":"1.4.2","prev":"1.4.1",
 //!  "sha":"9fceb02","env":"prod","by":"ci","url":"https://ci/builds/81"}
 //! ```
-//! Only `service` (or, for a flag, `key`) is needed. Pure: no file is opened here.
+//! Only `service` (or, for a flag, `key`) is needed, and `ts` where the line is older than the look at it. Pure: no file is
+//! opened here.
 
 use serde_json::{Map, Value};
 
