@@ -13,6 +13,12 @@ fn pending(state: &State) -> Vec<Pending> {
     drafts.map(|d| Pending { at: d.event_at, text: kinds::typed(d.kind, &d.text) }).collect()
 }
 
+/// Where a note goes that is written now. A replay's go to the incident of its recording.
+fn writes_into(state: &State) -> Option<String> {
+    let live = !state.player.is_replay();
+    live.then(|| state.timeline.incident.current(Ts::MAX)).flatten().map(|open| open.incident.title)
+}
+
 /// The facts of this frame; `width` is that of the screen.
 pub fn facts(state: &State, width: u16) -> Facts {
     let t = state.shown();
@@ -47,6 +53,7 @@ pub fn facts(state: &State, width: u16) -> Facts {
     let (troubles, starting) = sources(state, now);
     Facts {
         pending: pending(state),
+        writes_into: writes_into(state),
         over: super::over::proposal(state),
         marks,
         window: Some(window),

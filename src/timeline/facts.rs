@@ -80,6 +80,8 @@ impl Trouble {
 pub struct Facts {
     /// Notes that could not be written to the disk and are tried again, in the order in which they were written.
     pub pending: Vec<Pending>,
+    /// The incident that a note goes into, in a live session; wherever the playhead stands.
+    pub writes_into: Option<String>,
     /// Since when all that was pinned is back to what is usual while an incident is open, and in words what.
     pub over: Option<(Ts, String)>,
     /// Marks visible at the playhead, in order of time.

@@ -262,6 +262,21 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_already_lies_before_now() {
+        let at = |text: &str| Ts::from_jiff(text.parse().unwrap());
+        let now = at("2026-11-22T04:10:00Z");
+        for (text, near, want) in [
+            // Files that were written just now hold yesterday's lines.
+            ("14:10", "2026-11-22T04:09:00Z", "2026-11-21T14:10:00Z"),
+            ("04:05", "2026-11-22T04:09:00Z", "2026-11-22T04:05:00Z"),
+            ("14:10", "2026-11-19T13:00:00Z", "2026-11-19T14:10:00Z"),
+            ("23:50", "2026-11-20T00:30:00Z", "2026-11-19T23:50:00Z"),
+        ] {
+            assert_eq!(parse_told(text, at(near), now, &TimeZone::UTC), Ok(at(want)), "{text} near {near}");
+        }
+    }
+
+    #[test]
     fn every_form_means_what_it_says() {
         let now = "2026-11-20T14:30:00Z"; // a Friday
         for (text, want) in [

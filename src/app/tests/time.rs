@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::stories::{outage, two_requests};
 use super::world::{API, World, t};
+use crate::app::effect::Effect;
 use crate::app::playhead::{Playhead, SPEEDS};
 use crate::timeline::Severity;
 
@@ -145,6 +146,16 @@ fn a_replay_is_as_slow_as_a_quarter_and_as_fast_as_six_hundred_times() {
     let mut live = two_requests();
     live.press("]");
     assert!(live.bottom().contains("only a replay has a speed"), "{}", live.bottom());
+}
+
+#[test]
+fn a_milestone_at_a_typed_time_is_of_the_day_that_is_replayed() {
+    let mut w = World::replay("13:00:00", "15:00:00");
+    w.press(":");
+    w.write("milestone mitigated 14:40");
+    let effects = w.press("enter");
+    let at = effects.iter().find_map(|e| if let Effect::Milestone(_, at) = e { Some(*at) } else { None });
+    assert_eq!(at, Some(t("14:40:00")), "behind the playhead, and not a day before");
 }
 
 #[test]

@@ -26,9 +26,8 @@ pub fn verdict(history: &IncidentHistory, cx: &PaneCx) -> Verdict {
     let Some(now) = history.current(cx.now) else {
         let ledger = history.ledger(cx.now);
         let mut text = "no incident open: a writes the first note".to_owned();
-        // Notes go where they go now, wherever the playhead stands.
-        if let Some(open) = history.current(Ts::MAX) {
-            text = format!("not opened yet at this time; a writes into {}", open.incident.title);
+        if let Some(open) = &cx.facts.writes_into {
+            text = format!("no incident open at this time; a writes into {open}");
         } else if let Some(own) = ledger.latest().filter(|last| last.recording.is_some()) {
             text = format!("{}: a writes another note", own.title);
         } else if let Some(last) = ledger.latest() {
