@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 
-use super::{Lost, Output, frames, frames_and_losses, tell};
+use super::Output;
+use super::frames::{Lost, frames, frames_and_losses, tell};
 use crate::signals::{Envelope, Event};
 use crate::stream::recording::{Frame, Reader, Segment};
 use crate::stream::runs::Runs;
